@@ -1,0 +1,3 @@
+//! What hitl decides, in plain types: no transport, no storage, no clock of its own.
+
+pub mod risk;

@@ -1,0 +1,31 @@
+//! One way to keep state on disk for every service: a database file opened with the same safety
+//! settings, and one writer that commits many callers' work with one fsync.
+//!
+//! - [`Database::open`] opens (or creates) a file, checks it, migrates it, and returns the read side and the
+//!   one [`Writer`]. Only one `Writer` exists per open file, so "one writing connection" is a matter of types.
+//! - [`GroupCommit`] owns the writer. A [`Handler`] sees a whole group of jobs at once, inside one transaction.
+//! - [`Units`] is the form most services want: each caller brings a closure, which runs in its own savepoint.
+//! - [`fair::Queue`] stands in front of both, so that one noisy caller cannot starve the others.
+//! - [`BulkInsert`] writes many rows with few statements.
+//!
+//! Nothing is acknowledged before its transaction is on the disk (`synchronous=FULL`).
+//! The storage traits of the services are the seam for another database: only adapters name this crate.
+
+mod bulk;
+mod database;
+mod error;
+pub mod fair;
+mod group;
+mod units;
+
+pub use bulk::BulkInsert;
+pub use database::{Database, Writer};
+pub use error::{Constraint, Error};
+pub use group::{GroupCommit, Handler, Limits};
+pub use units::{UnitError, UnitFuture, Units};
+
+/// Declares the migrations of the calling crate and embeds them in the binary.
+pub use sqlx::migrate;
+pub use sqlx::migrate::Migrator;
+/// A connection inside a group's transaction.
+pub use sqlx::sqlite::SqliteConnection as Connection;

@@ -1,0 +1,5 @@
+CREATE TABLE notes (
+    id   INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    body BLOB NOT NULL
+) STRICT;
