@@ -1,0 +1,22 @@
+#!/bin/sh
+# Installs what the tests and checks need and the machine lacks. Run again, it does nothing.
+set -eu
+
+need() {
+    if ! command -v "$1" >/dev/null 2>&1; then
+        echo "setup: $1 is missing; install Debian's package $2" >&2
+        exit 1
+    fi
+}
+
+need cargo "cargo, or Rust by rustup"
+need cc gcc
+need python3 python3
+python3 -m pip --version >/dev/null 2>&1 || { echo "setup: pip is missing; install Debian's package python3-pip" >&2; exit 1; }
+
+tools="${XDG_CACHE_HOME:-$HOME/.cache}/harombe/tools"
+if ! [ -x "$tools/buf/bin/buf" ]; then
+    echo "setup: installing buf"
+    python3 -m pip install --quiet --disable-pip-version-check --no-warn-script-location --root-user-action=ignore \
+        --target "$tools/buf" 'buf-bin>=1.50,<2'
+fi
