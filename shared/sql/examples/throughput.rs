@@ -48,12 +48,16 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let directory = tempfile::tempdir()?;
     let fsync = fdatasync_p50(directory.path())?;
     let (_database, writer) = Database::open(&directory.path().join("rows.db"), &MIGRATIONS).await?;
-    let handler =
-        Rows { insert: BulkInsert::new("INSERT INTO notes (id, name, body)", 3), next: 0 };
+    let handler = Rows {
+        insert: BulkInsert::new("INSERT INTO notes (id, name, body)", 3),
+        next: 0,
+    };
     let commits = GroupCommit::start(writer, handler, Limits::default());
     let end = Instant::now() + Duration::from_secs(seconds);
     let started = Instant::now();
-    let tasks: Vec<_> = (0..callers).map(|caller| tokio::spawn(append(commits.clone(), caller, end))).collect();
+    let tasks: Vec<_> = (0..callers)
+        .map(|caller| tokio::spawn(append(commits.clone(), caller, end)))
+        .collect();
     let mut latencies = Vec::new();
     for task in tasks {
         latencies.extend(task.await??);

@@ -52,7 +52,11 @@ impl Database {
         check_small(&mut connection, &path).await?;
         migrate(&mut connection, migrator, &path).await?;
         let readers = readers(&path);
-        let writer = Writer { path: Arc::clone(&path), options, connection: Some(connection) };
+        let writer = Writer {
+            path: Arc::clone(&path),
+            options,
+            connection: Some(connection),
+        };
         Ok((Self { path, readers }, writer))
     }
 
@@ -62,7 +66,9 @@ impl Database {
     /// [`Error::Missing`], or as [`Database::open`].
     pub async fn open_read_only(path: &Path) -> Result<Self, Error> {
         if !path.is_file() {
-            return Err(Error::Missing { path: path.to_path_buf() });
+            return Err(Error::Missing {
+                path: path.to_path_buf(),
+            });
         }
         let path: Arc<Path> = path.into();
         let readers = readers(&path);
@@ -114,7 +120,11 @@ impl Writer {
     pub(crate) async fn connection(&mut self) -> Result<&mut SqliteConnection, Error> {
         let connection = match self.connection.take() {
             Some(connection) => connection,
-            None => self.options.connect().await.map_err(|error| at(&self.path, error))?,
+            None => self
+                .options
+                .connect()
+                .await
+                .map_err(|error| at(&self.path, error))?,
         };
         Ok(self.connection.insert(connection))
     }
@@ -140,7 +150,11 @@ fn create_private(path: &Path) -> Result<(), Error> {
     if let Some(directory) = path.parent()
         && !directory.as_os_str().is_empty()
     {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(refused)?;
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(directory)
+            .map_err(refused)?;
     }
     fs::OpenOptions::new()
         .read(true)
@@ -205,7 +219,10 @@ async fn quick_check(connection: &mut SqliteConnection, path: &Path) -> Result<(
     if verdict == "ok" {
         return Ok(());
     }
-    Err(Error::Corrupt { path: path.to_path_buf(), detail: verdict })
+    Err(Error::Corrupt {
+        path: path.to_path_buf(),
+        detail: verdict,
+    })
 }
 
 async fn migrate(connection: &mut SqliteConnection, migrator: &Migrator, path: &Path) -> Result<(), Error> {
@@ -216,11 +233,22 @@ async fn migrate(connection: &mut SqliteConnection, migrator: &Migrator, path: &
     let path_buf = path.to_path_buf();
     Err(match failed {
         MigrateError::VersionMissing(found) => {
-            let known = migrator.iter().map(|migration| migration.version).max().unwrap_or(0);
-            Error::SchemaNewer { path: path_buf, found, known }
+            let known = migrator
+                .iter()
+                .map(|migration| migration.version)
+                .max()
+                .unwrap_or(0);
+            Error::SchemaNewer {
+                path: path_buf,
+                found,
+                known,
+            }
         }
         MigrateError::Execute(source) => at(path, source),
         MigrateError::ExecuteMigration(source, _) if is_fault(&source) => at(path, source),
-        other => Error::Migration { path: path_buf, source: Arc::new(other) },
+        other => Error::Migration {
+            path: path_buf,
+            source: Arc::new(other),
+        },
     })
 }

@@ -10,7 +10,9 @@ use sqlx::error::ErrorKind;
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
     /// The file or its directory cannot be created or written.
-    #[error("cannot write the database {path}; check that its directory exists and that this user may write there")]
+    #[error(
+        "cannot write the database {path}; check that its directory exists and that this user may write there"
+    )]
     NotWritable {
         /// The database file.
         path: PathBuf,
@@ -147,7 +149,13 @@ impl Error {
 
     /// True when a unique index or a primary key refused the row.
     pub fn is_unique_violation(&self) -> bool {
-        matches!(self, Self::Constraint { kind: Constraint::Unique, .. })
+        matches!(
+            self,
+            Self::Constraint {
+                kind: Constraint::Unique,
+                ..
+            }
+        )
     }
 
     /// True when the store may work again later without anybody changing the request.
@@ -167,13 +175,18 @@ impl Error {
     /// Names the file in an error that a statement on it returned, and sorts it by SQLite's result code.
     #[must_use]
     pub fn located(self, path: &Path) -> Self {
-        let Self::Statement(source) = self else { return self };
+        let Self::Statement(source) = self else {
+            return self;
+        };
         let path = path.to_path_buf();
         match fault(&source) {
             Some(Fault::Full) => Self::DiskFull { path },
             Some(Fault::Busy) => Self::Locked { path },
             Some(Fault::ReadOnly) => Self::NotWritable { path, source },
-            Some(Fault::Corrupt) => Self::Corrupt { path, detail: source.to_string() },
+            Some(Fault::Corrupt) => Self::Corrupt {
+                path,
+                detail: source.to_string(),
+            },
             Some(Fault::Io) => Self::Io { path, source },
             None => Self::Statement(source),
         }
@@ -189,7 +202,10 @@ impl Error {
     }
 
     pub(crate) fn not_writable(path: &Path, source: io::Error) -> Self {
-        Self::NotWritable { path: path.to_path_buf(), source: Arc::new(source) }
+        Self::NotWritable {
+            path: path.to_path_buf(),
+            source: Arc::new(source),
+        }
     }
 }
 
@@ -203,7 +219,10 @@ impl From<sqlx::Error> for Error {
             _ if primary_code(&source) == Some(19) => Constraint::Check,
             _ => return Self::Statement(Arc::new(source)),
         };
-        Self::Constraint { kind, source: Arc::new(source) }
+        Self::Constraint {
+            kind,
+            source: Arc::new(source),
+        }
     }
 }
 

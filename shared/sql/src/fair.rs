@@ -84,12 +84,19 @@ impl<K: Eq + Hash + Clone, T> Queue<K, T> {
         if state.closed {
             return Err(Rejected::Closed(item));
         }
-        let State { lanes, turns, waiting, .. } = &mut *state;
+        let State {
+            lanes,
+            turns,
+            waiting,
+            ..
+        } = &mut *state;
         // looked up twice only for a key that is new
         if !lanes.contains_key(key) {
             lanes.insert(key.clone(), Lane::new(self.per_key));
         }
-        let Some(lane) = lanes.get_mut(key) else { return Err(Rejected::Full(item)) };
+        let Some(lane) = lanes.get_mut(key) else {
+            return Err(Rejected::Full(item));
+        };
         let (Ok(in_lane), Ok(in_queue)) = (lane.room.try_acquire(), self.room.try_acquire()) else {
             if lane.is_idle() {
                 lanes.remove(key);
@@ -115,16 +122,29 @@ impl<K: Eq + Hash + Clone, T> Queue<K, T> {
             Err(Rejected::Closed(item)) => return Err(Closed(item)),
             Err(Rejected::Full(item)) => item,
         };
-        let Some(waiting) = self.join_lane(key) else { return Err(Closed(item)) };
+        let Some(waiting) = self.join_lane(key) else {
+            return Err(Closed(item));
+        };
         // the lane first: a caller whose own lane is full must not hold a place that another key could use
-        let Ok(in_lane) = waiting.room.acquire().await else { return Err(Closed(item)) };
-        let Ok(in_queue) = self.room.acquire().await else { return Err(Closed(item)) };
+        let Ok(in_lane) = waiting.room.acquire().await else {
+            return Err(Closed(item));
+        };
+        let Ok(in_queue) = self.room.acquire().await else {
+            return Err(Closed(item));
+        };
         let mut state = self.state.lock();
         if state.closed {
             return Err(Closed(item));
         }
-        let State { lanes, turns, waiting: total, .. } = &mut *state;
-        let Some(lane) = lanes.get_mut(key) else { return Err(Closed(item)) };
+        let State {
+            lanes,
+            turns,
+            waiting: total,
+            ..
+        } = &mut *state;
+        let Some(lane) = lanes.get_mut(key) else {
+            return Err(Closed(item));
+        };
         in_lane.forget();
         in_queue.forget();
         lane.add(key, item, turns);
@@ -174,12 +194,19 @@ impl<K: Eq + Hash + Clone, T> Queue<K, T> {
     }
 
     fn collect(&self, state: &mut State<K, T>, max: usize) -> Vec<T> {
-        let State { lanes, turns, waiting, .. } = state;
+        let State {
+            lanes,
+            turns,
+            waiting,
+            ..
+        } = state;
         let mut taken = Vec::with_capacity((*waiting).min(max));
         while taken.len() < max {
             let Some(key) = turns.pop_front() else { break };
             let Some(lane) = lanes.get_mut(&key) else { continue };
-            let Some(item) = lane.items.pop_front() else { continue };
+            let Some(item) = lane.items.pop_front() else {
+                continue;
+            };
             taken.push(item);
             lane.room.add_permits(1);
             if !lane.items.is_empty() {
@@ -201,16 +228,27 @@ impl<K: Eq + Hash + Clone, T> Queue<K, T> {
         if state.closed {
             return None;
         }
-        let lane = state.lanes.entry(key.clone()).or_insert_with(|| Lane::new(self.per_key));
+        let lane = state
+            .lanes
+            .entry(key.clone())
+            .or_insert_with(|| Lane::new(self.per_key));
         lane.callers += 1;
         let room = Arc::clone(&lane.room);
-        Some(Waiting { queue: self, key, room })
+        Some(Waiting {
+            queue: self,
+            key,
+            room,
+        })
     }
 }
 
 impl<T> Lane<T> {
     fn new(capacity: usize) -> Self {
-        Self { items: VecDeque::new(), room: Arc::new(Semaphore::new(capacity)), callers: 0 }
+        Self {
+            items: VecDeque::new(),
+            room: Arc::new(Semaphore::new(capacity)),
+            callers: 0,
+        }
     }
 
     fn is_idle(&self) -> bool {
@@ -235,7 +273,9 @@ struct Waiting<'q, K: Eq + Hash + Clone, T> {
 impl<K: Eq + Hash + Clone, T> Drop for Waiting<'_, K, T> {
     fn drop(&mut self) {
         let mut state = self.queue.state.lock();
-        let Some(lane) = state.lanes.get_mut(self.key) else { return };
+        let Some(lane) = state.lanes.get_mut(self.key) else {
+            return;
+        };
         lane.callers -= 1;
         if lane.is_idle() {
             state.lanes.remove(self.key);

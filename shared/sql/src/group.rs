@@ -61,7 +61,10 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             group: 1024,
-            queue: Bounds { per_key: 1024, total: 8192 },
+            queue: Bounds {
+                per_key: 1024,
+                total: 8192,
+            },
             max_wait: Duration::from_secs(5),
         }
     }
@@ -94,11 +97,21 @@ impl<H: Handler> GroupCommit<H> {
     /// Starts the writer on the current Tokio runtime.
     pub fn start(writer: Writer, handler: H, limits: Limits) -> Self {
         let queue = Arc::new(Queue::new(limits.queue));
-        let committer = Committer { writer, handler, queue: Arc::clone(&queue), group: limits.group.max(1) };
+        let committer = Committer {
+            writer,
+            handler,
+            queue: Arc::clone(&queue),
+            group: limits.group.max(1),
+        };
         let committer = tokio::spawn(committer.run());
-        let shared =
-            Shared { queue, max_wait: limits.max_wait, committer: Mutex::new(Some(committer)) };
-        Self { shared: Arc::new(shared) }
+        let shared = Shared {
+            queue,
+            max_wait: limits.max_wait,
+            committer: Mutex::new(Some(committer)),
+        };
+        Self {
+            shared: Arc::new(shared),
+        }
     }
 
     /// Hands the job over and waits until its group is durable. Dropping the future does not cancel a job that
@@ -108,7 +121,8 @@ impl<H: Handler> GroupCommit<H> {
     /// [`Error::QueueFull`] and [`Error::Closed`] mean that the job was not and will not be done; every other
     /// error, that its whole group was rolled back.
     pub async fn submit(&self, key: &H::Key, job: H::Job) -> Result<H::Reply, Error> {
-        self.submit_before(Instant::now() + self.shared.max_wait, key, job).await
+        self.submit_before(Instant::now() + self.shared.max_wait, key, job)
+            .await
     }
 
     /// As [`GroupCommit::submit`], with the caller's deadline for getting a place in the queue. A job that has its
@@ -152,7 +166,9 @@ impl<H: Handler> GroupCommit<H> {
 
 impl<H: Handler> Clone for GroupCommit<H> {
     fn clone(&self) -> Self {
-        Self { shared: Arc::clone(&self.shared) }
+        Self {
+            shared: Arc::clone(&self.shared),
+        }
     }
 }
 
@@ -169,8 +185,10 @@ impl<H: Handler> Committer<H> {
             if group.is_empty() {
                 break;
             }
-            let (jobs, replies): (Vec<_>, Vec<_>) =
-                group.into_iter().map(|pending| (pending.job, pending.reply)).unzip();
+            let (jobs, replies): (Vec<_>, Vec<_>) = group
+                .into_iter()
+                .map(|pending| (pending.job, pending.reply))
+                .unzip();
             match self.commit(jobs).await {
                 Ok(answers) => {
                     for (reply, answer) in replies.into_iter().zip(answers) {
@@ -188,12 +206,17 @@ impl<H: Handler> Committer<H> {
         let expected = jobs.len();
         let connection = self.writer.connection().await?;
         let mut tx = connection.begin_with("BEGIN IMMEDIATE").await?;
-        let applied = AssertUnwindSafe(self.handler.apply(&mut tx, jobs)).catch_unwind().await;
+        let applied = AssertUnwindSafe(self.handler.apply(&mut tx, jobs))
+            .catch_unwind()
+            .await;
         let replies = applied.unwrap_or(Err(Error::Panicked)).and_then(|replies| {
             if replies.len() == expected {
                 Ok(replies)
             } else {
-                Err(Error::Replies { jobs: expected, replies: replies.len() })
+                Err(Error::Replies {
+                    jobs: expected,
+                    replies: replies.len(),
+                })
             }
         });
         match replies {

@@ -37,7 +37,10 @@ impl<K: Eq + Hash + Clone + Send + Sync + 'static> Units<K> {
     /// Starts the writer on the current Tokio runtime.
     pub fn start(writer: Writer, limits: Limits) -> Self {
         let commits = GroupCommit::start(writer, Savepoints { key: PhantomData }, limits);
-        Self { commits, max_wait: limits.max_wait }
+        Self {
+            commits,
+            max_wait: limits.max_wait,
+        }
     }
 
     /// Runs the unit inside a group's transaction and returns its result once the group is durable. The unit awaits
@@ -88,7 +91,10 @@ impl<K: Eq + Hash + Clone + Send + Sync + 'static> Units<K> {
 
 impl<K: Eq + Hash + Clone + Send + Sync + 'static> Clone for Units<K> {
     fn clone(&self) -> Self {
-        Self { commits: self.commits.clone(), max_wait: self.max_wait }
+        Self {
+            commits: self.commits.clone(),
+            max_wait: self.max_wait,
+        }
     }
 }
 

@@ -1,0 +1,128 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use tokio::task::yield_now;
+
+use super::{Bounds, Closed, Queue, Rejected};
+
+fn queue(per_key: usize, total: usize) -> Arc<Queue<char, u32>> {
+    Arc::new(Queue::new(Bounds { per_key, total }))
+}
+
+#[tokio::test]
+async fn a_quiet_key_waits_for_one_item_of_a_noisy_one() {
+    let queue = queue(1000, 2000);
+    for item in 0..500 {
+        queue.try_push(&'n', item).unwrap();
+    }
+    queue.try_push(&'q', 9000).unwrap();
+    assert_eq!(queue.take(2).await, [0, 9000]);
+    assert_eq!(queue.take(3).await, [1, 2, 3]);
+}
+
+#[tokio::test]
+async fn a_full_lane_stops_its_own_key_only() {
+    let queue = queue(2, 10);
+    queue.try_push(&'n', 1).unwrap();
+    queue.try_push(&'n', 2).unwrap();
+    assert_eq!(queue.try_push(&'n', 3), Err(Rejected::Full(3)));
+    queue.try_push(&'q', 4).unwrap();
+
+    let pusher = tokio::spawn({
+        let queue = Arc::clone(&queue);
+        async move { queue.push(&'n', 3).await }
+    });
+    while queue.state.lock().lanes[&'n'].callers == 0 {
+        yield_now().await;
+    }
+    assert_eq!(queue.len(), 3);
+    assert_eq!(queue.take(1).await, [1]);
+    pusher.await.unwrap().unwrap();
+    assert_eq!(queue.take(9).await, [4, 2, 3]);
+}
+
+#[tokio::test]
+async fn a_full_queue_admits_a_new_key_as_soon_as_there_is_room() {
+    let queue = queue(4, 4);
+    for item in 0..4 {
+        queue.try_push(&'n', item).unwrap();
+    }
+    assert_eq!(queue.try_push(&'q', 9), Err(Rejected::Full(9)));
+    let pusher = tokio::spawn({
+        let queue = Arc::clone(&queue);
+        async move { queue.push(&'q', 9).await }
+    });
+    while !queue.state.lock().lanes.contains_key(&'q') {
+        yield_now().await;
+    }
+    assert_eq!(queue.take(1).await, [0]);
+    pusher.await.unwrap().unwrap();
+    assert_eq!(queue.take(9).await, [1, 9, 2, 3]);
+}
+
+#[tokio::test]
+async fn a_caller_that_gives_up_leaves_nothing_behind() {
+    let queue = queue(1, 8);
+    queue.try_push(&'n', 1).unwrap();
+    {
+        let pushing = queue.push(&'n', 2);
+        tokio::pin!(pushing);
+        assert!(futures_util::poll!(&mut pushing).is_pending());
+    }
+    assert_eq!(queue.take(9).await, [1]);
+    assert!(queue.state.lock().lanes.is_empty());
+    queue.try_push(&'n', 3).unwrap();
+    assert_eq!(queue.take(9).await, [3]);
+    assert!(queue.state.lock().lanes.is_empty());
+    assert_eq!(queue.room.available_permits(), 8);
+}
+
+#[tokio::test]
+async fn closing_refuses_the_new_and_hands_out_the_old() {
+    let queue = queue(1, 8);
+    queue.try_push(&'a', 1).unwrap();
+    let waiting = queue.push(&'a', 2);
+    tokio::pin!(waiting);
+    assert!(futures_util::poll!(&mut waiting).is_pending());
+    queue.close();
+    assert_eq!(waiting.await, Err(Closed(2)));
+    assert_eq!(queue.try_push(&'b', 3), Err(Rejected::Closed(3)));
+    assert_eq!(queue.take(9).await, [1]);
+    assert!(queue.take(9).await.is_empty());
+}
+
+proptest! {
+    /// Against the simplest model: lanes in a map, one item from each in turn.
+    #[test]
+    fn takes_turns_as_a_naive_model_does(
+        pushes in proptest::collection::vec((0_u8..5, any::<u32>()), 0..200),
+        group in 1_usize..9,
+    ) {
+        let queue = Queue::new(Bounds { per_key: 1000, total: 1000 });
+        let mut expected = Vec::new();
+        let mut order: Vec<u8> = Vec::new();
+        let mut lanes: BTreeMap<u8, Vec<u32>> = BTreeMap::new();
+        for (key, item) in &pushes {
+            queue.try_push(key, *item).unwrap();
+            if !order.contains(key) {
+                order.push(*key);
+            }
+            lanes.entry(*key).or_default().push(*item);
+        }
+        let longest = lanes.values().map(Vec::len).max().unwrap_or(0);
+        for round in 0..longest {
+            expected.extend(order.iter().filter_map(|key| lanes[key].get(round).copied()));
+        }
+        queue.close();
+        let taken = futures_util::FutureExt::now_or_never(async {
+            let mut taken = Vec::new();
+            loop {
+                let items = queue.take(group).await;
+                if items.is_empty() { break taken }
+                taken.extend(items);
+            }
+        });
+        prop_assert_eq!(taken, Some(expected));
+    }
+}
