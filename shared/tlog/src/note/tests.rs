@@ -20,7 +20,10 @@ fn published_example() {
     assert_eq!(key.name(), "example.com/foo");
     assert_eq!(key.id(), 0x530d_903a);
     let public = naive::unhex("e932791ae6e7a840a46164c904786426d5e7821dd8b29a00d61cae72afdd4da4");
-    assert_eq!(VerifyingKey::new("example.com/foo", public.try_into().unwrap()).unwrap(), key);
+    assert_eq!(
+        VerifyingKey::new("example.com/foo", public.try_into().unwrap()).unwrap(),
+        key
+    );
     assert_eq!(key.to_string(), VKEY);
     let note = Note::parse(EXAMPLE.as_bytes()).unwrap();
     assert_eq!(note.text(), "This is an example message.\n");
@@ -140,7 +143,7 @@ proptest! {
         let signer = peer::StandardSigner::new(&key.to_secret_text().unwrap()).unwrap();
         let mut theirs = peer::Note::new(text.as_bytes(), &[]).unwrap();
         theirs.add_sigs(&[&signer]).unwrap();
-        prop_assert_eq!(String::from_utf8(theirs.to_bytes()).unwrap(), ours.clone());
+        prop_assert_eq!(&String::from_utf8(theirs.to_bytes()).unwrap(), &ours);
 
         let verifier = peer::StandardVerifier::new(&key.verifying_key().to_string()).unwrap();
         let known = peer::VerifierList::new(vec![Box::new(verifier)]);

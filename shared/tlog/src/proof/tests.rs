@@ -148,7 +148,7 @@ proptest! {
 
         let path = consistency(&leaves, old);
         prop_assert_eq!(&path, &naive::consistency(cut, &leaves, true));
-        let theirs = peer::prove_tree(size, old, &Peer(leaves.clone())).unwrap();
+        let theirs = peer::prove_tree(size, old, &Peer(leaves)).unwrap();
         prop_assert_eq!(theirs.iter().map(|hash| hash.0).collect::<Vec<_>>(), bytes(&path));
         prop_assert_eq!(verify_consistency((old, &old_root), (size, &root), &path), Ok(()));
     }
@@ -172,8 +172,8 @@ proptest! {
         let mut longer = path.clone();
         longer.push(root);
         prop_assert!(verify_inclusion(&leaf, index, size, &longer, &root).is_err());
-        let mut flipped = path.clone();
-        let victim = cut.index(path.len());
+        let mut flipped = path;
+        let victim = cut.index(flipped.len());
         let mut wrong = *flipped[victim].as_bytes();
         wrong[bit / 8] ^= 1 << (bit % 8);
         flipped[victim] = Hash::new(wrong);
@@ -186,13 +186,13 @@ proptest! {
         let cut = usize::try_from(old).unwrap();
         let (root, old_root) = (naive::root(&leaves), naive::root(&leaves[..cut]));
         let path = consistency(&leaves, old);
-        let mut altered = leaves.clone();
+        let mut altered = leaves;
         altered[cut - 1] = leaf_hash(b"rewritten");
         let other = naive::root(&altered[..cut]);
         prop_assert!(verify_consistency((old, &other), (size, &root), &path).is_err());
         prop_assert!(verify_consistency((old, &old_root), (size, &naive::root(&altered)), &path).is_err());
         prop_assert!(verify_consistency((old, &old_root), (size, &root), &path[1..]).is_err());
-        let mut longer = path.clone();
+        let mut longer = path;
         longer.push(root);
         prop_assert!(verify_consistency((old, &old_root), (size, &root), &longer).is_err());
     }
