@@ -1,0 +1,36 @@
+//! Who may come in: other services by certificate and token, or people by what an authenticator accepts.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use harombe_error::Failure;
+use harombe_types::{Person, Principal, ServiceName, Timestamp};
+
+/// Verifies principal tokens; cheap, called on the call's path.
+pub trait Tokens: Send + Sync {
+    /// Whom the token speaks for.
+    ///
+    /// # Errors
+    /// The token is not the gateway's, not for this audience, or not valid now.
+    fn verify(&self, token: &str, audience: ServiceName, now: Timestamp) -> Result<Principal, Failure>;
+}
+
+/// Turns what came with a request at the public door into a person.
+///
+/// The parts' extensions hold tonic's `UdsConnectInfo` with the peer's credentials when the call came over a
+/// unix socket.
+#[async_trait]
+pub trait Authenticator: Send + Sync {
+    /// # Errors
+    /// Nobody could be established; the failure is sent as it is.
+    async fn authenticate(&self, parts: &http::request::Parts) -> Result<Person, Failure>;
+}
+
+/// How a server establishes its callers.
+#[derive(Clone)]
+pub enum Door {
+    /// Services of ours, in process or over mTLS, with principal tokens.
+    Internal(Arc<dyn Tokens>),
+    /// The gateway's: every caller is `client`, and the authenticator says which person.
+    Public(Arc<dyn Authenticator>),
+}

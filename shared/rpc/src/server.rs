@@ -1,0 +1,164 @@
+//! The server stack: what every call passes before a handler sees it, the same in process and over the network.
+
+mod admit;
+mod body;
+mod handler;
+mod stack;
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use harombe_types::{Clock, ServiceName};
+use tonic::body::Body;
+use tonic::server::NamedService;
+
+use crate::methods::{Method, Methods, MethodsError, Rule};
+use crate::{Door, Refusals, TaskSet};
+use handler::{Handler, Mounted};
+
+pub(crate) use stack::Peer;
+
+/// A server that would let calls through unchecked is not built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    #[error("the method options cannot be read")]
+    Methods(#[from] MethodsError),
+    #[error("{0} has no auth option; add one to its proto")]
+    NoRule(Box<str>),
+    #[error("no proto of ours describes the service {0}")]
+    UnknownService(&'static str),
+}
+
+/// What a server needs from outside.
+#[derive(Clone)]
+pub struct Deps {
+    pub door: Door,
+    pub clock: Arc<dyn Clock>,
+    pub refusals: Arc<dyn Refusals>,
+}
+
+/// A set of gRPC services behind one door. Clones are handles to the same server.
+#[derive(Clone)]
+pub struct Server {
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    name: ServiceName,
+    deps: Deps,
+    methods: &'static Methods,
+    routes: HashMap<&'static str, Route>,
+    /// Services that anyone may call who reaches the server, by `/service/` prefix.
+    open: Vec<(String, Arc<dyn Handler>)>,
+    tasks: TaskSet,
+}
+
+struct Route {
+    method: &'static Method,
+    rule: &'static Rule,
+    handler: Arc<dyn Handler>,
+}
+
+impl Server {
+    /// Begins the server of the service `name`, which is the audience that principal tokens must name.
+    #[must_use]
+    pub fn builder(name: ServiceName, deps: Deps) -> ServerBuilder {
+        ServerBuilder {
+            name,
+            deps,
+            mounted: Vec::new(),
+            open: Vec::new(),
+            tasks: TaskSet::new(),
+        }
+    }
+
+    #[must_use]
+    pub fn name(&self) -> ServiceName {
+        self.inner.name
+    }
+
+    /// The tasks of this server: its detached handlers, and whatever the service adds.
+    #[must_use]
+    pub fn tasks(&self) -> &TaskSet {
+        &self.inner.tasks
+    }
+
+    pub(crate) fn methods(&self) -> &'static Methods {
+        self.inner.methods
+    }
+
+    pub(crate) async fn call(&self, request: http::Request<Body>, peer: &Peer) -> http::Response<Body> {
+        stack::call(&self.inner, request, peer).await
+    }
+}
+
+/// Collects the services of a [`Server`].
+pub struct ServerBuilder {
+    name: ServiceName,
+    deps: Deps,
+    mounted: Vec<(&'static str, Arc<dyn Handler>)>,
+    open: Vec<(String, Arc<dyn Handler>)>,
+    tasks: TaskSet,
+}
+
+impl ServerBuilder {
+    /// Serves a generated `XServer`.
+    #[must_use]
+    pub fn service<S>(mut self, service: S) -> Self
+    where
+        S: tower::Service<http::Request<Body>, Response = http::Response<Body>, Error = Infallible>
+            + NamedService
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+        S::Future: Send + 'static,
+    {
+        self.mounted.push((S::NAME, Arc::new(Mounted(service))));
+        self
+    }
+
+    /// Uses this task set, so that the service's own loops and its handlers end together.
+    #[must_use]
+    pub fn tasks(mut self, tasks: TaskSet) -> Self {
+        self.tasks = tasks;
+        self
+    }
+
+    /// # Errors
+    /// A method of a service has no auth option, or a service is not in our protos.
+    pub fn build(self) -> Result<Server, BuildError> {
+        let methods = Methods::ours()?;
+        let mut routes = HashMap::new();
+        for (service, handler) in self.mounted {
+            let before = routes.len();
+            for method in methods.of_service(service) {
+                let rule = method
+                    .rule
+                    .as_ref()
+                    .ok_or_else(|| BuildError::NoRule(method.path.clone()))?;
+                let route = Route {
+                    method,
+                    rule,
+                    handler: Arc::clone(&handler),
+                };
+                routes.insert(&*method.path, route);
+            }
+            if routes.len() == before {
+                return Err(BuildError::UnknownService(service));
+            }
+        }
+        let inner = Inner {
+            name: self.name,
+            deps: self.deps,
+            methods,
+            routes,
+            open: self.open,
+            tasks: self.tasks,
+        };
+        Ok(Server {
+            inner: Arc::new(inner),
+        })
+    }
+}

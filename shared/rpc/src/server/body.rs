@@ -1,0 +1,99 @@
+//! A streamed body that ends properly: at its deadline, when the service stops, and when its handler panics.
+
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use harombe_error::to_status;
+use http::HeaderMap;
+use http_body::{Frame, SizeHint};
+use tokio::time::{Instant, Sleep};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tonic::Status;
+use tonic::body::Body;
+
+use super::stack::{Panicked, deadline_exceeded, stopping};
+
+/// Adds the endings to a body; each is a gRPC status in the trailers, as if the handler had sent it.
+pub(crate) struct Guarded {
+    /// `None` once the body has ended; the handler's stream is dropped with it.
+    body: Option<Body>,
+    method: Box<str>,
+    deadline: Option<Pin<Box<Sleep>>>,
+    stop: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+}
+
+impl Guarded {
+    pub(crate) fn new(
+        body: Body,
+        method: &str,
+        deadline: Option<Instant>,
+        stop: Option<CancellationToken>,
+    ) -> Self {
+        Self {
+            body: Some(body),
+            method: method.into(),
+            deadline: deadline.map(|at| Box::pin(tokio::time::sleep_until(at))),
+            stop: stop.map(|token| Box::pin(token.cancelled_owned())),
+        }
+    }
+
+    fn end(&mut self, status: &Status) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        self.body = None;
+        let mut trailers = HeaderMap::new();
+        Poll::Ready(Some(match status.add_header(&mut trailers) {
+            Ok(()) => Ok(Frame::trailers(trailers)),
+            Err(status) => Err(status),
+        }))
+    }
+}
+
+fn is_over(timer: Option<&mut Pin<Box<impl Future<Output = ()>>>>, cx: &mut Context<'_>) -> bool {
+    timer.is_some_and(|timer| timer.as_mut().poll(cx).is_ready())
+}
+
+impl http_body::Body for Guarded {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let this = &mut *self;
+        let Some(body) = this.body.as_mut() else {
+            return Poll::Ready(None);
+        };
+        let polled = std::panic::catch_unwind(AssertUnwindSafe(|| Pin::new(body).poll_frame(cx)));
+        match polled {
+            Ok(Poll::Pending) => {}
+            Ok(Poll::Ready(None)) => {
+                this.body = None;
+                return Poll::Ready(None);
+            }
+            Ok(ready) => return ready,
+            Err(payload) => {
+                let status = to_status(&Panicked::new(&this.method, &*payload));
+                return this.end(&status);
+            }
+        }
+        if is_over(this.deadline.as_mut(), cx) {
+            return this.end(&deadline_exceeded());
+        }
+        if is_over(this.stop.as_mut(), cx) {
+            return this.end(&stopping());
+        }
+        Poll::Pending
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(http_body::Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body
+            .as_ref()
+            .map_or_else(|| SizeHint::with_exact(0), http_body::Body::size_hint)
+    }
+}

@@ -1,0 +1,166 @@
+//! The order of things for one call: route, admit, deadline, handler in a task of the server, panics caught.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use harombe_error::{Code, Failure, Reason, ServiceError, to_status};
+use harombe_types::ServiceName;
+use http::{Request, Response};
+use tokio::time::Instant;
+use tonic::Status;
+use tonic::body::Body;
+use tracing::Instrument as _;
+
+use super::admit::{Refused, admit};
+use super::body::Guarded;
+use super::{Inner, Route};
+use crate::{Caller, timeout};
+
+/// What a connection proves about the other end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Peer {
+    /// By certificate, or because it runs in this process.
+    Service(ServiceName),
+    /// Nothing by itself; whatever came with the connection is in the request's extensions.
+    Unknown,
+}
+
+/// A bug of ours on the call's path.
+#[derive(Debug, thiserror::Error)]
+#[error("the handler of {method} panicked: {message}")]
+pub(crate) struct Panicked {
+    pub(crate) method: Box<str>,
+    pub(crate) message: String,
+}
+
+impl ServiceError for Panicked {
+    fn code(&self) -> Code {
+        Code::Internal
+    }
+
+    fn reason(&self) -> Reason {
+        Reason::Internal
+    }
+}
+
+impl Panicked {
+    pub(crate) fn new(method: &str, payload: &(dyn std::any::Any + Send)) -> Self {
+        let text = payload.downcast_ref::<&str>().copied();
+        let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+        Self {
+            method: method.into(),
+            message: text.unwrap_or("no message").to_owned(),
+        }
+    }
+}
+
+pub(crate) async fn call(server: &Inner, request: Request<Body>, peer: &Peer) -> Response<Body> {
+    let begun = Instant::now();
+    let path = request.uri().path();
+    let Some(route) = server.routes.get(path) else {
+        return open(server, request).await;
+    };
+    let allowed = timeout::parse(request.headers());
+    let (mut parts, body) = request.into_parts();
+    let caller = match admit(server, route, &mut parts, peer).await {
+        Ok(caller) => caller,
+        Err(Refused { caller, failure }) => {
+            server
+                .deps
+                .refusals
+                .refused(caller, &route.method.path, failure.reason);
+            return failure.to_status().into_http();
+        }
+    };
+    let span = span(&route.method.path, &caller);
+    parts.extensions.insert(caller);
+    let request = Request::from_parts(parts, body);
+    let deadline = allowed.and_then(|allowed| begun.checked_add(allowed));
+    run(server, route, request, deadline).instrument(span).await
+}
+
+async fn run(
+    server: &Inner,
+    route: &Route,
+    request: Request<Body>,
+    deadline: Option<Instant>,
+) -> Response<Body> {
+    let work = async {
+        if route.method.unary {
+            detached(server, route, request).await
+        } else {
+            attached(route, request).await
+        }
+    };
+    let answered = match deadline {
+        Some(deadline) => tokio::time::timeout_at(deadline, work).await,
+        None => Ok(work.await),
+    };
+    let Ok(result) = answered else {
+        return deadline_exceeded().into_http();
+    };
+    match result {
+        Ok(response) if route.method.unary => response,
+        Ok(response) => response.map(|body| {
+            Body::new(Guarded::new(
+                body,
+                &route.method.path,
+                deadline,
+                Some(server.tasks.token()),
+            ))
+        }),
+        Err(status) => status.into_http(),
+    }
+}
+
+/// In a task of the server: what a handler has begun it finishes, whether or not somebody still waits for the answer.
+async fn detached(server: &Inner, route: &Route, request: Request<Body>) -> Result<Response<Body>, Status> {
+    let handler = route.handler.call(request).in_current_span();
+    match server.tasks.spawn(handler).await {
+        Ok(Some(response)) => Ok(response),
+        Ok(None) => Err(stopping()),
+        Err(error) => match error.try_into_panic() {
+            Ok(payload) => Err(to_status(&Panicked::new(&route.method.path, &*payload))),
+            Err(_) => Err(stopping()),
+        },
+    }
+}
+
+/// Inside the call: a stream ends with whoever reads it.
+async fn attached(route: &Route, request: Request<Body>) -> Result<Response<Body>, Status> {
+    let handler = AssertUnwindSafe(async { route.handler.call(request).await });
+    let caught = handler.catch_unwind().await;
+    caught.map_err(|payload| to_status(&Panicked::new(&route.method.path, &*payload)))
+}
+
+async fn open(server: &Inner, request: Request<Body>) -> Response<Body> {
+    let path = request.uri().path();
+    match server
+        .open
+        .iter()
+        .find(|(prefix, _)| path.starts_with(prefix.as_str()))
+    {
+        Some((_, handler)) => handler.call(request).await,
+        None => Status::unimplemented("no such method").into_http(),
+    }
+}
+
+fn span(method: &str, caller: &Caller) -> tracing::Span {
+    tracing::debug_span!("rpc", method, caller = %caller.service, request = %uuid::Uuid::now_v7())
+}
+
+pub(crate) fn deadline_exceeded() -> Status {
+    Failure::new(
+        Code::DeadlineExceeded,
+        Reason::DeadlineExceeded,
+        "the call's deadline passed",
+    )
+    .to_status()
+}
+
+pub(crate) fn stopping() -> Status {
+    let mut failure = Failure::new(Code::Unavailable, Reason::Unavailable, "the service is stopping");
+    failure.retry_after = Some(Duration::from_millis(200));
+    failure.to_status()
+}

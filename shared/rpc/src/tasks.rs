@@ -1,0 +1,54 @@
+//! Background work with an owner: nothing is spawned that nobody waits for.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// The tasks of one service. Clones share the same set.
+#[derive(Clone, Debug, Default)]
+pub struct TaskSet {
+    tracker: TaskTracker,
+    stop: CancellationToken,
+    kill: CancellationToken,
+}
+
+impl TaskSet {
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Runs `future` as a task of this set. The handle yields `None` when the set was aborted before it ended;
+    /// dropping the handle lets the task go on. Must be called inside a tokio runtime.
+    pub fn spawn<F>(&self, future: F) -> JoinHandle<Option<F::Output>>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.tracker
+            .spawn(self.kill.clone().run_until_cancelled_owned(future))
+    }
+
+    /// Cancelled when shutdown begins: loops end on it.
+    #[must_use]
+    pub fn token(&self) -> CancellationToken {
+        self.stop.clone()
+    }
+
+    /// Tells every task to stop, waits until all have ended or `deadline` has passed, then aborts the rest.
+    /// Returns how many had to be aborted.
+    pub async fn shutdown(&self, deadline: Duration) -> usize {
+        self.stop.cancel();
+        self.tracker.close();
+        if tokio::time::timeout(deadline, self.tracker.wait()).await.is_ok() {
+            return 0;
+        }
+        let left = self.tracker.len();
+        self.kill.cancel();
+        self.tracker.wait().await;
+        left
+    }
+}
