@@ -96,9 +96,9 @@ pub fn overlaps_special(net: IpNet) -> Option<&'static str> {
 }
 
 fn special_v4(address: Ipv4Addr) -> Option<&'static str> {
-    SPECIAL_V4
-        .iter()
-        .find_map(|&(base, length, name)| share_prefix_v4(address, Ipv4Addr::from(base), length).then_some(name))
+    SPECIAL_V4.iter().find_map(|&(base, length, name)| {
+        share_prefix_v4(address, Ipv4Addr::from(base), length).then_some(name)
+    })
 }
 
 fn special_v6(address: Ipv6Addr) -> Option<&'static str> {
@@ -109,19 +109,25 @@ fn special_v6(address: Ipv6Addr) -> Option<&'static str> {
     if !share_prefix_v6(address, global, length) {
         return Some("outside 2000::/3");
     }
-    SPECIAL_V6
-        .iter()
-        .find_map(|&(base, length, name)| share_prefix_v6(address, Ipv6Addr::from(base), length).then_some(name))
+    SPECIAL_V6.iter().find_map(|&(base, length, name)| {
+        share_prefix_v6(address, Ipv6Addr::from(base), length).then_some(name)
+    })
 }
 
 fn share_prefix_v4(a: Ipv4Addr, b: Ipv4Addr, length: u8) -> bool {
     let difference = u32::from(a) ^ u32::from(b);
-    difference.checked_shr(32 - u32::from(length.min(32))).unwrap_or(0) == 0
+    difference
+        .checked_shr(32 - u32::from(length.min(32)))
+        .unwrap_or(0)
+        == 0
 }
 
 fn share_prefix_v6(a: Ipv6Addr, b: Ipv6Addr, length: u8) -> bool {
     let difference = u128::from(a) ^ u128::from(b);
-    difference.checked_shr(128 - u32::from(length.min(128))).unwrap_or(0) == 0
+    difference
+        .checked_shr(128 - u32::from(length.min(128)))
+        .unwrap_or(0)
+        == 0
 }
 
 #[cfg(test)]

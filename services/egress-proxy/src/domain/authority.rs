@@ -24,13 +24,20 @@ impl Authority {
             Some(digits) => parse_port(digits)?,
             None => default_port.ok_or(Malformed::MissingPort)?,
         };
-        Ok(Self { host: Host::parse(host)?, port })
+        Ok(Self {
+            host: Host::parse(host)?,
+            port,
+        })
     }
 }
 
 /// Splits at the first colon after the host; a bracketed host keeps its own colons.
 fn split(text: &str) -> (&str, Option<&str>) {
-    let host_end = if text.starts_with('[') { text.rfind(']').map_or(text.len(), |at| at + 1) } else { 0 };
+    let host_end = if text.starts_with('[') {
+        text.rfind(']').map_or(text.len(), |at| at + 1)
+    } else {
+        0
+    };
     let (bracketed, rest) = text.split_at_checked(host_end).unwrap_or((text, ""));
     match rest.split_once(':') {
         Some((host, port)) if bracketed.is_empty() => (host, Some(port)),
@@ -53,7 +60,11 @@ mod tests {
 
     fn check(text: &str, expected: Result<(&str, u16), Malformed>) {
         let got = Authority::parse(text, Some(443)).map(|a| (a.host.to_string(), a.port));
-        assert_eq!(got, expected.map(|(host, port)| (host.to_owned(), port)), "{text:?}");
+        assert_eq!(
+            got,
+            expected.map(|(host, port)| (host.to_owned(), port)),
+            "{text:?}"
+        );
     }
 
     #[test]
@@ -63,10 +74,24 @@ mod tests {
         check("[2606::1]", Ok(("[2606::1]", 443)));
         check("[2606::1]:1", Ok(("[2606::1]", 1)));
         check("93.184.215.14:65535", Ok(("93.184.215.14", 65535)));
-        for text in ["a.test:", "a.test:0", "a.test:0443", "a.test:+443", "a.test: 443", "a.test:-1", "a.test:65536"] {
+        for text in [
+            "a.test:",
+            "a.test:0",
+            "a.test:0443",
+            "a.test:+443",
+            "a.test: 443",
+            "a.test:-1",
+            "a.test:65536",
+        ] {
             check(text, Err(Malformed::Port));
         }
-        for text in ["a.test:443:80", "a.test:https", "a.test:99999999999999999999999", "a.test:４４３", "[2606::1]:"] {
+        for text in [
+            "a.test:443:80",
+            "a.test:https",
+            "a.test:99999999999999999999999",
+            "a.test:４４３",
+            "[2606::1]:",
+        ] {
             check(text, Err(Malformed::Port));
         }
         check("user@a.test", Err(Malformed::Userinfo));

@@ -108,7 +108,11 @@ pub enum Denial {
     #[error("no rule allows {host}")]
     HostNotListed { host: String },
     #[error("no rule allows {scheme} to {host} on port {port}")]
-    PortNotListed { host: String, port: u16, scheme: &'static str },
+    PortNotListed {
+        host: String,
+        port: u16,
+        scheme: &'static str,
+    },
     #[error("{address} is not a public address ({range})")]
     LiteralForbidden { address: IpAddr, range: &'static str },
     #[error("no rule allows this method for {host}")]
@@ -126,7 +130,11 @@ pub enum Denial {
     #[error("{host} did not resolve: {error}")]
     Unresolved { host: String, error: ResolveError },
     #[error("{host} resolves to {address}, which is not a public address ({range})")]
-    AnswerForbidden { host: String, address: IpAddr, range: &'static str },
+    AnswerForbidden {
+        host: String,
+        address: IpAddr,
+        range: &'static str,
+    },
 }
 
 impl Denial {

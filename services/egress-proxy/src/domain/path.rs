@@ -53,14 +53,20 @@ pub(crate) fn ambiguity(path: &str) -> Option<AmbiguousPath> {
     if decoded.contains(&b'\\') || slashes(&decoded) != slashes(path.as_bytes()) {
         return Some(AmbiguousPath::EncodedSeparator);
     }
-    std::str::from_utf8(&decoded).is_err().then_some(AmbiguousPath::NotUtf8)
+    std::str::from_utf8(&decoded)
+        .is_err()
+        .then_some(AmbiguousPath::NotUtf8)
 }
 
 fn decode(text: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {
-        let decoded = if byte == b'%' { hex_pair(bytes.next(), bytes.next()) } else { Some(byte) };
+        let decoded = if byte == b'%' {
+            hex_pair(bytes.next(), bytes.next())
+        } else {
+            Some(byte)
+        };
         out.extend(decoded);
     }
     out
@@ -84,7 +90,9 @@ impl PathPrefix {
         }
         let plain = text.bytes().all(|b| is_pchar(b) || b == b'/');
         if !plain || check_segments(text).is_err() {
-            return Err(format!("{text:?} must be a plain path without encoding, wildcards or dot segments"));
+            return Err(format!(
+                "{text:?} must be a plain path without encoding, wildcards or dot segments"
+            ));
         }
         if text.contains('*') {
             return Err(format!("{text:?} is a prefix: it takes no wildcard"));
@@ -127,7 +135,14 @@ mod tests {
         assert!(covers("/", "/anything/at?all"));
         assert!(covers("/public", "/public") && covers("/public", "/public/a"));
         assert!(covers("/public/", "/public/") && covers("/public/", "/public/a"));
-        for path in ["/publicity", "/public.../secret", "/public;x", "/PUBLIC/a", "/secret/public/", "/%70ublic/a"] {
+        for path in [
+            "/publicity",
+            "/public.../secret",
+            "/public;x",
+            "/PUBLIC/a",
+            "/secret/public/",
+            "/%70ublic/a",
+        ] {
             assert!(!covers("/public", path), "{path}");
         }
         assert!(!covers("/public/", "/public"));
@@ -135,14 +150,26 @@ mod tests {
 
     #[test]
     fn prefixes_are_plain() {
-        for text in ["", "public", "/a/../b", "/a/./b", "/a%20b", "/a b", "/a/*", "/a?x", "/ä"] {
+        for text in [
+            "", "public", "/a/../b", "/a/./b", "/a%20b", "/a b", "/a/*", "/a?x", "/ä",
+        ] {
             assert!(PathPrefix::parse(text).is_err(), "{text:?}");
         }
     }
 
     #[test]
     fn dot_segments_are_seen_in_every_spelling() {
-        for path in ["/..", "/a/../b", "/a/%2e%2E/b", "/a/.%2e", "/./a", "/%2e/", "/a/..;/b", "/a/..%3b/b", "/a/.;x=1"] {
+        for path in [
+            "/..",
+            "/a/../b",
+            "/a/%2e%2E/b",
+            "/a/.%2e",
+            "/./a",
+            "/%2e/",
+            "/a/..;/b",
+            "/a/..%3b/b",
+            "/a/.;x=1",
+        ] {
             assert_eq!(check_segments(path), Err(Malformed::DotSegment), "{path}");
         }
         for path in ["/", "/...", "/a..b/.hidden", "/a/..b", "/v1.2/;p"] {
@@ -152,7 +179,10 @@ mod tests {
 
     #[test]
     fn paths_with_two_readings_are_named() {
-        assert_eq!(ambiguity("/public/%252e%252e/x"), Some(AmbiguousPath::DoubleEncoding));
+        assert_eq!(
+            ambiguity("/public/%252e%252e/x"),
+            Some(AmbiguousPath::DoubleEncoding)
+        );
         assert_eq!(ambiguity("/public/%25"), Some(AmbiguousPath::DoubleEncoding));
         assert_eq!(ambiguity("/public/a%2fb"), Some(AmbiguousPath::EncodedSeparator));
         assert_eq!(ambiguity("/public/a%5Cb"), Some(AmbiguousPath::EncodedSeparator));
@@ -165,7 +195,10 @@ mod tests {
         assert_eq!(check_encoding("/a%20b", b"/"), Ok(()));
         assert_eq!(check_encoding("/a%2", b"/"), Err(Malformed::PercentEncoding));
         assert_eq!(check_encoding("/a%zz", b"/"), Err(Malformed::PercentEncoding));
-        assert_eq!(check_encoding("/%0d%0aHost:", b"/"), Err(Malformed::ControlCharacter));
+        assert_eq!(
+            check_encoding("/%0d%0aHost:", b"/"),
+            Err(Malformed::ControlCharacter)
+        );
         assert_eq!(check_encoding("/%00", b"/"), Err(Malformed::ControlCharacter));
         assert_eq!(check_encoding("/a\\b", b"/"), Err(Malformed::IllegalCharacter));
         assert_eq!(check_encoding("/ä", b"/"), Err(Malformed::IllegalCharacter));

@@ -67,7 +67,12 @@ impl Target {
         path::check_segments(path)?;
         path::check_encoding(query.unwrap_or_default(), b"/?")?;
         let path = if path.is_empty() { "/" } else { path };
-        Ok(Self { scheme, authority, path: path.into(), query: query.map(Into::into) })
+        Ok(Self {
+            scheme,
+            authority,
+            path: path.into(),
+            query: query.map(Into::into),
+        })
     }
 
     /// http or https.
@@ -96,13 +101,23 @@ impl Target {
     /// The value of the Host header: the port only where it is not the scheme's own.
     pub fn host_header(&self) -> String {
         let Authority { host, port } = &self.authority;
-        if *port == self.scheme.default_port() { host.to_string() } else { format!("{host}:{port}") }
+        if *port == self.scheme.default_port() {
+            host.to_string()
+        } else {
+            format!("{host}:{port}")
+        }
     }
 }
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}{}", self.scheme.as_str(), self.host_header(), self.path_and_query())
+        write!(
+            f,
+            "{}://{}{}",
+            self.scheme.as_str(),
+            self.host_header(),
+            self.path_and_query()
+        )
     }
 }
 
@@ -125,7 +140,11 @@ mod tests {
     use super::*;
 
     fn check(url: &str, expected: Result<&str, Malformed>) {
-        assert_eq!(Target::parse(url).map(|t| t.to_string()), expected.map(str::to_owned), "{url:?}");
+        assert_eq!(
+            Target::parse(url).map(|t| t.to_string()),
+            expected.map(str::to_owned),
+            "{url:?}"
+        );
     }
 
     #[test]
@@ -134,13 +153,25 @@ mod tests {
         check("HTTPS://a.test:443/x?y=1", Ok("https://a.test/x?y=1"));
         check("http://a.test:443/", Ok("http://a.test:443/"));
         check("http://a.test?x", Ok("http://a.test/?x"));
-        check("https://bücher.test/a%20b?q=a+b/c?d", Ok("https://xn--bcher-kva.test/a%20b?q=a+b/c?d"));
+        check(
+            "https://bücher.test/a%20b?q=a+b/c?d",
+            Ok("https://xn--bcher-kva.test/a%20b?q=a+b/c?d"),
+        );
         check("https://[2606::0:1]:8443/", Ok("https://[2606::1]:8443/"));
     }
 
     #[test]
     fn what_is_not_exactly_a_url_is_refused() {
-        for url in ["", "/x", "a.test", "http:/a.test", "http:a.test", "ftp://a.test/", "jar:http://a.test!/", " http://a.test/"] {
+        for url in [
+            "",
+            "/x",
+            "a.test",
+            "http:/a.test",
+            "http:a.test",
+            "ftp://a.test/",
+            "jar:http://a.test!/",
+            " http://a.test/",
+        ] {
             check(url, Err(Malformed::NotHttp));
         }
         check("https://a@b.test/", Err(Malformed::Userinfo));
@@ -156,7 +187,10 @@ mod tests {
         check("https://a.test/?x\u{0}", Err(Malformed::IllegalCharacter));
         check("https://a.test/?%0a", Err(Malformed::ControlCharacter));
         check("https://a.test/a/../b", Err(Malformed::DotSegment));
-        check(&format!("https://a.test/{}", "x".repeat(MAX_URL)), Err(Malformed::TooLong));
+        check(
+            &format!("https://a.test/{}", "x".repeat(MAX_URL)),
+            Err(Malformed::TooLong),
+        );
     }
 
     proptest! {

@@ -1,0 +1,95 @@
+//! The arguments of `web_fetch`, as they stand in the canonical call that a grant covers.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+/// Longest body that is returned when the call does not say, in bytes.
+pub const DEFAULT_MAX_BYTES: u64 = 1024 * 1024;
+
+/// Longest body a call can ask for, in bytes.
+pub const MAX_MAX_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Most header fields a call may carry.
+const MAX_HEADERS: usize = 32;
+
+/// Arguments that do not describe a fetch.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidCall {
+    #[error("the arguments of web_fetch are not valid")]
+    Shape(#[source] serde_json::Error),
+    #[error("max_bytes must be from 1 to {MAX_MAX_BYTES}")]
+    MaxBytes,
+    #[error("at most {MAX_HEADERS} header fields")]
+    Headers,
+}
+
+/// What the model asked for; nothing in it is trusted until it is decided.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FetchCall {
+    pub url: String,
+    #[serde(default = "get")]
+    pub method: String,
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    #[serde(default = "default_max_bytes")]
+    pub max_bytes: u64,
+}
+
+impl FetchCall {
+    /// # Errors
+    /// Unknown or missing arguments, or limits out of range.
+    pub fn from_args(args: serde_json::Value) -> Result<Self, InvalidCall> {
+        let call: Self = serde_json::from_value(args).map_err(InvalidCall::Shape)?;
+        if !(1..=MAX_MAX_BYTES).contains(&call.max_bytes) {
+            return Err(InvalidCall::MaxBytes);
+        }
+        if call.headers.len() > MAX_HEADERS {
+            return Err(InvalidCall::Headers);
+        }
+        Ok(call)
+    }
+}
+
+fn get() -> String {
+    "GET".to_owned()
+}
+
+fn default_max_bytes() -> u64 {
+    DEFAULT_MAX_BYTES
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_url_is_enough() {
+        let call = FetchCall::from_args(json!({"url": "https://a.test/"})).expect("a call");
+        assert_eq!(
+            (call.method.as_str(), call.max_bytes, call.headers.len()),
+            ("GET", DEFAULT_MAX_BYTES, 0)
+        );
+    }
+
+    #[test]
+    fn what_the_schema_does_not_know_is_refused() {
+        let many: BTreeMap<String, String> = (0..33).map(|n| (format!("x-{n}"), String::new())).collect();
+        for args in [
+            json!({}),
+            json!([]),
+            json!({"url": 7}),
+            json!({"url": "x", "body": "y"}),
+            json!({"url": "x", "max_bytes": 0}),
+            json!({"url": "x", "max_bytes": -1}),
+            json!({"url": "x", "max_bytes": MAX_MAX_BYTES + 1}),
+            json!({"url": "x", "headers": {"a": 1}}),
+            json!({"url": "x", "headers": many}),
+        ] {
+            assert!(FetchCall::from_args(args.clone()).is_err(), "{args}");
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! Which header fields cross the proxy: few go out, and what belongs to one hop or one holder comes not back.
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+
+use crate::domain::authority::Authority;
+use crate::domain::denial::Denial;
+use crate::domain::target::Target;
+
+/// What a caller may say about a read. Everything else — credentials, forwarding claims, method and URL
+/// overrides, framing — is left out.
+const SENDABLE: &[HeaderName] = &[
+    header::ACCEPT,
+    header::ACCEPT_LANGUAGE,
+    header::IF_MODIFIED_SINCE,
+    header::IF_NONE_MATCH,
+    header::RANGE,
+    header::USER_AGENT,
+];
+
+/// Fields of a response that concern the connection (RFC 9110 §7.6.1), hand out credentials, or point the
+/// client past the proxy.
+const WITHHELD: &[HeaderName] = &[
+    header::ALT_SVC,
+    header::CONNECTION,
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    header::SET_COOKIE,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    header::WWW_AUTHENTICATE,
+];
+
+/// What is sent of the caller's header fields.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outgoing {
+    pub fields: HeaderMap,
+    /// Names of the fields that were left out, for the record.
+    pub withheld: Vec<String>,
+}
+
+/// Sorts the caller's fields into those that are sent and those that are not.
+///
+/// # Errors
+/// A field that is no valid HTTP, one that is given twice, or a Host that is not the URL's.
+pub fn outgoing<'a>(
+    fields: impl IntoIterator<Item = (&'a str, &'a str)>,
+    target: &Target,
+) -> Result<Outgoing, Denial> {
+    let mut out = Outgoing::default();
+    for (index, (name, value)) in fields.into_iter().enumerate() {
+        let syntax = Denial::HeaderSyntax { index };
+        let Ok(name) = HeaderName::from_bytes(name.as_bytes()) else {
+            return Err(syntax);
+        };
+        // What is not sent is not read either.
+        if name != header::HOST && !SENDABLE.contains(&name) {
+            out.withheld.push(name.as_str().to_owned());
+            continue;
+        }
+        let Ok(value) = HeaderValue::from_str(value) else {
+            return Err(syntax);
+        };
+        if name == header::HOST {
+            check_host(&value, target)?;
+        } else if out.fields.insert(name, value).is_some() {
+            return Err(Denial::HeaderRepeated);
+        }
+    }
+    Ok(out)
+}
+
+/// The Host that a caller names must be the host that was decided about; ours is sent in any case.
+fn check_host(value: &HeaderValue, target: &Target) -> Result<(), Denial> {
+    let text = value.to_str().map_err(|_| Denial::HostHeader)?;
+    match Authority::parse(text, Some(target.scheme().default_port())) {
+        Ok(authority) if authority == *target.authority() => Ok(()),
+        _ => Err(Denial::HostHeader),
+    }
+}
+
+/// Takes out of a response what must not be passed on, fields named by `Connection` included.
+pub fn strip_response(fields: &mut HeaderMap) {
+    let nominated: Vec<HeaderName> = fields
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| name.trim().parse().ok())
+        .collect();
+    for name in WITHHELD.iter().chain(&nominated) {
+        fields.remove(name);
+    }
+    for name in ["keep-alive", "proxy-connection"] {
+        fields.remove(name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target() -> Target {
+        Target::parse("https://api.allowed.test/").expect("a url")
+    }
+
+    fn sort(fields: &[(&str, &str)]) -> Result<(Vec<String>, Vec<String>), Denial> {
+        let out = outgoing(fields.iter().copied(), &target())?;
+        Ok((
+            out.fields.keys().map(|name| name.as_str().to_owned()).collect(),
+            out.withheld,
+        ))
+    }
+
+    #[test]
+    fn only_harmless_fields_are_sent() {
+        let (sent, withheld) = sort(&[
+            ("Accept", "text/html"),
+            ("Authorization", "Bearer x"),
+            ("Cookie", "a=b"),
+            ("Proxy-Authorization", "Basic x"),
+            ("X-Forwarded-For", "10.0.0.5"),
+            ("X-HTTP-Method-Override", "DELETE"),
+            ("X-Original-URL", "/admin"),
+            ("Connection", "close, X-Harombe"),
+            ("Transfer-Encoding", "chunked"),
+            ("Content-Length", "5"),
+        ])
+        .expect("sorted");
+        assert_eq!(sent, ["accept"]);
+        assert_eq!(withheld.len(), 9, "{withheld:?}");
+    }
+
+    #[test]
+    fn a_host_field_must_name_the_target() {
+        for host in ["api.allowed.test", "API.allowed.test.", "api.allowed.test:443"] {
+            assert_eq!(sort(&[("Host", host)]), Ok((vec![], vec![])), "{host}");
+        }
+        for host in [
+            "attacker.test",
+            "api.allowed.test, attacker.test",
+            "x@api.allowed.test",
+            "api.allowed.test:80",
+            "",
+        ] {
+            assert_eq!(sort(&[("host", host)]), Err(Denial::HostHeader), "{host}");
+        }
+    }
+
+    #[test]
+    fn malformed_and_repeated_fields_are_refused() {
+        for (name, value) in [
+            ("Accept ", "x"),
+            ("", "x"),
+            ("a:b", "x"),
+            ("ä", "x"),
+            ("accept", "a\r\nHost: b"),
+            ("accept", "a\0"),
+        ] {
+            assert_eq!(
+                sort(&[(name, value)]),
+                Err(Denial::HeaderSyntax { index: 0 }),
+                "{name:?} {value:?}"
+            );
+        }
+        assert_eq!(
+            sort(&[("Accept", "a"), ("accept", "b")]),
+            Err(Denial::HeaderRepeated)
+        );
+    }
+
+    #[test]
+    fn a_response_loses_what_belongs_to_the_hop() {
+        let mut fields = HeaderMap::new();
+        for name in [
+            "connection",
+            "keep-alive",
+            "x-hop",
+            "set-cookie",
+            "alt-svc",
+            "upgrade",
+            "transfer-encoding",
+            "location",
+            "content-type",
+        ] {
+            fields.insert(HeaderName::from_static(name), HeaderValue::from_static("v"));
+        }
+        fields.insert(header::CONNECTION, HeaderValue::from_static("close, X-Hop"));
+        strip_response(&mut fields);
+        let mut left: Vec<_> = fields.keys().map(HeaderName::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["content-type", "location"]);
+    }
+}
