@@ -1,5 +1,7 @@
 //! The crate as a service uses it: real files, real fsyncs, real kills.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
 mod crash;
 mod faults;
 mod groups;
