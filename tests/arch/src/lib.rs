@@ -1,1 +1,1 @@
-//! To be written.
+//! The rules that the code's structure keeps, as tests; everything is in `tests/it`.
