@@ -14,7 +14,12 @@ pub(crate) struct Candidate {
 
 impl Candidate {
     pub(crate) fn shifted(self, by: usize) -> Self {
-        Self { start: self.start + by, end: self.end + by, evidence: self.evidence + by, ..self }
+        Self {
+            start: self.start + by,
+            end: self.end + by,
+            evidence: self.evidence + by,
+            ..self
+        }
     }
 }
 
