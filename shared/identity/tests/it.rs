@@ -1,5 +1,7 @@
 //! What certificates and tokens must refuse, whoever made them.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
