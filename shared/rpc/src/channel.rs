@@ -1,30 +1,59 @@
 //! The one client type: a service in this process or on the network looks the same to its caller.
 
+mod dial;
+mod retry;
+
 use std::future::Future;
+use std::path::Path;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use harombe_error::{Code, Failure, Reason};
+use harombe_identity::ServiceIdentity;
 use harombe_types::ServiceName;
-use http::{Request, Response};
+use http::{Request, Response, Uri};
+use tokio::time::Instant;
 use tonic::Status;
 use tonic::body::Body;
+use tonic::transport::Channel;
+use tower::ServiceExt as _;
 
-use crate::methods::Methods;
-use crate::server::Peer;
-use crate::{Server, timeout};
+use crate::methods::{Method, Methods};
+use crate::server::{Guarded, Peer, deadline_exceeded};
+use crate::{InProcess, Server, TlsError, timeout};
 
 /// What generated clients are made of: `AuditServiceClient::new(channel.clone())`. Cheap to clone.
 ///
-/// A unary call that names no deadline gets 10 s.
+/// A unary call that names no deadline gets 10 s. A unary call whose idempotency option names a key is tried up to three
+/// times while the service cannot be reached. A connection is made at first use, and again when it was lost.
 #[derive(Clone)]
 pub struct GrpcChannel {
     transport: Transport,
     methods: &'static Methods,
 }
 
+/// Another service, as it is reached over the network.
+#[derive(Clone, Debug)]
+pub struct Remote {
+    /// Host and port; the scheme does not matter, it is always TLS.
+    pub uri: Uri,
+    /// Who calls.
+    pub identity: ServiceIdentity,
+    /// Whose certificate must be at the other end.
+    pub server: ServiceName,
+}
+
 #[derive(Clone)]
 enum Transport {
-    Local { server: Server, caller: Peer },
+    Local { server: Server, caller: ServiceName },
+    Network { channel: Channel, to: Arc<str> },
+}
+
+/// What the stack knows of one call before it is sent.
+struct Call {
+    method: Option<&'static Method>,
+    deadline: Option<Instant>,
 }
 
 impl GrpcChannel {
@@ -34,29 +63,117 @@ impl GrpcChannel {
         Self {
             transport: Transport::Local {
                 server: server.clone(),
-                caller: Peer::Service(as_),
+                caller: as_,
             },
             methods: server.methods(),
         }
     }
-}
 
-impl Transport {
-    async fn send(&self, request: Request<Body>) -> Result<Response<Body>, Status> {
-        match self {
-            Self::Local { server, caller } => Ok(server.call(request, caller).await),
-        }
+    /// Calls a service over mutual TLS. Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// The identity cannot be used for TLS, or the address has no host or port.
+    pub fn remote(remote: &Remote) -> Result<Self, TlsError> {
+        let channel = dial::tls(&remote.uri, &remote.identity, remote.server)?;
+        let to = remote.server.as_str().into();
+        Ok(Self {
+            transport: Transport::Network { channel, to },
+            methods: Methods::ours()?,
+        })
+    }
+
+    /// Calls the public door that listens on a unix socket. Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// The compiled protos cannot be read.
+    pub fn unix(path: &Path) -> Result<Self, TlsError> {
+        let to = path.to_string_lossy().into();
+        Ok(Self {
+            transport: Transport::Network {
+                channel: dial::unix(path),
+                to,
+            },
+            methods: Methods::ours()?,
+        })
     }
 }
 
+/// Gives a unary call its deadline, and repeats it where that is allowed.
 async fn send(channel: GrpcChannel, mut request: Request<Body>) -> Result<Response<Body>, Status> {
     let method = channel.methods.get(request.uri().path());
-    if method.is_some_and(|method| method.unary) && !request.headers().contains_key(timeout::HEADER) {
+    let unary = method.is_some_and(|method| method.unary);
+    if unary && !request.headers().contains_key(timeout::HEADER) {
         request
             .headers_mut()
             .insert(timeout::HEADER, timeout::DEFAULT_VALUE);
     }
-    channel.transport.send(request).await
+    let allowed = timeout::parse(request.headers());
+    let deadline = allowed.and_then(|allowed| Instant::now().checked_add(allowed));
+    let call = Call { method, deadline };
+    if method.is_some_and(|method| method.unary && method.repeatable) {
+        return retry::send(&channel.transport, &call, request).await;
+    }
+    channel.transport.send(&call, request).await
+}
+
+impl Transport {
+    async fn send(&self, call: &Call, mut request: Request<Body>) -> Result<Response<Body>, Status> {
+        match self {
+            // The server's stack runs in this very future and holds the deadline.
+            Self::Local { server, caller } => {
+                request.extensions_mut().insert(InProcess(*caller));
+                Ok(server.call(request, &Peer::Service(*caller)).await)
+            }
+            Self::Network { channel, to } => over_network(channel.clone(), to, call, request).await,
+        }
+    }
+}
+
+async fn over_network(
+    channel: Channel,
+    to: &Arc<str>,
+    call: &Call,
+    request: Request<Body>,
+) -> Result<Response<Body>, Status> {
+    let sent = channel.oneshot(request);
+    let answered = match call.deadline {
+        Some(deadline) => tokio::time::timeout_at(deadline, sent)
+            .await
+            .map_err(|_| deadline_exceeded())?,
+        None => sent.await,
+    };
+    let response = answered.map_err(|error| unreachable(to, &error))?;
+    let path = call.method.map_or("", |method| &*method.path);
+    Ok(response.map(|body| {
+        let body = Guarded::new(body, path, call.deadline, None);
+        Body::new(body.lost_as(Arc::clone(to)))
+    }))
+}
+
+/// What cannot be reached is unavailable, whatever the transport calls it; the causes go to the log, not to our callers.
+fn unreachable(to: &str, error: &tonic::transport::Error) -> Status {
+    let mut causes = String::new();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        // tonic's own timer may see the same deadline a moment before ours.
+        if cause.is::<tonic::TimeoutExpired>() {
+            return deadline_exceeded();
+        }
+        causes.push_str(": ");
+        causes.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    tracing::warn!(to, error = %format_args!("{error}{causes}"), "call failed");
+    lost(to)
+}
+
+pub(crate) fn lost(to: &str) -> Status {
+    Failure::new(
+        Code::Unavailable,
+        Reason::Unavailable,
+        format!("{to} cannot be reached"),
+    )
+    .to_status()
 }
 
 impl tower::Service<Request<Body>> for GrpcChannel {

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use harombe_error::Failure;
+use harombe_error::{Failure, ServiceError as _};
+use harombe_identity::TokenVerifier;
 use harombe_types::{Person, Principal, ServiceName, Timestamp};
 
 /// Verifies principal tokens; cheap, called on the call's path.
@@ -15,10 +16,21 @@ pub trait Tokens: Send + Sync {
     fn verify(&self, token: &str, audience: ServiceName, now: Timestamp) -> Result<Principal, Failure>;
 }
 
+impl Tokens for TokenVerifier {
+    fn verify(&self, token: &str, audience: ServiceName, now: Timestamp) -> Result<Principal, Failure> {
+        Self::verify(self, token, audience, now)
+            .map_err(|error| Failure::new(error.code(), error.reason(), error.to_string()))
+    }
+}
+
+/// In the extensions of a request that came from within this process, through [`crate::GrpcChannel::local`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InProcess(pub ServiceName);
+
 /// Turns what came with a request at the public door into a person.
 ///
 /// The parts' extensions hold tonic's `UdsConnectInfo` with the peer's credentials when the call came over a
-/// unix socket.
+/// unix socket, and [`InProcess`] when it came from within.
 #[async_trait]
 pub trait Authenticator: Send + Sync {
     /// # Errors

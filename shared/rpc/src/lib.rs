@@ -17,14 +17,17 @@ mod request;
 mod server;
 mod tasks;
 mod timeout;
+mod tls;
 
 pub use caller::{Caller, CallerExt};
-pub use channel::GrpcChannel;
-pub use door::{Authenticator, Door, Tokens};
+pub use channel::{GrpcChannel, Remote};
+pub use door::{Authenticator, Door, InProcess, Tokens};
+pub use methods::MethodsError;
 pub use refusals::{LogRefusals, Refusals};
 pub use request::{PRINCIPAL_HEADER, RequestExt};
-pub use server::{BuildError, Deps, Server, ServerBuilder};
+pub use server::{BuildError, Deps, ServeError, Server, ServerBuilder};
 pub use tasks::TaskSet;
+pub use tls::TlsError;
 
 /// The largest message that either side takes, in bytes (tonic's default for decoding, on both paths).
 pub const MAX_MESSAGE: usize = 4 * 1024 * 1024;

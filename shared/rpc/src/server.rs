@@ -3,6 +3,7 @@
 mod admit;
 mod body;
 mod handler;
+mod listen;
 mod stack;
 
 use std::collections::HashMap;
@@ -17,7 +18,10 @@ use crate::methods::{Method, Methods, MethodsError, Rule};
 use crate::{Door, Refusals, TaskSet};
 use handler::{Handler, Mounted};
 
-pub(crate) use stack::Peer;
+pub use listen::ServeError;
+
+pub(crate) use body::Guarded;
+pub(crate) use stack::{Peer, deadline_exceeded};
 
 /// A server that would let calls through unchecked is not built.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +32,8 @@ pub enum BuildError {
     NoRule(Box<str>),
     #[error("no proto of ours describes the service {0}")]
     UnknownService(&'static str),
+    #[error("the descriptors cannot be served by reflection")]
+    Reflection(#[source] tonic_reflection::server::Error),
 }
 
 /// What a server needs from outside.
@@ -49,10 +55,13 @@ pub(crate) struct Inner {
     deps: Deps,
     methods: &'static Methods,
     routes: HashMap<&'static str, Route>,
-    /// Services that anyone may call who reaches the server, by `/service/` prefix.
-    open: Vec<(String, Arc<dyn Handler>)>,
+    /// Services that anyone may call who reaches the server.
+    open: Vec<Open>,
     tasks: TaskSet,
 }
+
+/// A service by the `/service/` with which its paths begin.
+type Open = (String, Arc<dyn Handler>);
 
 struct Route {
     method: &'static Method,
@@ -68,7 +77,8 @@ impl Server {
             name,
             deps,
             mounted: Vec::new(),
-            open: Vec::new(),
+            health: false,
+            reflection: false,
             tasks: TaskSet::new(),
         }
     }
@@ -98,7 +108,8 @@ pub struct ServerBuilder {
     name: ServiceName,
     deps: Deps,
     mounted: Vec<(&'static str, Arc<dyn Handler>)>,
-    open: Vec<(String, Arc<dyn Handler>)>,
+    health: bool,
+    reflection: bool,
     tasks: TaskSet,
 }
 
@@ -126,10 +137,25 @@ impl ServerBuilder {
         self
     }
 
+    /// Answers `grpc.health.v1` to anyone: a server that is built has its store open, so it is serving.
+    #[must_use]
+    pub fn health(mut self) -> Self {
+        self.health = true;
+        self
+    }
+
+    /// Describes the mounted services to anyone by `grpc.reflection.v1`.
+    #[must_use]
+    pub fn reflection(mut self) -> Self {
+        self.reflection = true;
+        self
+    }
+
     /// # Errors
     /// A method of a service has no auth option, or a service is not in our protos.
     pub fn build(self) -> Result<Server, BuildError> {
         let methods = Methods::ours()?;
+        let open = self.open()?;
         let mut routes = HashMap::new();
         for (service, handler) in self.mounted {
             let before = routes.len();
@@ -154,11 +180,42 @@ impl ServerBuilder {
             deps: self.deps,
             methods,
             routes,
-            open: self.open,
+            open,
             tasks: self.tasks,
         };
         Ok(Server {
             inner: Arc::new(inner),
         })
     }
+
+    fn open(&self) -> Result<Vec<Open>, BuildError> {
+        let mut open = Vec::new();
+        if self.health {
+            let (_, health) = tonic_health::server::health_reporter();
+            open.push(mounted(health));
+        }
+        if self.reflection {
+            let mut builder = tonic_reflection::server::Builder::configure()
+                .register_encoded_file_descriptor_set(harombe_proto::DESCRIPTORS)
+                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET);
+            for (service, _) in &self.mounted {
+                builder = builder.with_service_name(*service);
+            }
+            open.push(mounted(builder.build_v1().map_err(BuildError::Reflection)?));
+        }
+        Ok(open)
+    }
+}
+
+fn mounted<S>(service: S) -> Open
+where
+    S: tower::Service<http::Request<Body>, Response = http::Response<Body>, Error = Infallible>
+        + NamedService
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+    S::Future: Send + 'static,
+{
+    (format!("/{}/", S::NAME), Arc::new(Mounted(service)))
 }

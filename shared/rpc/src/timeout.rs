@@ -28,6 +28,18 @@ pub(crate) fn parse(headers: &HeaderMap) -> Option<Duration> {
     })
 }
 
+/// The header's value for this much time, rounded up to what eight digits can say.
+pub(crate) fn format(left: Duration) -> HeaderValue {
+    const MOST: u128 = 99_999_999;
+    let units = [(1, 'n'), (1_000, 'u'), (1_000_000, 'm'), (1_000_000_000, 'S')];
+    let fitting = units.into_iter().find_map(|(nanos, unit)| {
+        let count = left.as_nanos().div_ceil(nanos);
+        (count <= MOST).then(|| format!("{count}{unit}"))
+    });
+    let text = fitting.unwrap_or_else(|| format!("{MOST}S"));
+    HeaderValue::from_str(&text).unwrap_or(DEFAULT_VALUE)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,5 +77,31 @@ mod tests {
             check(text, None);
         }
         assert_eq!(parse(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn what_is_written_reads_back_and_never_as_less() {
+        for nanos in [
+            0,
+            1,
+            99_999_999,
+            100_000_000,
+            100_000_001,
+            7_123_456_789_012,
+            200_000_000 * 1_000_000_000,
+        ] {
+            let mut headers = HeaderMap::new();
+            let given = Duration::from_nanos(nanos);
+            headers.insert(HEADER, format(given));
+            let read = parse(&headers).unwrap();
+            assert!(
+                read >= given.min(Duration::from_secs(99_999_999)),
+                "{given:?} became {read:?}"
+            );
+            assert!(
+                read.as_secs_f64() <= given.as_secs_f64() * 1.000_001 + 1e-9,
+                "{given:?} became {read:?}"
+            );
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -14,6 +15,7 @@ use tonic::Status;
 use tonic::body::Body;
 
 use super::stack::{Panicked, deadline_exceeded, stopping};
+use crate::channel::lost;
 
 /// Adds the endings to a body; each is a gRPC status in the trailers, as if the handler had sent it.
 pub(crate) struct Guarded {
@@ -22,6 +24,7 @@ pub(crate) struct Guarded {
     method: Box<str>,
     deadline: Option<Pin<Box<Sleep>>>,
     stop: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+    peer: Option<Arc<str>>,
 }
 
 impl Guarded {
@@ -36,7 +39,14 @@ impl Guarded {
             method: method.into(),
             deadline: deadline.map(|at| Box::pin(tokio::time::sleep_until(at))),
             stop: stop.map(|token| Box::pin(token.cancelled_owned())),
+            peer: None,
         }
+    }
+
+    /// A body that breaks off because its connection was lost says that `peer` cannot be reached.
+    pub(crate) fn lost_as(mut self, peer: Arc<str>) -> Self {
+        self.peer = Some(peer);
+        self
     }
 
     fn end(&mut self, status: &Status) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
@@ -71,6 +81,13 @@ impl http_body::Body for Guarded {
             Ok(Poll::Ready(None)) => {
                 this.body = None;
                 return Poll::Ready(None);
+            }
+            Ok(Poll::Ready(Some(Err(status)))) => {
+                let Some(peer) = this.peer.clone() else {
+                    return Poll::Ready(Some(Err(status)));
+                };
+                tracing::debug!(%status, peer = &*peer, "a stream broke off");
+                return this.end(&lost(&peer));
             }
             Ok(ready) => return ready,
             Err(payload) => {
