@@ -10,10 +10,10 @@ mod classify;
 mod compile;
 mod fault;
 mod hosts;
-mod level;
 mod literals;
 mod mix;
 mod parse;
+mod path;
 mod rule;
 mod scan;
 mod url;
@@ -22,9 +22,10 @@ mod url;
 mod tests;
 
 pub use classify::{RuleSet, Verdict};
+pub use harombe_types::Risk;
+
 pub use fault::{Faults, RuleFault};
 pub use hosts::HostSet;
-pub use level::Risk;
 pub use mix::{MixCall, mix};
 pub use rule::{Arg, Condition, Rule, Scalar, Test, UrlTrait};
 

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use super::compile::{self, Check, CompiledArg, MAX_ARGS, RuleBits, ToolRules};
 use super::fault::{Faults, RuleFault};
 use super::parse::{self, DEFAULT_DEADLINE};
+use super::path;
 use super::rule::{Arg, Rule, Scalar, Test};
 use super::scan::Atoms;
 use super::url::UrlShape;
@@ -44,25 +45,45 @@ impl RuleSet {
         let fault = |index: usize, problem: String, fix: String| {
             let (source, line, column) = places.get(index).copied().unwrap_or(("", 0, 0));
             let rule = rules.get(index).map(|rule: &Rule| rule.name.clone());
-            RuleFault { source: source.to_owned(), line, column, rule, problem, fix }
+            RuleFault {
+                source: source.to_owned(),
+                line,
+                column,
+                rule,
+                problem,
+                fix,
+            }
         };
         let mut names = HashMap::new();
         for (index, rule) in rules.iter().enumerate() {
             if let Some(first) = names.insert(rule.name.as_str(), index) {
                 let (source, line, _) = places.get(first).copied().unwrap_or(("", 0, 0));
                 let problem = format!("the name is taken by the rule at {source}:{line}");
-                faults.push(fault(index, problem, "give every rule a name of its own".to_owned()));
+                faults.push(fault(
+                    index,
+                    problem,
+                    "give every rule a name of its own".to_owned(),
+                ));
             }
         }
         let tools = compile::tools(&rules).unwrap_or_else(|wrong| {
-            faults.extend(wrong.into_iter().map(|(index, problem, fix)| fault(index, problem, fix)));
+            faults.extend(
+                wrong
+                    .into_iter()
+                    .map(|misfit| fault(misfit.rule, misfit.problem, misfit.fix)),
+            );
             HashMap::new()
         });
         if !faults.is_empty() {
             return Err(Faults(faults));
         }
         let version = version(&rules, &trusted);
-        Ok(Self { rules, tools, trusted, version })
+        Ok(Self {
+            rules,
+            tools,
+            trusted,
+            version,
+        })
     }
 
     /// The rules that ship with Harombe.
@@ -90,10 +111,27 @@ impl RuleSet {
     #[must_use]
     pub fn classify(&self, tool: &str, args: &Value) -> Verdict<'_> {
         let Some(tool) = self.tools.get(tool) else {
-            return Verdict { set: self, tool: None, matched: 0, claimed: None };
+            return Verdict {
+                set: self,
+                tool: None,
+                matched: 0,
+                claimed: None,
+            };
         };
-        let matched = Call::new(tool, args, &self.trusted).matched();
-        Verdict { set: self, tool: Some(tool), matched, claimed: None }
+        let mut call = Call {
+            tool,
+            trusted: &self.trusted,
+            args: [const { None }; MAX_ARGS],
+            atoms: 0,
+        };
+        call.look_at(args);
+        let matched = call.matched();
+        Verdict {
+            set: self,
+            tool: Some(tool),
+            matched,
+            claimed: None,
+        }
     }
 }
 
@@ -116,7 +154,10 @@ impl<'r> Verdict<'r> {
     /// The same verdict after the model's own opinion, which may raise the risk and never lowers it.
     #[must_use]
     pub fn claimed_by_model(self, claimed: Risk) -> Self {
-        Self { claimed: Some(claimed), ..self }
+        Self {
+            claimed: Some(claimed),
+            ..self
+        }
     }
 
     /// The rules that match, in the order written.
@@ -150,13 +191,20 @@ impl<'r> Verdict<'r> {
     /// How long the request may wait for an approver: the shortest deadline of the matching rules.
     #[must_use]
     pub fn deadline(&self) -> Duration {
-        self.rules().map(|rule| rule.deadline).min().unwrap_or(DEFAULT_DEADLINE)
+        self.rules()
+            .map(|rule| rule.deadline)
+            .min()
+            .unwrap_or(DEFAULT_DEADLINE)
     }
 
     fn by_rule(&self) -> Risk {
         let Some(tool) = self.tool else { return Risk::High };
         let levels = Risk::ALL.into_iter().zip(tool.by_risk);
-        levels.filter(|(_, rules)| rules & self.matched != 0).map(|(risk, _)| risk).max().unwrap_or(Risk::High)
+        levels
+            .filter(|(_, rules)| rules & self.matched != 0)
+            .map(|(risk, _)| risk)
+            .max()
+            .unwrap_or(Risk::High)
     }
 }
 
@@ -177,21 +225,26 @@ struct Seen<'a> {
 }
 
 impl<'a> Call<'a> {
-    fn new(tool: &'a ToolRules, args: &'a Value, trusted: &'a HostSet) -> Self {
-        let mut call = Self { tool, trusted, args: [const { None }; MAX_ARGS], atoms: 0 };
-        for (place, arg) in call.args.iter_mut().zip(&tool.args) {
-            let Some(seen) = find(&arg.arg, args).map(|value| Seen::new(arg, value)) else { continue };
-            call.atoms |= arg.scanner.scan(seen.text.as_bytes());
+    fn look_at(&mut self, args: &'a Value) {
+        for (place, arg) in self.args.iter_mut().zip(&self.tool.args) {
+            let Some(seen) = find(&arg.arg, args).map(|value| Seen::new(arg, value)) else {
+                continue;
+            };
+            self.atoms |= arg.scanner.scan(seen.text.as_bytes());
             *place = Some(seen);
         }
-        call
     }
 
     fn matched(&self) -> RuleBits {
         let mut candidates = self.tool.ungated;
         let mut atoms = self.atoms;
         while atoms != 0 {
-            candidates |= self.tool.gated.get(atoms.trailing_zeros() as usize).copied().unwrap_or(0);
+            candidates |= self
+                .tool
+                .gated
+                .get(atoms.trailing_zeros() as usize)
+                .copied()
+                .unwrap_or(0);
             atoms &= atoms - 1;
         }
         let mut matched = self.tool.base;
@@ -212,9 +265,14 @@ impl<'a> Call<'a> {
             Check::Occurs(atom) => self.atoms & atom != 0,
             Check::Matches { arg, atom, regex } => {
                 atom.is_none_or(|atom| self.atoms & atom != 0)
-                    && self.arg(*arg).is_some_and(|seen| regex.is_match(seen.text.as_bytes()))
+                    && self
+                        .arg(*arg)
+                        .is_some_and(|seen| regex.is_match(seen.text.as_bytes()))
             }
-            Check::Other { arg, test: Test::HostNotInTrusted } => {
+            Check::Other {
+                arg,
+                test: Test::HostNotInTrusted,
+            } => {
                 let host = self.arg(*arg).and_then(|seen| seen.url?.host);
                 !host.is_some_and(|host| self.trusted.contains(host))
             }
@@ -232,11 +290,19 @@ impl<'a> Seen<'a> {
         match value {
             Value::String(text) => {
                 let url = arg.is_url.then(|| UrlShape::new(text));
-                Self { value, text: Cow::Borrowed(text), url }
+                Self {
+                    value,
+                    text: Cow::Borrowed(text),
+                    url,
+                }
             }
             other => {
                 let url = arg.is_url.then(UrlShape::default);
-                Self { value, text: Cow::Owned(other.to_string()), url }
+                Self {
+                    value,
+                    text: Cow::Owned(other.to_string()),
+                    url,
+                }
             }
         }
     }
@@ -245,10 +311,12 @@ impl<'a> Seen<'a> {
         match test {
             Test::In(scalars) => scalars.iter().any(|scalar| self.equals(scalar)),
             Test::NotIn(scalars) => !scalars.iter().any(|scalar| self.equals(scalar)),
+            Test::PathLeavesWorkspace => path::leaves(&self.text),
             Test::LongerThan(bytes) => self.text.len() > *bytes,
-            Test::HostIn(hosts) => {
-                self.url.and_then(|url| url.host).is_some_and(|host| hosts.contains(host))
-            }
+            Test::HostIn(hosts) => self
+                .url
+                .and_then(|url| url.host)
+                .is_some_and(|host| hosts.contains(host)),
             Test::UrlIs(which) => self.url.is_some_and(|url| url.is(*which)),
             Test::QueryLongerThan(bytes) => self.url.is_some_and(|url| url.query > *bytes),
             // Compiled into checks of their own.

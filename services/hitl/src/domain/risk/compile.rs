@@ -57,28 +57,53 @@ pub(super) enum Check {
     /// One of the atom's texts occurs.
     Occurs(Atoms),
     /// One of the atom's texts occurs (no atom: whatever occurs) and the expression matches.
-    Matches { arg: usize, atom: Option<Atoms>, regex: Regex },
-    Other { arg: usize, test: Test },
+    Matches {
+        arg: usize,
+        atom: Option<Atoms>,
+        regex: Regex,
+    },
+    Other {
+        arg: usize,
+        test: Test,
+    },
 }
 
 /// The expression as rules mean it: a search, without regard to case, over bytes.
 pub(super) fn regex(pattern: &str) -> Result<Regex, regex::Error> {
-    RegexBuilder::new(pattern).case_insensitive(true).unicode(false).build()
+    RegexBuilder::new(pattern)
+        .case_insensitive(true)
+        .unicode(false)
+        .build()
 }
 
-/// Compiles `rules`. Errors are (position of the rule, what is wrong, what to do).
-pub(super) fn tools(rules: &[Rule]) -> Result<HashMap<String, ToolRules>, Vec<(usize, String, String)>> {
+/// A rule that cannot be compiled.
+pub(super) struct Misfit {
+    /// Position of the rule.
+    pub(super) rule: usize,
+    pub(super) problem: String,
+    pub(super) fix: String,
+}
+
+/// Compiles `rules`, or says of all that cannot be compiled why.
+pub(super) fn tools(rules: &[Rule]) -> Result<HashMap<String, ToolRules>, Vec<Misfit>> {
     let mut builders: HashMap<&str, Builder> = HashMap::new();
     let mut faults = Vec::new();
     for (index, rule) in rules.iter().enumerate() {
         for tool in &rule.tools {
             if let Err((problem, fix)) = builders.entry(tool).or_default().add(index, rule) {
-                faults.push((index, format!("tool `{tool}`: {problem}"), fix));
+                faults.push(Misfit {
+                    rule: index,
+                    problem: format!("tool `{tool}`: {problem}"),
+                    fix,
+                });
             }
         }
     }
     if faults.is_empty() {
-        Ok(builders.into_iter().map(|(tool, builder)| (tool.to_owned(), builder.finish())).collect())
+        Ok(builders
+            .into_iter()
+            .map(|(tool, builder)| (tool.to_owned(), builder.finish()))
+            .collect())
     } else {
         Err(faults)
     }
@@ -140,7 +165,10 @@ impl Builder {
         };
         match test {
             Test::Contains(texts) if texts.iter().all(|text| text.len() >= MIN_LITERAL) => {
-                let texts = texts.iter().map(|text| text.to_ascii_lowercase().into_bytes()).collect();
+                let texts = texts
+                    .iter()
+                    .map(|text| text.to_ascii_lowercase().into_bytes())
+                    .collect();
                 Ok(Check::Occurs(self.atom(arg, texts)?))
             }
             Test::Contains(texts) => {
@@ -152,18 +180,33 @@ impl Builder {
                 if let Some(arg) = self.args.get_mut(arg) {
                     arg.is_url = true;
                 }
-                Ok(Check::Other { arg, test: test.clone() })
+                Ok(Check::Other {
+                    arg,
+                    test: test.clone(),
+                })
             }
-            Test::In(_) | Test::NotIn(_) | Test::LongerThan(_) => Ok(Check::Other { arg, test: test.clone() }),
+            Test::In(_) | Test::NotIn(_) | Test::LongerThan(_) | Test::PathLeavesWorkspace => {
+                Ok(Check::Other {
+                    arg,
+                    test: test.clone(),
+                })
+            }
         }
     }
 
     fn matches(&mut self, arg: usize, pattern: &str) -> Result<Check, Fault> {
         let hopeless = |problem: String| (problem, "make the expression simpler".to_owned());
         let regex = regex(pattern).map_err(|error| hopeless(error.to_string()))?;
-        let hir = ParserBuilder::new().case_insensitive(true).unicode(false).utf8(false).build().parse(pattern);
+        let hir = ParserBuilder::new()
+            .case_insensitive(true)
+            .unicode(false)
+            .utf8(false)
+            .build()
+            .parse(pattern);
         let hir = hir.map_err(|error| hopeless(error.to_string()))?;
-        let atom = literals::required(&hir).map(|texts| self.atom(arg, texts)).transpose()?;
+        let atom = literals::required(&hir)
+            .map(|texts| self.atom(arg, texts))
+            .transpose()?;
         Ok(Check::Matches { arg, atom, regex })
     }
 
@@ -175,7 +218,11 @@ impl Builder {
             let problem = format!("its rules look at more than {MAX_ARGS} arguments");
             return Err((problem, "drop conditions on some of them".to_owned()));
         }
-        self.args.push(PendingArg { arg: arg.clone(), texts: Vec::new(), is_url: false });
+        self.args.push(PendingArg {
+            arg: arg.clone(),
+            texts: Vec::new(),
+            is_url: false,
+        });
         Ok(self.args.len() - 1)
     }
 

@@ -10,8 +10,34 @@ pub(super) const MAX_HOST: usize = 253;
 /// Host patterns: `example.com` is that host alone, `*.example.com` every host below it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct HostSet {
-    exact: BTreeSet<String>,
-    below: BTreeSet<String>,
+    exact: Names,
+    below: Names,
+}
+
+/// Names in lower case with a summary that turns most strangers away before any is compared.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+struct Names {
+    names: BTreeSet<String>,
+    #[serde(skip)]
+    summary: u64,
+}
+
+impl Names {
+    fn insert(&mut self, name: &str) {
+        self.summary |= trait_bit(name);
+        self.names.insert(name.to_owned());
+    }
+
+    fn contains(&self, name: &str) -> bool {
+        self.summary & trait_bit(name) != 0 && self.names.contains(name)
+    }
+}
+
+/// One of 64 bits, from a name's length and first letter.
+fn trait_bit(name: &str) -> u64 {
+    let first = name.as_bytes().first().copied().unwrap_or(0);
+    1 << ((name.len() * 7 + usize::from(first)) % 64)
 }
 
 impl HostSet {
@@ -30,7 +56,7 @@ impl HostSet {
                 None => (&mut set.exact, lower.as_str()),
             };
             if is_host_name(name) {
-                into.insert(name.to_owned());
+                into.insert(name);
             } else {
                 bad.push(written.to_owned());
             }
@@ -42,24 +68,20 @@ impl HostSet {
     #[must_use]
     pub fn contains(&self, host: &str) -> bool {
         let mut buffer = [0_u8; MAX_HOST];
-        let Some(lower) = buffer.get_mut(..host.len()) else { return false };
+        let Some(lower) = buffer.get_mut(..host.len()) else {
+            return false;
+        };
         lower.copy_from_slice(host.as_bytes());
         lower.make_ascii_lowercase();
-        let Ok(host) = std::str::from_utf8(lower) else { return false };
+        let Ok(host) = std::str::from_utf8(lower) else {
+            return false;
+        };
         if self.exact.contains(host) {
             return true;
         }
-        if self.below.is_empty() {
-            return false;
-        }
-        let mut rest = host;
-        while let Some((_, parent)) = rest.split_once('.') {
-            if self.below.contains(parent) {
-                return true;
-            }
-            rest = parent;
-        }
-        false
+        let dots = host.bytes().enumerate().filter(|(_, b)| *b == b'.');
+        dots.filter_map(|(dot, _)| host.get(dot + 1..))
+            .any(|parent| self.below.contains(parent))
     }
 }
 
@@ -69,6 +91,8 @@ pub(super) fn is_host_name(name: &str) -> bool {
         && name.split('.').all(|label| {
             !label.is_empty()
                 && label.len() <= 63
-                && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+                && label
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
         })
 }

@@ -9,9 +9,9 @@ use jiff::SignedDuration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::Risk;
 use super::fault::RuleFault;
 use super::rule::Rule;
-use super::Risk;
 
 /// Wait for an approver unless the rule says otherwise (CONTRACTS §8).
 pub(super) const DEFAULT_DEADLINE: Duration = Duration::from_secs(15 * 60);
@@ -24,7 +24,14 @@ type Span = Range<usize>;
 /// The rules of one file, with where each begins, in the order written.
 pub(super) fn rules(source: &str, text: &str, faults: &mut Vec<RuleFault>) -> Vec<(Rule, Span)> {
     let (document, errors) = DeTable::parse_recoverable(text);
-    let mut reader = Reader { source, text, rule: None, faults };
+    let mut reader = Reader {
+        source,
+        text,
+        rule: None,
+        faults,
+    };
+    // What a broken file seems to say would only be noise beside the syntax errors.
+    let broken = !errors.is_empty();
     for error in errors {
         reader.fault(
             error.span().unwrap_or(0..0),
@@ -32,11 +39,18 @@ pub(super) fn rules(source: &str, text: &str, faults: &mut Vec<RuleFault>) -> Ve
             "see https://toml.io".to_owned(),
         );
     }
+    if broken {
+        return Vec::new();
+    }
     let mut rules = Vec::new();
     for (key, value) in document.get_ref() {
         match (key.get_ref().as_ref(), value.get_ref()) {
             ("rule", DeValue::Array(tables)) => {
-                rules.extend(tables.iter().filter_map(|table| Some((reader.rule(table)?, table.span()))));
+                rules.extend(
+                    tables
+                        .iter()
+                        .filter_map(|table| Some((reader.rule(table)?, table.span()))),
+                );
             }
             ("rule", _) => reader.fault(value.span(), "`rule` is not a list", "write `[[rule]]`"),
             (other, _) => reader.fault(
@@ -79,19 +93,36 @@ impl Reader<'_> {
     /// One `[[rule]]`; `None` if anything about it is wrong, after all of it has been looked at.
     fn rule(&mut self, value: &Value<'_>) -> Option<Rule> {
         let DeValue::Table(table) = value.get_ref() else {
-            self.fault(value.span(), "a rule is not a table", "write `[[rule]]` and its keys below");
+            self.fault(
+                value.span(),
+                "a rule is not a table",
+                "write `[[rule]]` and its keys below",
+            );
             return None;
         };
-        self.rule = table.get("name").and_then(|name| name.get_ref().as_str()).map(str::to_owned);
+        self.rule = table
+            .get("name")
+            .and_then(|name| name.get_ref().as_str())
+            .map(str::to_owned);
         let before = self.faults.len();
         self.known_keys(table, &RULE_KEYS);
         let span = value.span();
         let rule = Rule {
-            name: self.required(table, &span, "name", Self::text).unwrap_or_default(),
-            tools: self.required(table, &span, "tool", Self::texts).unwrap_or_default(),
-            risk: self.required(table, &span, "risk", Self::risk).unwrap_or(Risk::Critical),
-            reason: self.required(table, &span, "reason", Self::text).unwrap_or_default(),
-            deadline: self.optional(table, "deadline", Self::deadline).unwrap_or(DEFAULT_DEADLINE),
+            name: self
+                .required(table, &span, "name", Self::text)
+                .unwrap_or_default(),
+            tools: self
+                .required(table, &span, "tool", Self::texts)
+                .unwrap_or_default(),
+            risk: self
+                .required(table, &span, "risk", Self::risk)
+                .unwrap_or(Risk::Critical),
+            reason: self
+                .required(table, &span, "reason", Self::text)
+                .unwrap_or_default(),
+            deadline: self
+                .optional(table, "deadline", Self::deadline)
+                .unwrap_or(DEFAULT_DEADLINE),
             when: self.optional(table, "when", Self::conditions).unwrap_or_default(),
         };
         self.rule = None;
@@ -118,7 +149,11 @@ impl Reader<'_> {
         read: fn(&mut Self, &str, &Value<'_>) -> Option<T>,
     ) -> Option<T> {
         if table.get(key).is_none() {
-            self.fault(span.clone(), format!("`{key}` is missing"), format!("add `{key} = ...`"));
+            self.fault(
+                span.clone(),
+                format!("`{key}` is missing"),
+                format!("add `{key} = ...`"),
+            );
         }
         self.optional(table, key, read)
     }
@@ -167,7 +202,10 @@ impl Reader<'_> {
     }
 
     fn risk(&mut self, key: &str, value: &Value<'_>) -> Option<Risk> {
-        let level = value.get_ref().as_str().and_then(Risk::from_name);
+        let level = value
+            .get_ref()
+            .as_str()
+            .and_then(|name| name.to_ascii_lowercase().parse::<Risk>().ok());
         if level.is_none() {
             self.fault(
                 value.span(),

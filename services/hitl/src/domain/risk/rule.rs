@@ -44,9 +44,10 @@ impl Arg {
     #[must_use]
     pub fn new(name: &str) -> Self {
         let path = match name.strip_prefix('/') {
-            Some(pointer) => {
-                pointer.split('/').map(|token| token.replace("~1", "/").replace("~0", "~")).collect()
-            }
+            Some(pointer) => pointer
+                .split('/')
+                .map(|token| token.replace("~1", "/").replace("~0", "~"))
+                .collect(),
             None => vec![name.to_owned()],
         };
         Self { path }
@@ -57,7 +58,7 @@ impl Arg {
 /// A value that is not a string is looked at as its compact JSON text.
 #[derive(Clone, Debug, Serialize)]
 pub enum Test {
-    /// One of these texts occurs in it.
+    /// One of these texts occurs in it; any ASCII white space stands for any other.
     Contains(Vec<String>),
     /// The regular expression matches somewhere in it. Bytes, not Unicode, unless the pattern says `(?u)`.
     Matches(String),
@@ -67,6 +68,8 @@ pub enum Test {
     NotIn(Vec<Scalar>),
     /// It is longer than this many bytes.
     LongerThan(usize),
+    /// It is a path that is absolute or climbs with `..`, on Unix or on Windows.
+    PathLeavesWorkspace,
     /// It is a plain URL whose host is in the set.
     HostIn(HostSet),
     /// It is not a plain URL whose host is on the operator's trusted list. Also holds when it is absent.

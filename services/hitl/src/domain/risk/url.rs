@@ -17,19 +17,32 @@ pub(super) struct UrlShape<'a> {
 impl<'a> UrlShape<'a> {
     /// Reads `text`. What a lenient parser (WHATWG URL) would repair is not repaired but called not plain.
     pub(super) fn new(text: &'a str) -> Self {
-        let mut shape = Self { query: query_length(text), ..Self::default() };
-        let Some(rest) = strip_scheme(text) else { return shape };
-        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-        let Some(authority) = rest.get(..end) else { return shape };
-        if authority.bytes().any(|b| !b.is_ascii_graphic() || b == b'\\' || b == b'%') {
+        let mut shape = Self {
+            query: query_length(text),
+            ..Self::default()
+        };
+        let Some(rest) = strip_scheme(text) else {
+            return shape;
+        };
+        let end = rest
+            .bytes()
+            .position(|b| matches!(b, b'/' | b'?' | b'#'))
+            .unwrap_or(rest.len());
+        let Some(authority) = rest.get(..end) else {
+            return shape;
+        };
+        if authority
+            .bytes()
+            .any(|b| !b.is_ascii_graphic() || b == b'\\' || b == b'%')
+        {
             shape.userinfo = authority.contains('@');
             return shape;
         }
-        let (userinfo, host_port) = match authority.rsplit_once('@') {
-            Some((_, host_port)) => (true, host_port),
-            None => (false, authority),
-        };
-        shape.userinfo = userinfo;
+        let userinfo = authority.bytes().rposition(|b| b == b'@');
+        let host_port = userinfo
+            .and_then(|at| authority.get(at + 1..))
+            .unwrap_or(authority);
+        shape.userinfo = userinfo.is_some();
         if host_port.starts_with('[') {
             shape.ip_literal = true;
             shape.host = bracketed_host(host_port);
@@ -54,13 +67,19 @@ impl<'a> UrlShape<'a> {
 }
 
 fn strip_scheme(text: &str) -> Option<&str> {
-    let (scheme, rest) = text.split_once("://")?;
-    (scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http")).then_some(rest)
+    ["https://", "http://"].into_iter().find_map(|scheme| {
+        let (head, rest) = text.split_at_checked(scheme.len())?;
+        head.eq_ignore_ascii_case(scheme).then_some(rest)
+    })
 }
 
 fn query_length(text: &str) -> usize {
-    let end = text.find('#').unwrap_or(text.len());
-    text.get(..end).and_then(|head| head.split_once('?')).map_or(0, |(_, query)| query.len())
+    let mut bytes = text.bytes();
+    if bytes.find(|b| matches!(b, b'?' | b'#')) == Some(b'?') {
+        bytes.take_while(|b| *b != b'#').count()
+    } else {
+        0
+    }
 }
 
 /// `[address]:port` with nothing else around it; the address itself is left to whoever dials it.
@@ -68,8 +87,14 @@ fn bracketed_host(host_port: &str) -> Option<&str> {
     let close = host_port.find(']')?;
     let (host, rest) = host_port.split_at_checked(close + 1)?;
     let inner = host.get(1..close)?;
-    let plain = inner.bytes().all(|b| b.is_ascii_hexdigit() || b == b':' || b == b'.');
-    let port = if rest.is_empty() { "" } else { rest.strip_prefix(':')? };
+    let plain = inner
+        .bytes()
+        .all(|b| b.is_ascii_hexdigit() || b == b':' || b == b'.');
+    let port = if rest.is_empty() {
+        ""
+    } else {
+        rest.strip_prefix(':')?
+    };
     (plain && !inner.is_empty() && is_port(port)).then_some(host)
 }
 

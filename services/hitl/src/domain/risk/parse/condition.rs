@@ -6,13 +6,14 @@ use super::super::rule::{Arg, Condition, Scalar, Test, UrlTrait};
 use super::super::{HostSet, compile};
 use super::{Reader, Value};
 
-const OPERATORS: [&str; 10] = [
+const OPERATORS: [&str; 11] = [
     "contains",
     "matches",
     "equals",
     "in",
     "not_in",
     "longer_than",
+    "path_leaves_workspace",
     "host_in",
     "host_not_in_trusted",
     "url_is",
@@ -39,7 +40,11 @@ impl Reader<'_> {
 
     fn condition(&mut self, value: &Value<'_>) -> Option<Condition> {
         let DeValue::Table(table) = value.get_ref() else {
-            self.fault(value.span(), "a condition is not a table", "write `{ arg = \"...\", contains = [...] }`");
+            self.fault(
+                value.span(),
+                "a condition is not a table",
+                "write `{ arg = \"...\", contains = [...] }`",
+            );
             return None;
         };
         if table.get("any").is_some() {
@@ -55,34 +60,48 @@ impl Reader<'_> {
         let mut known = vec!["arg"];
         known.extend(OPERATORS);
         self.known_keys(table, &known);
-        let arg = self.required(table, &value.span(), "arg", Self::text).map(|name| Arg::new(&name));
+        let arg = self
+            .required(table, &value.span(), "arg", Self::text)
+            .map(|name| Arg::new(&name));
         let test = self.test(table, value);
         Some(Condition::Arg(arg?, test?))
     }
 
     fn test(&mut self, table: &DeTable<'_>, value: &Value<'_>) -> Option<Test> {
-        let mut operators = OPERATORS.iter().filter(|operator| table.get(**operator).is_some());
+        let mut operators = OPERATORS
+            .iter()
+            .filter(|operator| table.get(**operator).is_some());
         let (Some(operator), None) = (operators.next(), operators.next()) else {
             self.fault(
                 value.span(),
                 "a condition needs exactly one operator",
-                format!("use one of {}; split two tests into two conditions", OPERATORS.join(", ")),
+                format!(
+                    "use one of {}; split two tests into two conditions",
+                    OPERATORS.join(", ")
+                ),
             );
             return None;
         };
         match *operator {
             "contains" => self.optional(table, operator, Self::texts).map(Test::Contains),
             "matches" => self.optional(table, operator, Self::pattern).map(Test::Matches),
-            "equals" => self.optional(table, operator, Self::scalar).map(|value| Test::In(vec![value])),
+            "equals" => self
+                .optional(table, operator, Self::scalar)
+                .map(|value| Test::In(vec![value])),
             "in" => self.optional(table, operator, Self::scalars).map(Test::In),
             "not_in" => self.optional(table, operator, Self::scalars).map(Test::NotIn),
             "longer_than" => self.optional(table, operator, Self::bytes).map(Test::LongerThan),
+            "path_leaves_workspace" => self
+                .optional(table, operator, Self::only_true)
+                .map(|()| Test::PathLeavesWorkspace),
             "host_in" => self.optional(table, operator, Self::hosts).map(Test::HostIn),
-            "host_not_in_trusted" => {
-                self.optional(table, operator, Self::only_true).map(|()| Test::HostNotInTrusted)
-            }
+            "host_not_in_trusted" => self
+                .optional(table, operator, Self::only_true)
+                .map(|()| Test::HostNotInTrusted),
             "url_is" => self.optional(table, operator, Self::url_trait).map(Test::UrlIs),
-            _ => self.optional(table, operator, Self::bytes).map(Test::QueryLongerThan),
+            _ => self
+                .optional(table, operator, Self::bytes)
+                .map(Test::QueryLongerThan),
         }
     }
 
@@ -91,7 +110,10 @@ impl Reader<'_> {
         if let Err(error) = compile::regex(&pattern) {
             self.fault(
                 value.span(),
-                format!("`{key}` is not a regular expression: {}", error.to_string().replace('\n', " ")),
+                format!(
+                    "`{key}` is not a regular expression: {}",
+                    error.to_string().replace('\n', " ")
+                ),
                 "correct it; the syntax is that of https://docs.rs/regex, on bytes",
             );
             return None;
@@ -102,9 +124,9 @@ impl Reader<'_> {
     fn scalar(&mut self, key: &str, value: &Value<'_>) -> Option<Scalar> {
         let scalar = match value.get_ref() {
             DeValue::String(text) => Some(Scalar::Text(text.as_ref().to_owned())),
-            DeValue::Integer(number) => {
-                i64::from_str_radix(number.as_str(), number.radix()).ok().map(Scalar::Integer)
-            }
+            DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
+                .ok()
+                .map(Scalar::Integer),
             DeValue::Boolean(boolean) => Some(Scalar::Boolean(*boolean)),
             _ => None,
         };
@@ -125,7 +147,11 @@ impl Reader<'_> {
                 (scalars.len() == list.len()).then_some(scalars)
             }
             _ => {
-                self.fault(value.span(), format!("`{key}` is not a list"), format!("write `{key} = [...]`, not empty"));
+                self.fault(
+                    value.span(),
+                    format!("`{key}` is not a list"),
+                    format!("write `{key} = [...]`, not empty"),
+                );
                 None
             }
         }
@@ -164,7 +190,11 @@ impl Reader<'_> {
         if matches!(value.get_ref(), DeValue::Boolean(true)) {
             return Some(());
         }
-        self.fault(value.span(), format!("`{key}` can only be true"), "leave the condition out instead");
+        self.fault(
+            value.span(),
+            format!("`{key}` can only be true"),
+            "leave the condition out instead",
+        );
         None
     }
 
@@ -173,7 +203,11 @@ impl Reader<'_> {
         let found = UrlTrait::NAMES.iter().find(|(name, _)| Some(*name) == written);
         if found.is_none() {
             let names = UrlTrait::NAMES.map(|(name, _)| name).join(", ");
-            self.fault(value.span(), format!("`{key}` is not a trait of URLs"), format!("use one of {names}"));
+            self.fault(
+                value.span(),
+                format!("`{key}` is not a trait of URLs"),
+                format!("use one of {names}"),
+            );
         }
         found.map(|(_, which)| *which)
     }
