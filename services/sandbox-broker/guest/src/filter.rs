@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use seccompiler::{
-    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
-    SeccompRule, TargetArch, sock_filter,
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+    TargetArch, sock_filter,
 };
 
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
@@ -85,7 +85,10 @@ pub(crate) fn programs() -> Result<[BpfProgram; 2], seccompiler::Error> {
     let mut forbidden: Rules = FORBIDDEN.iter().map(|call| (*call, Vec::new())).collect();
     forbidden.extend(conditional()?);
     let absent: Rules = ABSENT.iter().map(|call| (*call, Vec::new())).collect();
-    Ok([compile(absent, errno(libc::ENOSYS))?, without_x32(compile(forbidden, errno(libc::EPERM))?)])
+    Ok([
+        compile(absent, errno(libc::ENOSYS))?,
+        without_x32(compile(forbidden, errno(libc::EPERM))?),
+    ])
 }
 
 /// Calls that are refused only with some arguments.
@@ -94,11 +97,22 @@ fn conditional() -> Result<Rules, seccompiler::Error> {
         let bit = u64::from(bit.unsigned_abs());
         Ok((call, rule(argument, SeccompCmpOp::MaskedEq(bit), bit)?))
     };
-    let masked = |call: i64, argument: u8, mask: u32, value: u32| -> Result<(i64, SeccompRule), seccompiler::Error> {
-        Ok((call, rule(argument, SeccompCmpOp::MaskedEq(u64::from(mask)), u64::from(value))?))
-    };
+    let masked =
+        |call: i64, argument: u8, mask: u32, value: u32| -> Result<(i64, SeccompRule), seccompiler::Error> {
+            Ok((
+                call,
+                rule(
+                    argument,
+                    SeccompCmpOp::MaskedEq(u64::from(mask)),
+                    u64::from(value),
+                )?,
+            ))
+        };
     let is = |call: i64, argument: u8, value: i32| -> Result<(i64, SeccompRule), seccompiler::Error> {
-        Ok((call, rule(argument, SeccompCmpOp::Eq, u64::from(value.unsigned_abs()))?))
+        Ok((
+            call,
+            rule(argument, SeccompCmpOp::Eq, u64::from(value.unsigned_abs()))?,
+        ))
     };
     let rules = [
         flag(libc::SYS_clone, 0, libc::CLONE_NEWUSER)?,

@@ -31,7 +31,10 @@ fn main() -> ExitCode {
     }
 }
 
-#[expect(unsafe_code, reason = "a descriptor inherited by number can be adopted in no other way")]
+#[expect(
+    unsafe_code,
+    reason = "a descriptor inherited by number can be adopted in no other way"
+)]
 fn status_pipe() -> File {
     // SAFETY: runsc hands the status pipe over under this number and nothing else in this program, which
     // is in its first statement, owns it.
@@ -72,7 +75,10 @@ fn die_with_the_broker() -> io::Result<()> {
     Ok(())
 }
 
-#[expect(clippy::exit, reason = "the end of process 1 is what ends the sandbox, whatever other threads do")]
+#[expect(
+    clippy::exit,
+    reason = "the end of process 1 is what ends the sandbox, whatever other threads do"
+)]
 fn end() -> ! {
     std::process::exit(1)
 }

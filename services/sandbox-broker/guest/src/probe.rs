@@ -30,17 +30,35 @@ pub(crate) fn facts() -> String {
         fact(capability_set, &field(capability_set));
     }
     fact("seccomp", &field("Seccomp"));
-    fact("no_new_privileges", yes(rustix::thread::no_new_privs().unwrap_or(false)));
+    fact(
+        "no_new_privileges",
+        yes(rustix::thread::no_new_privs().unwrap_or(false)),
+    );
     fact("interfaces", &interfaces());
     fact("shadow", yes(fs::read("/etc/shadow").is_ok()));
-    fact("passwd_lines", &fs::read_to_string("/etc/passwd").unwrap_or_default().lines().count().to_string());
-    for (name, directory) in [("root", "/"), ("usr", "/usr"), ("etc", "/etc"), ("workspace", "/workspace")] {
+    fact(
+        "passwd_lines",
+        &fs::read_to_string("/etc/passwd")
+            .unwrap_or_default()
+            .lines()
+            .count()
+            .to_string(),
+    );
+    for (name, directory) in [
+        ("root", "/"),
+        ("usr", "/usr"),
+        ("etc", "/etc"),
+        ("workspace", "/workspace"),
+    ] {
         fact(&format!("{name}_writable"), yes(writable(directory)));
     }
     // 192.0.2.0/24 and 2001:db8::/32 are reserved for documentation (RFC 5737, RFC 3849): an answer from
     // there, or even a time-out instead of an immediate refusal, means that packets leave.
     fact("connect4", &connect(SocketAddr::from(([192, 0, 2, 1], 80))));
-    fact("connect6", &connect(SocketAddr::from(([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1], 80))));
+    fact(
+        "connect6",
+        &connect(SocketAddr::from(([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1], 80))),
+    );
     lines
 }
 
@@ -71,7 +89,7 @@ fn connect(address: SocketAddr) -> String {
     match TcpStream::connect_timeout(&address, Duration::from_millis(500)) {
         Ok(_) => "connected".to_owned(),
         Err(error) => match error.raw_os_error() {
-            Some(libc::ENETUNREACH) => "unreachable".to_owned(),
+            Some(libc::ENETUNREACH | libc::EHOSTUNREACH) => "unreachable".to_owned(),
             Some(libc::EADDRNOTAVAIL) => "no-address".to_owned(),
             Some(libc::EAFNOSUPPORT) => "no-family".to_owned(),
             _ => format!("other: {error}"),

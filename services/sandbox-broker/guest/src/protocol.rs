@@ -320,10 +320,7 @@ impl<'a> Cursor<'a> {
         utf8(self.take(self.rest.len())?)
     }
 
-    fn list<T>(
-        &mut self,
-        item: impl Fn(&mut Self) -> Result<T, FrameError>,
-    ) -> Result<Vec<T>, FrameError> {
+    fn list<T>(&mut self, item: impl Fn(&mut Self) -> Result<T, FrameError>) -> Result<Vec<T>, FrameError> {
         let count = self.count()?;
         if count > MAX_ITEMS {
             return Err(FrameError::Malformed);
@@ -332,12 +329,18 @@ impl<'a> Cursor<'a> {
     }
 
     fn finish<T>(self, value: T) -> Result<T, FrameError> {
-        if self.rest.is_empty() { Ok(value) } else { Err(FrameError::Malformed) }
+        if self.rest.is_empty() {
+            Ok(value)
+        } else {
+            Err(FrameError::Malformed)
+        }
     }
 }
 
 fn utf8(bytes: &[u8]) -> Result<String, FrameError> {
-    str::from_utf8(bytes).map(str::to_owned).map_err(|_| FrameError::Malformed)
+    str::from_utf8(bytes)
+        .map(str::to_owned)
+        .map_err(|_| FrameError::Malformed)
 }
 
 #[cfg(test)]

@@ -30,15 +30,23 @@ pub(crate) fn limit(run: &Run) -> io::Result<()> {
     ];
     for (resource, value) in limits {
         let value = Some(value);
-        rustix::process::setrlimit(resource, Rlimit { current: value, maximum: value })?;
+        rustix::process::setrlimit(
+            resource,
+            Rlimit {
+                current: value,
+                maximum: value,
+            },
+        )?;
     }
     Ok(())
 }
 
 /// Starts the program, reports that it runs, and waits for its end.
 pub(crate) fn run(run: &Run, status: &mut File) -> io::Result<Reply> {
-    let (interpreter, arguments) =
-        run.argv.split_first().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+    let (interpreter, arguments) = run
+        .argv
+        .split_first()
+        .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
     // Reported before, not after, so that no output of the program can come ahead of it.
     status.write_all(&Reply::Started.encode())?;
     let child = Command::new(interpreter)

@@ -47,7 +47,10 @@ fn a_long_text_is_cut_at_a_character_and_still_readable() {
 fn a_length_beyond_the_limit_is_refused_before_anything_is_allocated() {
     let mut frame = u32::MAX.to_le_bytes().to_vec();
     frame.push(STARTED);
-    assert!(matches!(Reply::read(&mut frame.as_slice()), Err(FrameError::TooLong(u32::MAX))));
+    assert!(matches!(
+        Reply::read(&mut frame.as_slice()),
+        Err(FrameError::TooLong(u32::MAX))
+    ));
 }
 
 #[test]
@@ -67,7 +70,10 @@ fn a_list_that_claims_more_than_it_may_hold_is_refused() {
     let mut run = run_request();
     run.argv = vec![String::new(); MAX_ITEMS as usize + 1];
     let frame = Request::Run(run).encode();
-    assert!(matches!(Request::read(&mut frame.as_slice()), Err(FrameError::Malformed)));
+    assert!(matches!(
+        Request::read(&mut frame.as_slice()),
+        Err(FrameError::Malformed)
+    ));
 }
 
 proptest! {

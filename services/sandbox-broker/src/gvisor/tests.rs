@@ -1,0 +1,456 @@
+//! The driver on the real runsc.
+
+use std::fs;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::*;
+use crate::domain::driver::{Chunk, Stream};
+use crate::domain::execution::{Ending, execute};
+use crate::domain::language::Language;
+use crate::domain::limits::MIB;
+use crate::workspace::Workspace;
+
+fn runsc() -> Runsc {
+    static FOUND: OnceLock<Runsc> = OnceLock::new();
+    let find = || Runsc::find(None, std::env::var_os("PATH").as_deref());
+    FOUND
+        .get_or_init(|| find().unwrap_or_else(|missing| panic!("{missing}")))
+        .clone()
+}
+
+struct Fixture {
+    state: tempfile::TempDir,
+    gvisor: Gvisor,
+    workspace: Workspace,
+}
+
+fn fixture() -> Fixture {
+    let state = tempfile::tempdir().unwrap();
+    let gvisor = Gvisor::open(&state.path().join("driver"), runsc())
+        .unwrap_or_else(|why| panic!("run the tests as root on a machine with control groups: {why}"));
+    let workspaces = Workspaces::open(&state.path().join("workspaces"), SANDBOX_USER).unwrap();
+    let workspace = workspaces.create(Uuid::now_v7()).unwrap();
+    Fixture {
+        state,
+        gvisor,
+        workspace,
+    }
+}
+
+#[derive(Debug)]
+struct Ran {
+    ending: Ending,
+    out: String,
+    err: String,
+}
+
+impl Fixture {
+    fn spec(&self, language: Language, program: &str) -> SandboxSpec {
+        SandboxSpec {
+            language,
+            program: program.as_bytes().to_vec(),
+            env: Vec::new(),
+            workspace: self.workspace.path().to_owned(),
+            limits: Limits::DEFAULT,
+        }
+    }
+
+    async fn run(&self, spec: &SandboxSpec) -> Ran {
+        let (sender, mut receiver) = mpsc::channel(16);
+        let collect = async {
+            let mut both = [Vec::new(), Vec::new()];
+            while let Some(Chunk { stream, bytes }) = receiver.recv().await {
+                let index = usize::from(stream == Stream::Err);
+                both[index].extend_from_slice(&bytes);
+            }
+            both.map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        };
+        let workspace = Workspaces::open(self.workspace.path().parent().unwrap(), SANDBOX_USER).unwrap();
+        let id = self
+            .workspace
+            .path()
+            .file_name()
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .parse()
+            .unwrap();
+        let limit = spec.limits.workspace;
+        let over = Arc::new(move || workspace.get(id).unwrap().unwrap().usage().exceeds(limit));
+        let execution = async {
+            let finished = execute(&self.gvisor, spec, over, &sender).await;
+            drop(sender);
+            finished
+        };
+        let (finished, [out, err]) = tokio::join!(execution, collect);
+        let finished = finished.unwrap();
+        Ran {
+            ending: finished.ending,
+            out,
+            err,
+        }
+    }
+
+    async fn shell(&self, program: &str) -> Ran {
+        self.run(&self.spec(Language::Shell, program)).await
+    }
+
+    async fn python(&self, program: &str) -> Ran {
+        self.run(&self.spec(Language::Python, program)).await
+    }
+
+    /// Waits until nothing of any sandbox is left: the undertaker works in the background.
+    fn nothing_left(self) {
+        let Self {
+            state,
+            gvisor,
+            workspace: _,
+        } = self;
+        let sandboxes = gvisor.sandboxes.clone();
+        let groups: Vec<PathBuf> = fs::read_dir(&sandboxes)
+            .unwrap()
+            .map(|entry| {
+                fs::read_to_string(entry.unwrap().path().join(undertaker::GROUPS)).unwrap_or_default()
+            })
+            .flat_map(|text| text.lines().map(PathBuf::from).collect::<Vec<_>>())
+            .collect();
+        drop(gvisor);
+        assert_eq!(fs::read_dir(&sandboxes).unwrap().count(), 0);
+        assert!(groups.iter().all(|group| !group.exists()), "{groups:?}");
+        drop(state);
+    }
+}
+
+#[tokio::test]
+async fn every_language_of_this_host_prints() {
+    let f = fixture();
+    for (language, program) in [
+        (
+            Language::Python,
+            "import sys\nprint(1)\nprint(2, file=sys.stderr)",
+        ),
+        (Language::JavaScript, "console.log(1); console.error(2)"),
+        (Language::Shell, "echo 1; echo 2 >&2"),
+    ] {
+        if f.gvisor.interpreters().path(language).is_none() {
+            continue;
+        }
+        let ran = f.run(&f.spec(language, program)).await;
+        assert_eq!(
+            (ran.ending, &*ran.out, &*ran.err),
+            (Ending::Exited(0), "1\n", "2\n"),
+            "{language}"
+        );
+    }
+    f.nothing_left();
+}
+
+#[tokio::test]
+async fn exit_codes_and_signals_are_told_apart() {
+    let f = fixture();
+    assert_eq!(f.shell("exit 137").await.ending, Ending::Exited(137));
+    assert_eq!(f.shell("kill -9 $$").await.ending, Ending::Signaled(9));
+    assert_eq!(f.python("raise SystemExit(3)").await.ending, Ending::Exited(3));
+    let failed = f.python("1/0").await;
+    assert_eq!(failed.ending, Ending::Exited(1));
+    assert!(
+        failed.err.contains("main.py\", line 1") && failed.err.contains("ZeroDivisionError"),
+        "{failed:?}"
+    );
+}
+
+#[tokio::test]
+async fn the_isolation_is_proven_from_inside() {
+    let f = fixture();
+    let proof = f.gvisor.prove().await.unwrap();
+    assert_eq!(proof.judge(SANDBOX_USER), Ok(()), "{proof:#?}");
+    f.nothing_left();
+}
+
+#[tokio::test]
+async fn a_sandbox_sees_neither_network_nor_host() {
+    let f = fixture();
+    let ran = f
+        .python(
+            "import os, socket\n\
+             for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):\n\
+             \x20   try: socket.socket(socket.AF_INET, kind).connect(('192.0.2.1', 53)); print('connected')\n\
+             \x20   except OSError as e: print(e.strerror)\n\
+             try: socket.create_connection(('example.com', 80), 2); print('connected')\n\
+             except OSError as e: print(type(e).__name__)\n\
+             print(sorted(os.listdir('/')))\n\
+             print([p for p in ('/etc/shadow','/root','/home','/var','/work','/etc/resolv.conf') if os.path.exists(p)])\n\
+             print(sorted(os.environ))\n\
+             print(os.getuid(), os.getgid(), os.getgroups(), os.getcwd(), os.uname().nodename)\n",
+        )
+        .await;
+    let lines: Vec<&str> = ran.out.lines().collect();
+    assert_eq!(
+        lines[..3],
+        ["No route to host", "No route to host", "gaierror"],
+        "{ran:?}"
+    );
+    assert_eq!(lines[4], "[]");
+    assert!(
+        !lines[5].contains("CARGO") && lines[5].contains("PYTHONPATH"),
+        "{ran:?}"
+    );
+    assert_eq!(lines[6], "65532 65532 [] /workspace sandbox");
+}
+
+#[tokio::test]
+async fn forbidden_calls_are_refused_and_the_rest_of_the_root_is_read_only() {
+    let f = fixture();
+    let ran = f
+        .python(
+            "import ctypes, os, socket\n\
+             libc = ctypes.CDLL(None, use_errno=True)\n\
+             def call(*a):\n\
+             \x20   ctypes.set_errno(0); r = libc.syscall(*a); return os.strerror(ctypes.get_errno()) if r < 0 else 'done'\n\
+             for n in (101, 272, 165, 250, 321, 323, 175): print(n, call(n, 0, 0, 0, 0, 0))\n\
+             print('io_uring', call(425, 1, 0), 'clone3', call(435, 0, 0))\n\
+             for family, kind in ((17, 3), (2, 3), (40, 1)):\n\
+             \x20   try: socket.socket(family, kind); print('socket')\n\
+             \x20   except PermissionError: print('refused')\n\
+             for path in ('/x', '/usr/x', '/etc/x', '/harombe-guest', '/run/x'):\n\
+             \x20   try: open(path, 'w'); print('wrote', path)\n\
+             \x20   except OSError: print('no', path)\n\
+             try: print('guest', os.listdir('/proc/1/fd'), os.readlink('/proc/1/fd/3'))\n\
+             except OSError as e: print('guest', e.strerror)\n",
+        )
+        .await;
+    let refused = "Operation not permitted";
+    for call in ["101", "272", "165", "250", "321", "323", "175"] {
+        assert!(ran.out.contains(&format!("{call} {refused}")), "{call}: {ran:?}");
+    }
+    assert!(
+        ran.out
+            .contains("io_uring Function not implemented clone3 Function not implemented"),
+        "{ran:?}"
+    );
+    assert_eq!(ran.out.matches("refused").count(), 3, "{ran:?}");
+    assert!(!ran.out.contains("wrote"), "{ran:?}");
+}
+
+#[tokio::test]
+async fn an_x32_call_kills() {
+    let f = fixture();
+    let ran = f
+        .python("import ctypes; print('before'); ctypes.CDLL(None).syscall(0x40000000 | 39); print('after')")
+        .await;
+    assert_eq!(ran.out, "before\n");
+    assert!(matches!(ran.ending, Ending::Signaled(_)), "{ran:?}");
+}
+
+#[tokio::test]
+async fn a_program_that_kills_process_1_only_ends_itself() {
+    let f = fixture();
+    let ran = f.shell("kill -9 1; echo survived; sleep 1000").await;
+    assert_eq!(ran.ending, Ending::Signaled(9), "{ran:?}");
+    f.nothing_left();
+}
+
+#[tokio::test]
+async fn a_program_that_forges_its_end_only_ends_itself() {
+    let f = fixture();
+    let ran = f
+        .python(
+            "import os, glob\n\
+             for fd in glob.glob('/proc/*/fd/*'):\n\
+             \x20   try:\n\
+             \x20       if 'pipe' in os.readlink(fd) or 'host' in os.readlink(fd): os.write(os.open(fd, os.O_WRONLY | os.O_NONBLOCK), b'\\x05\\0\\0\\0\\x82\\x63\\0\\0\\0')\n\
+             \x20   except OSError: pass\n\
+             print(os.listdir('/proc/self/fd'))\n\
+             raise SystemExit(7)\n",
+        )
+        .await;
+    // gVisor lets it reach the status pipe, so it may lie about its exit code. It gains nothing by it.
+    assert!(matches!(ran.ending, Ending::Exited(7 | 99)), "{ran:?}");
+    f.nothing_left();
+}
+
+#[tokio::test]
+async fn files_go_in_and_come_out_and_stay_for_the_next_program() {
+    let f = fixture();
+    let path = |text: &str| crate::workspace::WorkspacePath::parse(text).unwrap();
+    f.workspace
+        .write(&path("in/data.csv"), b"a,b\n1,2\n", MIB)
+        .unwrap();
+    let program = "import mmap\n\
+         open('out.txt','w').write(open('/workspace/in/data.csv').read().upper())\n\
+         open('in/data.csv','a').write('3,4\\n')\n\
+         open('helper.py','w').write('answer = 42')\n\
+         f = open('mapped','w+b'); f.truncate(4); m = mmap.mmap(f.fileno(), 4); m[:] = b'mmap'\n";
+    assert_eq!(f.python(program).await.ending, Ending::Exited(0));
+    assert_eq!(f.workspace.read(&path("out.txt"), 100).unwrap(), b"A,B\n1,2\n");
+    assert_eq!(
+        f.workspace.read(&path("in/data.csv"), 100).unwrap(),
+        b"a,b\n1,2\n3,4\n"
+    );
+    assert_eq!(f.workspace.read(&path("mapped"), 100).unwrap(), b"mmap");
+    assert_eq!(f.python("import helper; print(helper.answer)").await.out, "42\n");
+}
+
+#[tokio::test]
+async fn what_a_program_plants_is_not_followed_by_the_broker() {
+    let f = fixture();
+    let path = |text: &str| crate::workspace::WorkspacePath::parse(text).unwrap();
+    let ran = f
+        .shell("ln -s /etc/shadow link; mkfifo pipe; ln -s / root; mkdir d; chmod 000 d")
+        .await;
+    assert_eq!(ran.ending, Ending::Exited(0), "{ran:?}");
+    for name in ["link", "pipe", "root/etc/shadow"] {
+        assert!(f.workspace.read(&path(name), 100).is_err(), "{name}");
+    }
+    let listed = f.workspace.list(&path(""), 10).unwrap().entries;
+    let others = listed
+        .iter()
+        .filter(|entry| entry.kind == crate::workspace::EntryKind::Other);
+    assert!(others.count() >= 2, "{listed:?}");
+}
+
+#[tokio::test]
+async fn time_runs_out() {
+    let f = fixture();
+    let mut spec = f.spec(Language::Shell, "echo begun; sleep 1000 & sleep 1000");
+    spec.limits.time_millis = 700;
+    let ran = f.run(&spec).await;
+    assert_eq!((ran.ending, &*ran.out), (Ending::TimeLimit, "begun\n"));
+    f.nothing_left();
+}
+
+#[tokio::test]
+async fn output_runs_over() {
+    let f = fixture();
+    let mut spec = f.spec(Language::Shell, "yes");
+    spec.limits.output = 100_000;
+    let ran = f.run(&spec).await;
+    assert_eq!((ran.ending, ran.out.len()), (Ending::OutputLimit, 100_000));
+    f.nothing_left();
+}
+
+#[tokio::test]
+async fn memory_runs_out() {
+    let f = fixture();
+    for program in [
+        "x = [bytearray(1 << 20) for _ in range(1000)]; print('got it')",
+        "f = open('/tmp/big', 'wb')\nfor _ in range(1000): f.write(b'x' * (1 << 20))\nprint('got it')",
+        "import os\nfor _ in range(4):\n  if os.fork() == 0:\n    x = bytearray(os.urandom(1)) * (200 << 20); os._exit(0)\nfor _ in range(4): os.wait()\nprint('got it')",
+    ] {
+        let mut spec = f.spec(Language::Python, program);
+        spec.limits.memory = 128 * MIB;
+        spec.limits.time_millis = 60_000;
+        let ran = f.run(&spec).await;
+        // A full temporary file system tells the program so; that too is within the limit.
+        let told = ran.err.contains("No space left") || ran.err.contains("Cannot allocate");
+        assert!(ran.ending == Ending::MemoryLimit || told, "{program}: {ran:?}");
+    }
+    f.nothing_left();
+}
+
+#[tokio::test]
+async fn processes_run_out_and_the_sandbox_survives() {
+    let f = fixture();
+    let ran = f
+        .python(
+            "import os, time\nn = 0\ntry:\n  while True:\n    if os.fork() == 0: time.sleep(100)\n    n += 1\n\
+             except OSError as e: print(n, e.strerror)",
+        )
+        .await;
+    assert_eq!(ran.ending, Ending::Exited(0), "{ran:?}");
+    let count: u32 = ran.out.split(' ').next().unwrap().parse().unwrap();
+    assert!((120..=128).contains(&count), "{ran:?}");
+    f.nothing_left();
+}
+
+#[tokio::test]
+async fn a_large_file_and_many_files_run_into_the_workspace_limit() {
+    let f = fixture();
+    let mut spec = f.spec(
+        Language::Python,
+        "f = open('f','wb')\nfor _ in range(20): f.write(b'x' * (1 << 20)); f.flush()",
+    );
+    spec.limits.workspace = 8 * MIB;
+    let ran = f.run(&spec).await;
+    assert!(ran.err.contains("File too large"), "{ran:?}");
+    spec.program = b"import time\nfor i in range(1000):\n  open(f'g{i}','wb').write(b'x' * (1 << 20))\n  if i > 20: time.sleep(1)".to_vec();
+    assert_eq!(f.run(&spec).await.ending, Ending::WorkspaceLimit);
+}
+
+#[tokio::test]
+async fn dropping_an_execution_kills_it() {
+    let f = fixture();
+    let spec = f.spec(Language::Shell, "echo alive; sleep 1000");
+    let (sender, mut receiver) = mpsc::channel(16);
+    tokio::select! {
+        finished = execute(&f.gvisor, &spec, Arc::new(|| false), &sender) => panic!("{finished:?}"),
+        chunk = receiver.recv() => assert!(b"alive\n".starts_with(&chunk.unwrap().bytes)),
+    }
+    f.nothing_left();
+}
+
+#[tokio::test]
+async fn a_program_that_cannot_be_run_says_so() {
+    let f = fixture();
+    let mut spec = f.spec(Language::Shell, "echo x");
+    spec.workspace = f.state.path().join("absent");
+    let refused = f.gvisor.start(&spec).await.map(|_| ()).unwrap_err();
+    assert!(matches!(refused, DriverError::Start(_)), "{refused:?}");
+    f.nothing_left();
+}
+
+#[tokio::test]
+async fn what_a_killed_broker_left_is_swept_up() {
+    let f = fixture();
+    let spec = f.spec(Language::Shell, "echo alive; sleep 1000");
+    let mut sandbox = f.gvisor.start(&spec).await.unwrap();
+    assert!(sandbox.next().await.is_some());
+    // As after kill -9: nothing of the first driver gets to clean up while the second one starts.
+    let left: Vec<_> = fs::read_dir(&f.gvisor.sandboxes)
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .collect();
+    let groups = cgroup_of(&left[0]);
+    assert!(groups.iter().all(|group| group.exists()));
+    let second = Gvisor::open(&f.state.path().join("driver"), runsc()).unwrap();
+    assert!(groups.iter().all(|group| !group.exists()));
+    assert_eq!(fs::read_dir(&second.sandboxes).unwrap().count(), 0);
+}
+
+fn cgroup_of(sandbox: &Path) -> Vec<PathBuf> {
+    let text = fs::read_to_string(sandbox.join(undertaker::GROUPS)).unwrap();
+    text.lines().map(PathBuf::from).collect()
+}
+
+#[tokio::test]
+async fn ten_sandboxes_at_once_do_not_disturb_each_other() {
+    let f = fixture();
+    let spec = |i: usize| f.spec(Language::Shell, &format!("echo {i}; exit {i}"));
+    let specs: Vec<_> = (0..10).map(spec).collect();
+    let runs = specs.iter().map(|spec| f.run(spec));
+    let ran = futures_util::future::join_all(runs).await;
+    for (i, ran) in ran.iter().enumerate() {
+        let code = i32::try_from(i).unwrap();
+        assert_eq!(
+            (ran.ending, ran.out.trim()),
+            (Ending::Exited(code), &*i.to_string())
+        );
+    }
+    f.nothing_left();
+}
+
+#[tokio::test]
+async fn output_is_live() {
+    let f = fixture();
+    let spec = f.spec(Language::Python, "import time\nprint('first')\ntime.sleep(600)");
+    let mut sandbox = f.gvisor.start(&spec).await.unwrap();
+    let first = tokio::time::timeout(Duration::from_secs(60), sandbox.next())
+        .await
+        .unwrap();
+    assert_eq!(&*first.unwrap().bytes, b"first\n");
+    sandbox.kill().await.unwrap();
+    f.nothing_left();
+}

@@ -1,0 +1,85 @@
+//! How much a workspace holds.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags};
+
+use super::Workspace;
+
+/// Most entries that are counted; a workspace with more is full whatever their size.
+const MAX_ENTRIES: u64 = 200_000;
+/// Deepest directory that is entered: programs may nest deeper than the broker has descriptors for.
+const MAX_DEPTH: usize = 64;
+
+/// What a workspace holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Bytes on disk of files, directories and links.
+    pub bytes: u64,
+    /// How many there are.
+    pub entries: u64,
+    /// There are more entries, or deeper directories, than are counted.
+    pub uncounted: bool,
+}
+
+impl Usage {
+    /// Whether this is more than `limit` bytes, or too much to tell.
+    #[must_use]
+    pub const fn exceeds(&self, limit: u64) -> bool {
+        self.uncounted || self.bytes > limit
+    }
+}
+
+impl Workspace {
+    /// Measures it. What changes or cannot be read meanwhile is left out or counted twice: a program may
+    /// be running, and the next measurement corrects it.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        let mut usage = Usage::default();
+        let mut open: Vec<Dir> = Vec::new();
+        open.extend(Dir::read_from(&self.directory));
+        loop {
+            let depth = open.len();
+            let Some(directory) = open.last_mut() else {
+                return usage;
+            };
+            let Some(entry) = directory.read() else {
+                open.pop();
+                continue;
+            };
+            let Ok(entry) = entry else { continue };
+            let name = entry.file_name();
+            if matches!(name.to_bytes(), b"." | b"..") {
+                continue;
+            }
+            let Ok(handle) = directory.fd() else { continue };
+            let Ok(stat) = rustix::fs::statat(handle, name, AtFlags::SYMLINK_NOFOLLOW) else {
+                continue;
+            };
+            // Blocks are of 512 bytes whatever the file system's own are (stat(2)).
+            usage.bytes += u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512);
+            usage.entries += 1;
+            if usage.entries > MAX_ENTRIES {
+                usage.uncounted = true;
+                return usage;
+            }
+            if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
+                if depth >= MAX_DEPTH {
+                    usage.uncounted = true;
+                    return usage;
+                }
+                let below = open_directory(handle, name).and_then(Dir::new);
+                open.extend(below);
+            }
+        }
+    }
+}
+
+fn open_directory(parent: impl AsFd, name: &std::ffi::CStr) -> rustix::io::Result<OwnedFd> {
+    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::RDONLY | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::BENEATH
+        | ResolveFlags::NO_SYMLINKS
+        | ResolveFlags::NO_MAGICLINKS
+        | ResolveFlags::NO_XDEV;
+    rustix::fs::openat2(parent, name, flags, Mode::empty(), resolve)
+}
