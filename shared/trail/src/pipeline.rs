@@ -1,0 +1,175 @@
+//! The one place from which events leave, so that their sequence has no gaps.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use harombe_error::{Code, Failure};
+use harombe_proto::audit::v1::audit_service_client::AuditServiceClient;
+use harombe_proto::audit::v1::{AppendBatchRequest, Event};
+use harombe_rpc::{GrpcChannel, RequestExt as _};
+use harombe_types::{Clock, InstanceId, ServiceName};
+use prost::Message as _;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tonic::Request;
+
+use crate::Error;
+use crate::refusals::Windows;
+
+const MAX_BATCH: usize = 256;
+/// Half of what a message may have; one event is at most [`crate::event::MAX_EVENT`].
+const MAX_BATCH_BYTES: usize = 2 * 1024 * 1024;
+const DEADLINE: Duration = Duration::from_secs(5);
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// An event on its way, and who waits for it.
+pub(crate) struct Job {
+    pub(crate) event: Event,
+    pub(crate) done: Option<oneshot::Sender<Result<(), Error>>>,
+}
+
+pub(crate) struct Pipeline {
+    service: ServiceName,
+    clock: Arc<dyn Clock>,
+    windows: Arc<Windows>,
+    audit: AuditServiceClient<GrpcChannel>,
+    instance: String,
+    /// The sequence number of the next event.
+    next: u64,
+    /// Taken from the queue, and left over from a batch that was full.
+    held: Option<Job>,
+}
+
+impl Pipeline {
+    pub(crate) fn new(
+        audit: GrpcChannel,
+        service: ServiceName,
+        clock: Arc<dyn Clock>,
+        windows: Arc<Windows>,
+    ) -> Self {
+        let instance = InstanceId::generate(&*clock).to_string();
+        let audit = AuditServiceClient::new(audit);
+        Self {
+            service,
+            clock,
+            windows,
+            audit,
+            instance,
+            next: 1,
+            held: None,
+        }
+    }
+
+    /// Sends until `stop`, then what is still queued and the refusals that no event has counted.
+    pub(crate) async fn run(mut self, mut jobs: mpsc::Receiver<Job>, stop: CancellationToken) {
+        while let Some(Some(first)) = stop.run_until_cancelled(self.next(&mut jobs)).await {
+            self.send_from(first, &mut jobs).await;
+        }
+        jobs.close();
+        while let Some(first) = self.next(&mut jobs).await {
+            self.send_from(first, &mut jobs).await;
+        }
+        let uncounted = self.windows.due(self.clock.now(), true);
+        let uncounted = uncounted
+            .into_iter()
+            .filter_map(|event| event.into_proto(&*self.clock).ok());
+        self.deliver(uncounted.map(|event| Job { event, done: None }).collect())
+            .await;
+    }
+
+    async fn next(&mut self, jobs: &mut mpsc::Receiver<Job>) -> Option<Job> {
+        match self.held.take() {
+            Some(job) => Some(job),
+            None => jobs.recv().await,
+        }
+    }
+
+    /// Sends `first` with whatever else is queued now.
+    async fn send_from(&mut self, first: Job, jobs: &mut mpsc::Receiver<Job>) {
+        let mut bytes = first.event.encoded_len();
+        let mut batch = vec![first];
+        while batch.len() < MAX_BATCH {
+            let Ok(job) = jobs.try_recv() else { break };
+            bytes += job.event.encoded_len();
+            if bytes > MAX_BATCH_BYTES {
+                self.held = Some(job);
+                break;
+            }
+            batch.push(job);
+        }
+        self.deliver(batch).await;
+    }
+
+    /// Returns when every event of the batch is recorded or definitively rejected.
+    async fn deliver(&mut self, batch: Vec<Job>) {
+        // Parts still to be sent, the next one last.
+        let mut parts = vec![batch];
+        parts.retain(|part| !part.is_empty());
+        while let Some(mut part) = parts.pop() {
+            match self.send(&mut part).await {
+                Ok(()) => {
+                    self.next += count(&part);
+                    part.into_iter().for_each(|job| job.finish(Ok(())));
+                }
+                // None of them is in the log, so the numbers are free again.
+                Err(failure) => match part.len() {
+                    0 | 1 => part.into_iter().for_each(|job| job.reject(&failure)),
+                    length => {
+                        let rest = part.split_off(length / 2);
+                        parts.push(rest);
+                        parts.push(part);
+                    }
+                },
+            }
+        }
+    }
+
+    /// Sends one batch, as often as needed and always with the same numbers: whether an attempt that failed was stored
+    /// cannot be known, and audit takes an event id only once.
+    async fn send(&mut self, batch: &mut [Job]) -> Result<(), Failure> {
+        for (seq, job) in (self.next..).zip(batch.iter_mut()) {
+            job.event.instance.clone_from(&self.instance);
+            job.event.instance_seq = seq;
+        }
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let events = batch.iter().map(|job| job.event.clone()).collect();
+            let request = Request::new(AppendBatchRequest { events }).with_deadline(DEADLINE);
+            let Err(status) = self.audit.append_batch(request).await else {
+                return Ok(());
+            };
+            let failure = Failure::from(status);
+            if failure.code == Code::InvalidArgument {
+                return Err(failure);
+            }
+            tracing::warn!(
+                service = %self.service,
+                events = batch.len(),
+                reason = %failure.reason,
+                error = %failure,
+                "audit does not take events",
+            );
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+}
+
+fn count(batch: &[Job]) -> u64 {
+    u64::try_from(batch.len()).unwrap_or(u64::MAX)
+}
+
+impl Job {
+    fn finish(self, result: Result<(), Error>) {
+        if let Some(done) = self.done {
+            // Whoever gave up waiting has refused the act already.
+            drop(done.send(result));
+        }
+    }
+
+    fn reject(self, failure: &Failure) {
+        tracing::error!(kind = self.event.kind, event = self.event.event_id, error = %failure, "audit rejected an event");
+        self.finish(Err(Error::Rejected(failure.clone())));
+    }
+}

@@ -1,0 +1,116 @@
+//! The handle that a service holds.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use harombe_error::Reason;
+use harombe_rpc::{GrpcChannel, Refusals, TaskSet};
+use harombe_types::{Clock, ServiceName};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use crate::pipeline::{Job, Pipeline};
+use crate::refusals::Windows;
+use crate::{Error, Event};
+
+/// How long [`Trail::record`] waits before the act is refused.
+pub const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Events that may wait here for audit.
+pub const QUEUE: usize = 4096;
+
+const SWEEP: Duration = Duration::from_secs(1);
+
+/// Writes the audit events of one process. Clones share one pipeline.
+#[derive(Clone)]
+pub struct Trail(Arc<Inner>);
+
+struct Inner {
+    clock: Arc<dyn Clock>,
+    queue: mpsc::Sender<Job>,
+    windows: Arc<Windows>,
+}
+
+impl Trail {
+    /// Begins the trail of this process: a new instance whose events count from 1. `audit` must call as `service`.
+    /// The pipeline runs in `tasks`: stop these only after the services that record, for then it writes what is queued
+    /// and takes no more. Must be called inside a tokio runtime.
+    #[must_use]
+    pub fn start(audit: GrpcChannel, service: ServiceName, clock: Arc<dyn Clock>, tasks: &TaskSet) -> Self {
+        let (queue, jobs) = mpsc::channel(QUEUE);
+        let windows = Arc::new(Windows::default());
+        let pipeline = Pipeline::new(audit, service, Arc::clone(&clock), Arc::clone(&windows));
+        tasks.spawn(pipeline.run(jobs, tasks.token()));
+        let trail = Self(Arc::new(Inner {
+            clock,
+            queue,
+            windows,
+        }));
+        // Weak, so that the sweeper does not keep the pipeline's queue open.
+        tasks.spawn(sweep(Arc::downgrade(&trail.0), tasks.token()));
+        trail
+    }
+
+    /// Records an event and returns when it is durable and in the signed tree.
+    ///
+    /// # Errors
+    /// It is not known to be recorded: refuse the act. After [`PATIENCE`], the event stays queued and may still be
+    /// recorded.
+    pub async fn record(&self, event: Event) -> Result<(), Error> {
+        let (done, recorded) = oneshot::channel();
+        self.0.send(event, Some(done))?;
+        match tokio::time::timeout(PATIENCE, recorded).await {
+            Ok(Ok(result)) => result,
+            // Too late, or the pipeline has ended.
+            Err(_) | Ok(Err(_)) => Err(Error::Unavailable),
+        }
+    }
+
+    /// Records an event of a kind that nothing waits for. One that cannot be queued is lost, and the log says so.
+    pub fn note(&self, event: Event) {
+        self.0.note(event);
+    }
+}
+
+impl Inner {
+    fn send(&self, event: Event, done: Option<oneshot::Sender<Result<(), Error>>>) -> Result<(), Error> {
+        let event = event.into_proto(&*self.clock)?;
+        self.queue
+            .try_send(Job { event, done })
+            .map_err(|error| match error {
+                mpsc::error::TrySendError::Full(_) => Error::QueueFull,
+                mpsc::error::TrySendError::Closed(_) => Error::Unavailable,
+            })
+    }
+
+    fn note(&self, event: Event) {
+        if let Err(error) = self.send(event, None) {
+            tracing::error!(%error, "an audit event is lost");
+        }
+    }
+}
+
+/// Records what the windows of refusals have counted, as they end. The pipeline does it a last time.
+async fn sweep(inner: Weak<Inner>, stop: CancellationToken) {
+    let mut ticks = tokio::time::interval(SWEEP);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+        let Some(inner) = inner.upgrade() else { return };
+        for event in inner.windows.due(inner.clock.now(), false) {
+            inner.note(event);
+        }
+    }
+}
+
+impl Refusals for Trail {
+    fn refused(&self, caller: Option<ServiceName>, method: &str, reason: Reason) {
+        let inner = &self.0;
+        if let Some(event) = inner
+            .windows
+            .refused((caller, method.to_owned(), reason), inner.clock.now())
+        {
+            inner.note(event);
+        }
+    }
+}
