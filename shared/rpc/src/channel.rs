@@ -21,7 +21,7 @@ use tower::ServiceExt as _;
 
 use crate::methods::{Method, Methods};
 use crate::server::{Guarded, Peer, deadline_exceeded};
-use crate::{InProcess, Server, TlsError, timeout};
+use crate::{Server, TlsError, timeout};
 
 /// What generated clients are made of: `AuditServiceClient::new(channel.clone())`. Cheap to clone.
 ///
@@ -117,13 +117,10 @@ async fn send(channel: GrpcChannel, mut request: Request<Body>) -> Result<Respon
 }
 
 impl Transport {
-    async fn send(&self, call: &Call, mut request: Request<Body>) -> Result<Response<Body>, Status> {
+    async fn send(&self, call: &Call, request: Request<Body>) -> Result<Response<Body>, Status> {
         match self {
             // The server's stack runs in this very future and holds the deadline.
-            Self::Local { server, caller } => {
-                request.extensions_mut().insert(InProcess(*caller));
-                Ok(server.call(request, &Peer::Service(*caller)).await)
-            }
+            Self::Local { server, caller } => Ok(server.call(request, &Peer::InProcess(*caller)).await),
             Self::Network { channel, to } => over_network(channel.clone(), to, call, request).await,
         }
     }

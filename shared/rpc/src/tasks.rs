@@ -52,3 +52,36 @@ impl TaskSet {
         left
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn loops_end_when_they_are_told_to() {
+        let tasks = TaskSet::new();
+        let stop = tasks.token();
+        let ended = tasks.spawn(async move { stop.cancelled().await });
+        assert_eq!(tasks.shutdown(Duration::from_secs(30)).await, 0);
+        assert_eq!(ended.await.unwrap(), Some(()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_does_not_end_is_aborted_at_the_deadline() {
+        let tasks = TaskSet::new();
+        let stuck = tasks.spawn(std::future::pending::<()>());
+        let begun = tokio::time::Instant::now();
+        assert_eq!(tasks.clone().shutdown(Duration::from_secs(5)).await, 1);
+        assert_eq!(begun.elapsed(), Duration::from_secs(5));
+        assert_eq!(stuck.await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn a_panic_of_one_task_is_its_own() {
+        let tasks = TaskSet::new();
+        let panicked = tasks.spawn(async { panic!("on purpose") });
+        assert!(panicked.await.unwrap_err().is_panic());
+        assert_eq!(tasks.spawn(async { 7 }).await.unwrap(), Some(7));
+        assert_eq!(tasks.shutdown(Duration::from_secs(30)).await, 0);
+    }
+}

@@ -7,7 +7,7 @@ use http::request::Parts;
 use super::stack::Peer;
 use super::{Inner, Route};
 use crate::methods::{Kind, Rule};
-use crate::{Authenticator, Caller, Door, PRINCIPAL_HEADER, Tokens};
+use crate::{Authenticator, Caller, Door, InProcess, PRINCIPAL_HEADER, Tokens};
 
 /// A refusal, and who was refused as far as it is known.
 pub(crate) struct Refused {
@@ -24,7 +24,7 @@ pub(crate) async fn admit(
 ) -> Result<Caller, Refused> {
     match &server.deps.door {
         Door::Internal(tokens) => internal(server, route, parts, peer, &**tokens),
-        Door::Public(authenticator) => public(route, parts, &**authenticator).await,
+        Door::Public(authenticator) => public(route, parts, peer, &**authenticator).await,
     }
 }
 
@@ -35,7 +35,7 @@ fn internal(
     peer: &Peer,
     tokens: &dyn Tokens,
 ) -> Result<Caller, Refused> {
-    let Peer::Service(service) = *peer else {
+    let (Peer::InProcess(service) | Peer::Certified(service)) = *peer else {
         return Err(refused(
             None,
             unauthenticated("services prove who they are by a certificate"),
@@ -71,23 +71,31 @@ fn internal(
 async fn public(
     route: &Route,
     parts: &mut Parts,
+    peer: &Peer,
     authenticator: &dyn Authenticator,
 ) -> Result<Caller, Refused> {
     let service = ServiceName::Client;
     let refuse = |failure| refused(Some(service), failure);
     parts.headers.remove(PRINCIPAL_HEADER);
+    if let Peer::InProcess(name) = *peer {
+        parts.extensions.insert(InProcess(name));
+    }
     let person = authenticator.authenticate(parts).await.map_err(refuse)?;
-    if !route.rule.callers.contains(&service) {
+    if !is_for_clients(route.rule) {
         return Err(refuse(not_allowed("clients may not call this method")));
     }
     let principal = Principal::Person(person);
-    if route.rule.principal != Kind::None {
-        permit(route.rule, &principal).map_err(refuse)?;
-    }
+    permit(route.rule, &principal).map_err(refuse)?;
     Ok(Caller {
         service,
         principal: Some(principal),
     })
+}
+
+/// What names clients, and what the gateway forwards for the person who calls it (CONTRACTS §2).
+fn is_for_clients(rule: &Rule) -> bool {
+    let named = |service| rule.callers.contains(&service);
+    rule.principal == Kind::Person && (named(ServiceName::Client) || named(ServiceName::Gateway))
 }
 
 fn permit(rule: &Rule, principal: &Principal) -> Result<(), Failure> {
@@ -124,4 +132,27 @@ fn unauthenticated(message: &str) -> Failure {
 
 fn not_allowed(message: impl Into<String>) -> Failure {
     Failure::new(Code::PermissionDenied, Reason::NotAllowed, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::methods::Methods;
+
+    fn check(path: &str, expected: bool) {
+        let methods = Methods::ours().unwrap();
+        let rule = methods.get(path).unwrap().rule.as_ref().unwrap();
+        assert_eq!(is_for_clients(rule), expected, "{path}");
+    }
+
+    #[test]
+    fn clients_reach_what_is_theirs_and_what_the_gateway_forwards() {
+        check("/harombe.agent.v1.AgentService/SendMessage", true);
+        check("/harombe.hitl.v1.ApprovalService/Decide", true);
+        check("/harombe.audit.v1.AuditService/Query", true);
+        check("/harombe.audit.v1.AuditService/Append", false);
+        check("/harombe.runtime.v1.RuntimeService/Run", false);
+        check("/harombe.memory.v1.ConversationService/BeginTurn", false);
+        check("/harombe.hitl.v1.AuthorizationService/RedeemGrant", false);
+    }
 }

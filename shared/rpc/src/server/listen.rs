@@ -1,8 +1,10 @@
 //! Connections: TCP with mutual TLS between services, unix sockets for clients of the public door.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use harombe_identity::{ServiceIdentity, TrustRoots};
@@ -55,10 +57,7 @@ impl Server {
         let acceptor = TlsAcceptor::from(Arc::new(server_config(identity)?));
         let roots = identity.roots().clone();
         let mut connections = Connections::new(stop);
-        while let Some(socket) = connections
-            .next(async || listener.accept().await.map(|(socket, _)| socket))
-            .await
-        {
+        while let Some(socket) = connections.next(|cx| listener.poll_accept(cx)).await {
             let (server, acceptor, roots) = (self.clone(), acceptor.clone(), roots.clone());
             connections.spawn(|stop| serve_tls_socket(server, socket, acceptor, roots, stop));
         }
@@ -70,10 +69,7 @@ impl Server {
     /// For a server with a public door: nothing on a unix socket says which service calls.
     pub async fn serve_unix(&self, listener: UnixListener, stop: CancellationToken) {
         let mut connections = Connections::new(stop);
-        while let Some(socket) = connections
-            .next(async || listener.accept().await.map(|(socket, _)| socket))
-            .await
-        {
+        while let Some(socket) = connections.next(|cx| listener.poll_accept(cx)).await {
             let server = self.clone();
             connections.spawn(|stop| serve_unix_socket(server, socket, stop));
         }
@@ -100,13 +96,16 @@ impl Connections {
     }
 
     /// The next socket when there is room for it; `None` once the server is to stop.
-    async fn next<S>(&mut self, accept: impl AsyncFn() -> io::Result<S>) -> Option<S> {
+    async fn next<S, A>(
+        &mut self,
+        mut accept: impl FnMut(&mut Context<'_>) -> Poll<io::Result<(S, A)>>,
+    ) -> Option<S> {
         let stop = self.stop.clone();
         let next = async {
             self.permit = Arc::clone(&self.room).acquire_owned().await.ok();
             loop {
-                match accept().await {
-                    Ok(socket) => return socket,
+                match poll_fn(&mut accept).await {
+                    Ok((socket, _)) => return socket,
                     Err(error) => {
                         tracing::warn!(%error, "a connection could not be accepted");
                         tokio::time::sleep(PAUSE).await;
@@ -157,7 +156,7 @@ async fn serve_tls_socket(
     };
     let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
     match roots.verify_chain(chain, server.inner.deps.clock.now()) {
-        Ok(service) => serve(server, stream, Peer::Service(service), None, stop).await,
+        Ok(service) => serve(server, stream, Peer::Certified(service), None, stop).await,
         Err(error) => tracing::warn!(%error, "the peer's certificate names no service"),
     }
 }

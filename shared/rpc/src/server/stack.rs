@@ -20,8 +20,10 @@ use crate::{Caller, timeout};
 /// What a connection proves about the other end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Peer {
-    /// By certificate, or because it runs in this process.
-    Service(ServiceName),
+    /// It runs in this process, and its composition says who it is.
+    InProcess(ServiceName),
+    /// It showed the certificate of this service.
+    Certified(ServiceName),
     /// Nothing by itself; whatever came with the connection is in the request's extensions.
     Unknown,
 }
