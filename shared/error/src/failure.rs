@@ -21,7 +21,12 @@ pub struct Failure {
 impl Failure {
     #[must_use]
     pub fn new(code: Code, reason: Reason, message: impl Into<String>) -> Self {
-        Self { code, reason, message: message.into(), retry_after: None }
+        Self {
+            code,
+            reason,
+            message: message.into(),
+            retry_after: None,
+        }
     }
 
     /// The status that says this.

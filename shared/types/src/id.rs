@@ -19,7 +19,10 @@ pub struct InvalidId {
 
 impl InvalidId {
     fn new(what: &'static str, given: &str) -> Self {
-        Self { what, given: given.chars().take(64).collect() }
+        Self {
+            what,
+            given: given.chars().take(64).collect(),
+        }
     }
 }
 
@@ -129,7 +132,10 @@ pub struct WorkspaceId {
 impl WorkspaceId {
     #[must_use]
     pub fn generate(broker: InstanceId, clock: &dyn Clock) -> Self {
-        Self { broker, id: new_v7(clock) }
+        Self {
+            broker,
+            id: new_v7(clock),
+        }
     }
 }
 
@@ -143,9 +149,13 @@ impl FromStr for WorkspaceId {
     type Err = InvalidId;
 
     fn from_str(text: &str) -> Result<Self, InvalidId> {
-        let (broker, id) =
-            text.split_once('.').ok_or_else(|| InvalidId::new("workspace id", text))?;
-        Ok(Self { broker: broker.parse()?, id: parse("workspace id", id)? })
+        let (broker, id) = text
+            .split_once('.')
+            .ok_or_else(|| InvalidId::new("workspace id", text))?;
+        Ok(Self {
+            broker: broker.parse()?,
+            id: parse("workspace id", id)?,
+        })
     }
 }
 
@@ -181,7 +191,11 @@ mod tests {
     fn the_time_part_is_the_clocks() {
         let clock = ManualClock::at(Timestamp::from_millis(1_700_000_000_123));
         let id = SessionId::generate(&clock);
-        let (secs, nanos) = id.as_uuid().get_timestamp().map(|t| t.to_unix()).unwrap_or_default();
+        let (secs, nanos) = id
+            .as_uuid()
+            .get_timestamp()
+            .map(|t| t.to_unix())
+            .unwrap_or_default();
         assert_eq!((secs, nanos), (1_700_000_000, 123_000_000));
     }
 }

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 
 /// A name outside the allowed alphabet or length.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{what} must be 1 to {max} characters of letters, digits, '.', '_', '-', '@', ':' and start with a letter or digit")]
+#[error(
+    "{what} must be 1 to {max} characters of letters, digits, '.', '_', '-', '@', ':' and start with a letter or digit"
+)]
 pub struct InvalidName {
     pub what: &'static str,
     pub max: usize,
@@ -17,7 +19,9 @@ const MAX_NAME: usize = 128;
 
 fn check(what: &'static str, text: &str) -> Result<(), InvalidName> {
     let starts_well = text.starts_with(|c: char| c.is_ascii_alphanumeric());
-    let all_good = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-@:".contains(&b));
+    let all_good = text
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || b"._-@:".contains(&b));
     if starts_well && all_good && text.len() <= MAX_NAME {
         Ok(())
     } else {
