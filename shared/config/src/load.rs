@@ -101,7 +101,7 @@ pub fn load<C: Configuration>(
     );
 
     let defaults = Table::try_from(C::default()).map_err(|error| whole(Source::Whole, error.to_string()))?;
-    let merged = merge::<C>(&defaults, settings)?;
+    let merged = merge::<C>(&defaults, &settings)?;
     let config: C = merged
         .try_into()
         .map_err(|error: toml::de::Error| whole(Source::Whole, error.message().to_owned()))?;
@@ -170,10 +170,10 @@ fn variable(name: &str, text: &str) -> Option<Setting> {
 
 /// Puts the settings over the defaults. Where the whole does not fit, each setting is tried alone over the defaults, so that
 /// every one that does not fit is named.
-fn merge<C: Configuration>(defaults: &Table, settings: Vec<Setting>) -> Result<Table, Faults> {
+fn merge<C: Configuration>(defaults: &Table, settings: &[Setting]) -> Result<Table, Faults> {
     let mut merged = defaults.clone();
     let mut faults = Vec::new();
-    for setting in &settings {
+    for setting in settings {
         let mut refusal = None;
         let fitting = setting.readings.iter().find(|value| {
             let mut alone = defaults.clone();
