@@ -1,5 +1,7 @@
 //! Host and port of a request, read strictly (RFC 3986 §3.2 without user information).
 
+use std::fmt;
+
 use crate::domain::denial::Malformed;
 use crate::domain::host::Host;
 
@@ -28,6 +30,13 @@ impl Authority {
             host: Host::parse(host)?,
             port,
         })
+    }
+}
+
+impl fmt::Display for Authority {
+    /// Host and port, the port always.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.host, self.port)
     }
 }
 

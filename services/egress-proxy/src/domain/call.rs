@@ -16,7 +16,7 @@ const MAX_HEADERS: usize = 32;
 /// Arguments that do not describe a fetch.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidCall {
-    #[error("the arguments of web_fetch are not valid")]
+    #[error("the arguments are not those of web_fetch: url, method, headers, max_bytes")]
     Shape(#[source] serde_json::Error),
     #[error("max_bytes must be from 1 to {MAX_MAX_BYTES}")]
     MaxBytes,

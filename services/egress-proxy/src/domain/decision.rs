@@ -88,6 +88,15 @@ impl Decider {
         Ok(Admitted { target, method, rule })
     }
 
+    /// Does the operator trust the host of this request, so that reading from it is a low risk?
+    pub fn trusts(&self, admitted: &Admitted) -> bool {
+        admitted.method == Method::Get
+            && self
+                .policy
+                .as_ref()
+                .is_ok_and(|policy| policy.trusts(&admitted.target.authority().host))
+    }
+
     /// Decides completely. Only a name that the policy admits is ever resolved.
     ///
     /// # Errors

@@ -18,6 +18,9 @@ use crate::domain::target::{Scheme, Target};
 
 use index::Index;
 
+/// The policy of a system that was given none: it allows nothing, and shows how to write one.
+pub const DEFAULT_POLICY: &str = include_str!("policy/default.toml");
+
 /// A method that a rule can allow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Method {
@@ -116,6 +119,15 @@ impl Policy {
             Host::Name(name) => self.trusted.iter().any(|pattern| pattern.matches(name)),
             Host::Address(_) => false,
         }
+    }
+
+    /// The trusted hosts as the risk rules of hitl write them: a name is that host alone, `*.x` every host below `x`.
+    pub fn trusted_hosts(&self) -> Vec<String> {
+        let written = |pattern: &HostPattern| match pattern {
+            HostPattern::Exact(name) => name.to_string(),
+            HostPattern::OneLabel(base) | HostPattern::AnyDepth(base) => format!("*.{base}"),
+        };
+        self.trusted.iter().map(written).collect()
     }
 
     /// The first rule that allows the request.

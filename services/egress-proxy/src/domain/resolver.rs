@@ -33,3 +33,10 @@ pub trait Resolver: Send + Sync {
     /// Whatever keeps the answer from being complete: half an answer is none.
     async fn resolve(&self, name: &DnsName) -> Result<Answer, ResolveError>;
 }
+
+#[async_trait]
+impl<R: Resolver + ?Sized> Resolver for Arc<R> {
+    async fn resolve(&self, name: &DnsName) -> Result<Answer, ResolveError> {
+        self.as_ref().resolve(name).await
+    }
+}

@@ -5,10 +5,12 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use hickory_resolver::TokioResolver;
 use hickory_resolver::config::ResolveHosts;
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
+use hickory_resolver::{ResolverBuilder, TokioResolver};
+use tokio::time::timeout;
 
 use crate::domain::host::DnsName;
 use crate::domain::resolver::{Answer, ResolveError, Resolver};
@@ -26,8 +28,10 @@ impl SystemResolver {
     /// # Errors
     /// The resolver configuration cannot be read.
     pub fn new() -> Result<Self, ResolveError> {
-        let failed = |error: NetError| ResolveError::Failed(error.to_string());
-        let mut builder = TokioResolver::builder_tokio().map_err(failed)?;
+        Self::from_builder(TokioResolver::builder_tokio().map_err(failed)?)
+    }
+
+    fn from_builder(mut builder: ResolverBuilder<TokioRuntimeProvider>) -> Result<Self, ResolveError> {
         let options = builder.options_mut();
         options.use_hosts_file = ResolveHosts::Never;
         options.timeout = Duration::from_secs(2);
@@ -69,6 +73,13 @@ impl SystemResolver {
     }
 }
 
+fn failed(error: NetError) -> ResolveError {
+    match error {
+        NetError::Timeout => ResolveError::Timeout,
+        other => ResolveError::Failed(other.to_string()),
+    }
+}
+
 struct Found {
     addresses: Vec<IpAddr>,
     ttl: Duration,
@@ -91,11 +102,10 @@ impl Resolver for SystemResolver {
                 self.lookup(name, RecordType::AAAA)
             )
         };
-        let (v4, v6) = match tokio::time::timeout(DEADLINE, both).await {
-            Err(_) | Ok(Err(NetError::Timeout)) => return Err(ResolveError::Timeout),
-            Ok(Err(error)) => return Err(ResolveError::Failed(error.to_string())),
-            Ok(Ok(found)) => found,
-        };
+        let (v4, v6) = timeout(DEADLINE, both)
+            .await
+            .map_err(|_| ResolveError::Timeout)?
+            .map_err(failed)?;
         let ttl = v4.ttl.min(v6.ttl);
         let addresses: Vec<IpAddr> = v4.addresses.into_iter().chain(v6.addresses).collect();
         if addresses.is_empty() {
@@ -107,3 +117,6 @@ impl Resolver for SystemResolver {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

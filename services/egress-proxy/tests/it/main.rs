@@ -1,10 +1,18 @@
-//! Black-box tests: the published bypass cases, and real exchanges with a real TLS server.
+//! Black-box tests: the published bypass cases, real exchanges with a real TLS server, and the whole service.
 
 #[cfg(test)]
 mod cases;
 #[cfg(test)]
+mod check;
+#[cfg(test)]
 mod fetch;
+#[cfg(test)]
+mod hitl;
 #[cfg(test)]
 mod server;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod tunnel;
+#[cfg(test)]
+mod world;

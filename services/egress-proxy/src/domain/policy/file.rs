@@ -45,9 +45,7 @@ impl Policy {
         })?;
         let mut faults = Faults::default();
         faults.unknown_keys("", &table, &["allow", "trusted"]);
-        let trusted = faults
-            .list(&table, "trusted", "", HostPattern::parse)
-            .unwrap_or_default();
+        let trusted = faults.list(&table, "trusted", "", trusted).unwrap_or_default();
         let rules = faults.rules(&table);
         if faults.0.is_empty() {
             let index = Index::new(&rules);
@@ -227,6 +225,14 @@ impl Faults {
             }
         }
         Some(parsed)
+    }
+}
+
+/// Trust is given to one host or to everything below a name, which is all that the risk rules can say.
+fn trusted(text: &str) -> Result<HostPattern, String> {
+    match HostPattern::parse(text)? {
+        HostPattern::OneLabel(base) => Err(format!("{text:?}: write \"**.{base}\", or each host")),
+        pattern => Ok(pattern),
     }
 }
 

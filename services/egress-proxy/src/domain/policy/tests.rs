@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 const POLICY: &str = r#"
-trusted = ["docs.allowed.test", "*.wild.test"]
+trusted = ["docs.allowed.test", "**.wild.test"]
 
 [[allow]]
 host = "api.allowed.test"
@@ -127,6 +127,17 @@ fn trust_is_for_named_hosts_only() {
 }
 
 #[test]
+fn trusted_hosts_are_written_as_the_risk_rules_read_them() {
+    assert_eq!(policy().trusted_hosts(), ["docs.allowed.test", "*.wild.test"]);
+}
+
+#[test]
+fn the_policy_that_comes_with_the_program_allows_nothing() {
+    let policy = Policy::parse(DEFAULT_POLICY).expect("valid");
+    assert_eq!((policy.rules(), policy.trusted_hosts().len()), (0, 0));
+}
+
+#[test]
 fn an_empty_policy_is_valid_and_allows_nothing() {
     let policy = Policy::parse("").expect("valid");
     let target = Target::parse("https://api.allowed.test/").expect("a url");
@@ -150,7 +161,7 @@ fn the_version_follows_the_text() {
 fn all_faults_are_reported_at_once_with_their_place() {
     let text = r#"
 allow_all = true
-trusted = ["*.com", 7]
+trusted = ["*.com", 7, "*.wild.test"]
 [[allow]]
 host = "2130706433"
 ports = [0, "443", 70000]
@@ -181,6 +192,7 @@ methods = []
         "allow_all: unknown key",
         "trusted: \"*.com\"",
         "trusted: 7 is not a string",
+        "trusted: \"*.wild.test\": write \"**.wild.test\"",
         "allow[0].host: \"2130706433\"",
         "allow[0].ports: 0 is not",
         "allow[0].ports: \"443\" is not",
@@ -202,7 +214,7 @@ methods = []
             "{expected} in {faults:#?}"
         );
     }
-    assert_eq!(faults.len(), 18, "{faults:#?}");
+    assert_eq!(faults.len(), 19, "{faults:#?}");
 }
 
 #[test]

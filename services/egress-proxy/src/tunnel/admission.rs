@@ -1,0 +1,243 @@
+//! By what right: the grant, the call, the policy, the redemption and the record, in this order, before anything is dialled.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use harombe_canonical::CanonicalCall;
+use harombe_error::{Code, Failure, Reason};
+use harombe_grant::{Grant, Lease, Verifier, check_call};
+use harombe_proto::hitl::v1::RedeemGrantRequest;
+use harombe_proto::hitl::v1::authorization_service_client::AuthorizationServiceClient;
+use harombe_rpc::GrpcChannel;
+use harombe_trail::Trail;
+use harombe_types::{CallId, Clock, RunPrincipal, ServiceName};
+
+use crate::Error;
+use crate::domain::authority::Authority;
+use crate::domain::call::FetchCall;
+use crate::domain::decision::{Admitted, Allowed, Decider, Request};
+use crate::domain::denial::Denial;
+use crate::domain::headers::{self, Outgoing};
+use crate::tunnel::record::{Attempt, Record};
+
+/// The one tool that is performed here.
+const TOOL: &str = "web_fetch";
+
+/// A call that may be performed now, once.
+#[derive(Debug)]
+pub(crate) struct Act {
+    pub(crate) attempt: Attempt,
+    pub(crate) allowed: Allowed,
+    pub(crate) outgoing: Outgoing,
+    /// Of the response's body, in bytes: the smaller of what was asked for and what was granted.
+    pub(crate) max_bytes: u64,
+}
+
+/// What the policy says about a call before anyone is asked to approve it.
+#[derive(Debug)]
+pub(crate) struct Opinion {
+    pub(crate) verdict: Result<Admitted, Denial>,
+    pub(crate) trusted: bool,
+}
+
+/// Decides over calls, and spends and records what it decides.
+pub(crate) struct Admission {
+    pub(crate) decider: Decider,
+    pub(crate) verifier: Verifier,
+    pub(crate) hitl: GrpcChannel,
+    pub(crate) trail: Trail,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl fmt::Debug for Admission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Admission")
+            .field("decider", &self.decider)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Admission {
+    /// Says whether the policy could allow the call, asks nobody, and records a denial.
+    pub(crate) async fn check(&self, run: &RunPrincipal, call: &[u8]) -> Result<Opinion, Error> {
+        let (attempt, fetch) = read(run, call)?.into_fetch()?;
+        let request = request(run, &fetch);
+        let verdict = self.decider.admit(request).and_then(|admitted| {
+            outgoing(&fetch, &admitted.target)?;
+            Ok(admitted)
+        });
+        if let Err(denial) = &verdict {
+            self.record_denial(run, &attempt, denial).await?;
+        }
+        let trusted = verdict
+            .as_ref()
+            .is_ok_and(|admitted| self.decider.trusts(admitted));
+        Ok(Opinion { verdict, trusted })
+    }
+
+    /// The policy in force, for answers.
+    pub(crate) fn policy_version(&self) -> &str {
+        self.decider.policy_version()
+    }
+
+    /// Passes a call through every check and spends its grant. After this it may be dialled.
+    pub(crate) async fn admit(&self, run: &RunPrincipal, grant: &str, call: &Bytes) -> Result<Act, Error> {
+        let call = read(run, call)?;
+        let verified = self
+            .verifier
+            .grant(grant, ServiceName::EgressProxy, self.clock.now())?;
+        check_call(&verified, &call.0)?;
+        let digest = call.0.digest();
+        let (attempt, fetch) = call.into_fetch()?;
+        let (allowed, outgoing) = match self.decide(run, &fetch).await {
+            Ok(allowed) => allowed,
+            Err(denial) => {
+                self.record_denial(run, &attempt, &denial).await?;
+                return Err(denial.into());
+            }
+        };
+        let lease = self.redeem(grant, digest.as_ref()).await?;
+        check_lease(&lease, &verified, &allowed.target.authority().to_string())?;
+        let act = Act {
+            attempt,
+            outgoing,
+            max_bytes: fetch.max_bytes.min(lease.bytes),
+            allowed,
+        };
+        self.trail
+            .record(Record::allowed(run, &act, self.policy_version()))
+            .await?;
+        Ok(act)
+    }
+
+    /// The record of how an admitted call ended; it is written when the tunnel closes.
+    pub(crate) fn closing(&self, run: &RunPrincipal, act: &Arc<Act>) -> Record {
+        Record::new(self.trail.clone(), run.clone(), act.clone(), self.clock.clone())
+    }
+
+    async fn decide(&self, run: &RunPrincipal, fetch: &FetchCall) -> Result<(Allowed, Outgoing), Denial> {
+        // What the caller's own fields make impossible is refused before any name is resolved.
+        let admitted = self.decider.admit(request(run, fetch))?;
+        let outgoing = outgoing(fetch, &admitted.target)?;
+        Ok((self.decider.decide(request(run, fetch)).await?, outgoing))
+    }
+
+    async fn record_denial(
+        &self,
+        run: &RunPrincipal,
+        attempt: &Attempt,
+        denial: &Denial,
+    ) -> Result<(), Error> {
+        let event = Record::denied(run, attempt, denial, self.policy_version());
+        Ok(self.trail.record(event).await?)
+    }
+
+    async fn redeem(&self, grant: &str, digest: &[u8]) -> Result<Lease, Error> {
+        let request = RedeemGrantRequest {
+            grant: grant.to_owned(),
+            call_digest: Bytes::copy_from_slice(digest),
+        };
+        let response = AuthorizationServiceClient::new(self.hitl.clone())
+            .redeem_grant(request)
+            .await;
+        let lease = response
+            .map_err(|status| refusal(Failure::from(status)))?
+            .into_inner()
+            .lease;
+        Ok(self
+            .verifier
+            .lease(&lease, ServiceName::EgressProxy, self.clock.now())?)
+    }
+}
+
+/// What hitl said, unless it said nothing: whatever keeps its answer away means that nothing is permitted.
+fn refusal(failure: Failure) -> Error {
+    let silent = matches!(
+        failure.code,
+        Code::Unavailable | Code::DeadlineExceeded | Code::Internal
+    );
+    let explained = matches!(
+        failure.reason,
+        Reason::AuditUnavailable | Reason::StoreUnavailable
+    );
+    if silent && !explained {
+        Error::Hitl
+    } else {
+        Error::Refused(failure)
+    }
+}
+
+fn request<'a>(run: &'a RunPrincipal, fetch: &'a FetchCall) -> Request<'a> {
+    Request {
+        agent: &run.agent,
+        method: &fetch.method,
+        url: &fetch.url,
+    }
+}
+
+fn outgoing(fetch: &FetchCall, target: &crate::domain::target::Target) -> Result<Outgoing, Denial> {
+    headers::outgoing(
+        fetch
+            .headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str())),
+        target,
+    )
+}
+
+/// A canonical call that belongs to the run which shows it.
+struct OwnCall(CanonicalCall, CallId);
+
+fn read(run: &RunPrincipal, bytes: &[u8]) -> Result<OwnCall, Error> {
+    let call = CanonicalCall::parse(bytes).map_err(Error::Call)?;
+    let same = |what, same: bool| {
+        if same {
+            Ok(())
+        } else {
+            Err(Error::ForeignCall(what))
+        }
+    };
+    same("tenant", call.tenant() == run.tenant.as_str())?;
+    same("agent", call.agent() == run.agent.as_str())?;
+    same("run", call.run() == run.run.to_string())?;
+    let id = call
+        .call()
+        .parse()
+        .map_err(|_| Error::Frame("the call's id is not an id"))?;
+    Ok(OwnCall(call, id))
+}
+
+impl OwnCall {
+    fn into_fetch(self) -> Result<(Attempt, FetchCall), Error> {
+        let Self(call, id) = self;
+        if call.tool() != TOOL {
+            return Err(Error::Tool);
+        }
+        let fetch = FetchCall::from_args(call.args().clone()).map_err(Error::Arguments)?;
+        Ok((
+            Attempt {
+                call: id,
+                method: fetch.method.clone(),
+                url: fetch.url.clone(),
+            },
+            fetch,
+        ))
+    }
+}
+
+/// A lease must continue the very grant that was shown, and reach the target that was decided about.
+fn check_lease(lease: &Lease, grant: &Grant, target: &str) -> Result<(), Error> {
+    let same = |what, same: bool| if same { Ok(()) } else { Err(Error::Lease(what)) };
+    same("grant", lease.grant == grant.id)?;
+    same("tenant", lease.tenant == grant.tenant)?;
+    same("run", lease.run == grant.run)?;
+    same("call", lease.call == grant.call)?;
+    same("number of connections", lease.connections > 0)?;
+    let names = |text: &String| Authority::parse(text, None).is_ok_and(|listed| listed.to_string() == target);
+    // The call itself names its one destination; a list can only narrow it.
+    same(
+        "destination",
+        lease.destinations.is_empty() || lease.destinations.iter().any(names),
+    )
+}
