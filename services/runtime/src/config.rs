@@ -1,0 +1,191 @@
+//! What an operator can set: the agents, and how much one node takes on.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use harombe_config::{Size, Span};
+use harombe_types::AgentName;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::tools::Registry;
+
+const PROMPT: &str = include_str!("config/default_prompt.txt");
+
+/// The section `runtime`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Agents by name; `default` is the one of sessions that name none.
+    pub agents: BTreeMap<String, AgentConfig>,
+    /// Runs that this node drives at the same time.
+    pub max_runs: u32,
+    /// How often this node looks for runs whose node is gone. Memory's lease period is a good value.
+    pub claim_every: Span,
+}
+
+/// One agent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AgentConfig {
+    /// What it is for, in a sentence.
+    pub description: String,
+    /// The system prompt.
+    pub prompt: String,
+    /// `scripted:FILE`, or `scripted` for a script that only says that no model is configured.
+    pub model: String,
+    /// What it may call.
+    pub tools: Vec<String>,
+    /// Responses of the model in one run.
+    pub max_steps: u32,
+    /// Tokens read and written in one run.
+    pub max_tokens: u64,
+    /// From the message to the end of its run.
+    pub max_wall: Span,
+    /// Estimated tokens of prompt, tools, history and message.
+    pub context_tokens: u32,
+    /// What the model is told of one tool's answer.
+    pub max_result: Size,
+}
+
+/// Which model an agent has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ModelSpec {
+    /// The built-in script.
+    BuiltIn,
+    /// A script of the operator's.
+    Script(PathBuf),
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            agents: BTreeMap::from([("default".to_owned(), AgentConfig::default())]),
+            max_runs: 256,
+            claim_every: Span::from(Duration::from_secs(10)),
+        }
+    }
+}
+
+impl Default for AgentConfig {
+    fn default() -> Self {
+        Self {
+            description: "Answers questions; runs code and works with files in an isolated workspace.".into(),
+            prompt: PROMPT.into(),
+            model: "scripted".into(),
+            tools: Registry::names().map(str::to_owned).collect(),
+            max_steps: 12,
+            max_tokens: 200_000,
+            max_wall: Span::from(Duration::from_secs(15 * 60)),
+            context_tokens: 32_000,
+            max_result: Size::from(64 * 1024),
+        }
+    }
+}
+
+impl Config {
+    /// Every fault, each with the key and what to write instead. Reads no file.
+    pub fn validate(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        if !self.agents.contains_key("default") {
+            faults.push("runtime.agents has no agent \"default\"; add [runtime.agents.default]".into());
+        }
+        if self.max_runs == 0 {
+            faults.push("runtime.max_runs is 0; it must be at least 1".into());
+        }
+        if self.claim_every.as_duration() < Duration::from_millis(100) {
+            faults.push("runtime.claim_every is too short; it must be at least 100ms".into());
+        }
+        for (name, agent) in &self.agents {
+            agent.validate(name, &mut faults);
+        }
+        faults
+    }
+}
+
+impl AgentConfig {
+    /// The model, if the text names one.
+    pub fn model(&self) -> Option<ModelSpec> {
+        match self.model.split_once(':') {
+            None if self.model == "scripted" => Some(ModelSpec::BuiltIn),
+            Some(("scripted", file)) if !file.is_empty() => Some(ModelSpec::Script(file.into())),
+            _ => None,
+        }
+    }
+
+    fn validate(&self, name: &str, faults: &mut Vec<String>) {
+        let mut fault = |key: &str, words: String| faults.push(format!("runtime.agents.{name}{key} {words}"));
+        if let Err(error) = name.parse::<AgentName>() {
+            fault("", format!("has a name that cannot be used: {error}"));
+        }
+        if self.model().is_none() {
+            fault(
+                ".model",
+                format!("is {:?}; write \"scripted:FILE\" or \"scripted\"", self.model),
+            );
+        }
+        for tool in &self.tools {
+            if !Registry::names().any(|known| known == tool) {
+                let names: Vec<_> = Registry::names().collect();
+                fault(
+                    ".tools",
+                    format!("names {tool:?}; the tools are {}", names.join(", ")),
+                );
+            }
+        }
+        if self.max_steps == 0 || self.max_tokens == 0 || self.context_tokens == 0 {
+            fault(
+                "",
+                "has a limit of 0 in max_steps, max_tokens or context_tokens; give at least 1".into(),
+            );
+        }
+        if self.max_wall.as_duration() < Duration::from_secs(1) {
+            fault(".max_wall", "is too short; give at least 1s".into());
+        }
+        if !(1024..=1 << 20).contains(&self.max_result.as_bytes()) {
+            fault(".max_result", "must be from 1KiB to 1MiB".into());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_have_no_faults() {
+        assert_eq!(Config::default().validate(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn all_faults_are_told_at_once_with_their_keys() {
+        let agent = AgentConfig {
+            model: "gpt".into(),
+            tools: vec!["rm_rf".into()],
+            max_steps: 0,
+            ..AgentConfig::default()
+        };
+        let config = Config {
+            agents: BTreeMap::from([("a b".to_owned(), agent)]),
+            max_runs: 0,
+            ..Config::default()
+        };
+        let faults = config.validate().join("\n");
+        for words in [
+            "no agent \"default\"",
+            "runtime.max_runs is 0",
+            "runtime.agents.a b has a name",
+            "runtime.agents.a b.model is \"gpt\"",
+            "names \"rm_rf\"; the tools are code_execute",
+            "max_steps",
+        ] {
+            assert!(faults.contains(words), "{faults:?} lacks {words:?}");
+        }
+    }
+
+    #[test]
+    fn unknown_keys_are_refused() {
+        let error = toml::from_str::<Config>("max_run = 3").unwrap_err();
+        assert!(error.to_string().contains("max_run"));
+    }
+}

@@ -1,0 +1,15 @@
+//! The agent loop and everything that it decides, in plain types.
+
+pub(crate) mod agent;
+pub(crate) mod budget;
+pub(crate) mod calls;
+pub(crate) mod context;
+mod dispatch;
+pub(crate) mod events;
+pub(crate) mod model;
+pub(crate) mod node;
+pub(crate) mod personal;
+pub(crate) mod repetition;
+pub(crate) mod run;
+pub(crate) mod state;
+pub(crate) mod tools;

@@ -1,0 +1,142 @@
+//! The port to a language model: what it is asked, what it answers, and nothing about who it is.
+
+use std::fmt;
+
+use harombe_types::CallId;
+
+use super::tools::Tool;
+
+/// One thing that was said in the conversation, as a model sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Message {
+    /// The person's words.
+    User(String),
+    /// The model's own words and the calls that it proposed with them.
+    Assistant {
+        /// May be empty.
+        text: String,
+        /// In the order in which they were proposed.
+        calls: Vec<Call>,
+    },
+    /// What a tool answered.
+    Tool {
+        /// The call that is answered.
+        call: CallId,
+        /// The provider's id of that call.
+        provider_id: String,
+        /// What the model is told.
+        text: String,
+    },
+}
+
+/// A call that the model proposed, under our own id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Call {
+    /// Ours; the provider's ids are not unique enough to spend a grant on.
+    pub id: CallId,
+    /// The provider's.
+    pub provider_id: String,
+    /// As the model named it; may not exist.
+    pub tool: String,
+    /// As the model wrote them; may not even be JSON.
+    pub arguments: String,
+}
+
+/// What a model is asked to go on from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Request<'a> {
+    /// The agent's system prompt.
+    pub system: &'a str,
+    /// What it may call.
+    pub tools: &'a [std::sync::Arc<Tool>],
+    /// Oldest first; the last one is the person's message or a tool's answer.
+    pub messages: &'a [Message],
+}
+
+/// What it answered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Response {
+    /// All of the text, the deltas included.
+    pub text: String,
+    /// None when this is the answer.
+    pub calls: Vec<Proposal>,
+    /// What it cost.
+    pub usage: Usage,
+}
+
+/// A call before it has our id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Proposal {
+    /// The provider's id of the call.
+    pub provider_id: String,
+    /// The tool's name.
+    pub tool: String,
+    /// JSON, it is to be hoped.
+    pub arguments: String,
+}
+
+/// Tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Usage {
+    /// Read by the model.
+    pub input: u64,
+    /// Written by the model.
+    pub output: u64,
+}
+
+impl Usage {
+    /// Both kinds together, which is what a budget counts.
+    pub(crate) fn total(self) -> u64 {
+        self.input.saturating_add(self.output)
+    }
+
+    /// Adds another response's.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.input = self.input.saturating_add(other.input);
+        self.output = self.output.saturating_add(other.output);
+    }
+}
+
+/// Why there is no response.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ModelError {
+    /// What came back is no response. Asking again the same way is of no use.
+    #[error("the model's response cannot be used: {0}")]
+    Invalid(String),
+}
+
+/// A model. Implementations keep no conversation: everything is in the request.
+#[async_trait::async_trait]
+pub(crate) trait Model: fmt::Debug + Send + Sync {
+    /// Asks for the next response; `delta` gets the text piece by piece as it comes.
+    ///
+    /// # Errors
+    /// [`ModelError`].
+    async fn respond(
+        &self,
+        request: Request<'_>,
+        delta: &(dyn for<'t> Fn(&'t str) + Send + Sync),
+    ) -> Result<Response, ModelError>;
+}
+
+/// A rough count that needs no tokenizer: a token per four bytes, and four for each message's frame.
+/// Memory counts history the same way.
+pub(crate) fn estimate_tokens(text: &str) -> u64 {
+    (text.len() as u64).div_ceil(4) + 4
+}
+
+impl Message {
+    /// Estimated tokens of this message.
+    pub(crate) fn tokens(&self) -> u64 {
+        match self {
+            Self::User(text) | Self::Tool { text, .. } => estimate_tokens(text),
+            Self::Assistant { text, calls } => {
+                let calls: u64 = calls
+                    .iter()
+                    .map(|call| estimate_tokens(&call.arguments) + estimate_tokens(&call.tool))
+                    .sum();
+                estimate_tokens(text) + calls
+            }
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! The models that exist, behind the port [`crate::domain::model::Model`].
+
+pub(crate) mod scripted;

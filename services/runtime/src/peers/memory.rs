@@ -1,0 +1,254 @@
+//! memory: the conversation, the run's journal, and the lease that says who may write it.
+
+use futures_util::TryStreamExt as _;
+use harombe_error::{Failure, Reason};
+use harombe_proto::memory::v1 as wire;
+use harombe_proto::memory::v1::conversation_service_client::ConversationServiceClient;
+use harombe_proto::memory::v1::read_response::Item;
+use harombe_proto::memory::v1::run_journal_service_client::RunJournalServiceClient;
+use harombe_rpc::GrpcChannel;
+use harombe_types::Timestamp;
+use tonic::{Request, Status};
+
+use super::{nonsense, time_or_now, with_token};
+
+/// The client.
+#[derive(Clone)]
+pub(crate) struct Memory {
+    conversation: ConversationServiceClient<GrpcChannel>,
+    journal: RunJournalServiceClient<GrpcChannel>,
+}
+
+/// What was said before.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct History {
+    /// Oldest first.
+    pub turns: Vec<wire::Turn>,
+    /// Older ones were left out.
+    pub truncated: bool,
+    /// The session's workspace, if it has one.
+    pub workspace: Option<String>,
+}
+
+/// The right to write a run's journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Lease {
+    /// Named by every write.
+    pub epoch: u64,
+    /// By memory's clock.
+    pub expires: Timestamp,
+}
+
+/// An opened turn.
+#[derive(Clone, Debug)]
+pub(crate) enum Begun {
+    /// Ours to drive.
+    New {
+        /// The right to do so.
+        lease: Lease,
+        /// Of the last entry written.
+        cursor: u64,
+    },
+    /// The message began this run before.
+    Existing {
+        /// Which.
+        run: String,
+    },
+}
+
+/// What a write to the journal brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Written {
+    /// Of the last entry.
+    pub cursor: u64,
+    /// Somebody wants the run to stop.
+    pub cancel_requested: bool,
+}
+
+fn at(status: &Status) -> Failure {
+    super::failure(status, Reason::MemoryUnavailable)
+}
+
+impl Memory {
+    pub(super) fn new(channel: GrpcChannel) -> Self {
+        Self {
+            conversation: ConversationServiceClient::new(channel.clone()),
+            journal: RunJournalServiceClient::new(channel),
+        }
+    }
+
+    /// The session's newest turns that fit the budget.
+    pub(crate) async fn history(&self, token: &str, token_budget: u32) -> Result<History, Failure> {
+        let request = with_token(wire::GetHistoryRequest { token_budget }, token);
+        let response = self
+            .conversation
+            .clone()
+            .get_history(request)
+            .await
+            .map_err(|status| at(&status))?;
+        let wire::GetHistoryResponse {
+            turns,
+            truncated,
+            workspace_id,
+        } = response.into_inner();
+        let workspace = Some(workspace_id).filter(|id| !id.is_empty());
+        Ok(History {
+            turns,
+            truncated,
+            workspace,
+        })
+    }
+
+    /// Opens the turn and takes its lease.
+    pub(crate) async fn begin(&self, token: &str, request: wire::BeginTurnRequest) -> Result<Begun, Failure> {
+        let request = with_token(request, token);
+        let response = self
+            .conversation
+            .clone()
+            .begin_turn(request)
+            .await
+            .map_err(|status| at(&status))?;
+        let wire::BeginTurnResponse {
+            run_id,
+            existing,
+            lease,
+            cursor,
+        } = response.into_inner();
+        if existing {
+            return Ok(Begun::Existing { run: run_id });
+        }
+        Ok(Begun::New {
+            lease: read_lease(lease)?,
+            cursor,
+        })
+    }
+
+    /// Closes the turn and gives the lease back.
+    pub(crate) async fn finish(&self, token: &str, request: wire::FinishTurnRequest) -> Result<u64, Failure> {
+        let request = with_token(request, token);
+        let response = self
+            .conversation
+            .clone()
+            .finish_turn(request)
+            .await
+            .map_err(|status| at(&status))?;
+        Ok(response.into_inner().cursor)
+    }
+
+    /// Binds a workspace to the session; answers with the one that it has.
+    pub(crate) async fn attach_workspace(
+        &self,
+        token: &str,
+        workspace_id: String,
+    ) -> Result<String, Failure> {
+        let request = with_token(wire::AttachWorkspaceRequest { workspace_id }, token);
+        let response = self
+            .conversation
+            .clone()
+            .attach_workspace(request)
+            .await
+            .map_err(|status| at(&status))?;
+        Ok(response.into_inner().workspace_id)
+    }
+
+    /// Adds entries to the journal.
+    pub(crate) async fn append(&self, token: &str, request: wire::AppendRequest) -> Result<Written, Failure> {
+        let request = with_token(request, token);
+        let response = self
+            .journal
+            .clone()
+            .append(request)
+            .await
+            .map_err(|status| at(&status))?;
+        let wire::AppendResponse {
+            cursor,
+            cancel_requested,
+        } = response.into_inner();
+        Ok(Written {
+            cursor,
+            cancel_requested,
+        })
+    }
+
+    /// Keeps the lease; also says whether the run is to stop.
+    pub(crate) async fn renew(&self, token: &str, epoch: u64) -> Result<(Lease, bool), Failure> {
+        let request = with_token(wire::RenewLeaseRequest { epoch }, token);
+        let response = self
+            .journal
+            .clone()
+            .renew_lease(request)
+            .await
+            .map_err(|status| at(&status))?;
+        let wire::RenewLeaseResponse {
+            lease,
+            cancel_requested,
+        } = response.into_inner();
+        Ok((read_lease(lease)?, cancel_requested))
+    }
+
+    /// Takes over runs whose node is gone.
+    pub(crate) async fn claim_expired(&self, limit: u32) -> Result<Vec<(wire::ClaimedRun, Lease)>, Failure> {
+        let request = Request::new(wire::ClaimExpiredRequest { limit });
+        let response = self
+            .journal
+            .clone()
+            .claim_expired(request)
+            .await
+            .map_err(|status| at(&status))?;
+        response
+            .into_inner()
+            .runs
+            .into_iter()
+            .map(|run| Ok((run.clone(), read_lease(run.lease)?)))
+            .collect()
+    }
+
+    /// The whole journal of the token's run.
+    pub(crate) async fn read(
+        &self,
+        token: &str,
+    ) -> Result<(wire::ReadHeader, Vec<wire::JournalEntry>), Failure> {
+        let request = with_token(wire::ReadRequest { after_cursor: 0 }, token);
+        let response = self
+            .journal
+            .clone()
+            .read(request)
+            .await
+            .map_err(|status| at(&status))?;
+        let items: Vec<_> = response
+            .into_inner()
+            .try_collect()
+            .await
+            .map_err(|status| at(&status))?;
+        let mut header = None;
+        let mut entries = Vec::new();
+        for item in items {
+            match item.item {
+                Some(Item::Header(found)) => header = Some(found),
+                Some(Item::Entry(entry)) => entries.push(entry),
+                None => {}
+            }
+        }
+        Ok((header.ok_or_else(|| nonsense("a header"))?, entries))
+    }
+
+    /// Asks whoever drives the token's run to stop.
+    pub(crate) async fn request_cancel(&self, token: &str, reason: String) -> Result<(), Failure> {
+        let request = with_token(wire::RequestCancelRequest { reason }, token);
+        self.journal
+            .clone()
+            .request_cancel(request)
+            .await
+            .map_err(|status| at(&status))?;
+        Ok(())
+    }
+}
+
+fn read_lease(lease: Option<wire::Lease>) -> Result<Lease, Failure> {
+    let wire::Lease { epoch, expires_at } = lease.ok_or_else(|| nonsense("a lease"))?;
+    // a lease without an end is one that has ended
+    Ok(Lease {
+        epoch,
+        expires: time_or_now(expires_at, Timestamp::default()),
+    })
+}

@@ -1,0 +1,180 @@
+//! Puts the service together; the only file that knows all its parts.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use harombe_identity::{ServiceIdentity, TokenVerifier};
+use harombe_proto::runtime::v1::runtime_service_server::RuntimeServiceServer;
+use harombe_rpc::{Door, GrpcChannel, Server, TaskSet};
+use harombe_trail::Trail;
+use harombe_types::{AgentName, Clock, ServiceName};
+use tokio::sync::Semaphore;
+
+use crate::config::{AgentConfig, Config, ModelSpec};
+use crate::domain::agent::{Agent, Limits};
+use crate::domain::model::Model;
+use crate::domain::node::{Node, Parts};
+use crate::domain::tools::{BadSchema, Registry};
+use crate::grpc::Handlers;
+use crate::live::Hub;
+use crate::models::scripted::{ScriptError, Scripted};
+use crate::peers::Peers;
+use crate::tasks::claim;
+
+/// What the service needs from outside.
+pub struct Deps {
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Its own certificate and key.
+    pub identity: ServiceIdentity,
+    /// The way to audit.
+    pub trail: Trail,
+    /// Conversations and journals.
+    pub memory: GrpcChannel,
+    /// Permissions.
+    pub hitl: GrpcChannel,
+    /// Code and files.
+    pub sandbox_broker: GrpcChannel,
+    /// The outside world.
+    pub egress_proxy: GrpcChannel,
+}
+
+/// Why the service cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The configuration has faults.
+    #[error("the configuration is not valid: {}", .0.join("; "))]
+    Config(Vec<String>),
+    /// A name that validation should have refused.
+    #[error("an agent's name cannot be used")]
+    Name(#[from] harombe_types::InvalidName),
+    /// An agent's script.
+    #[error("the model of the agent {agent} cannot be used")]
+    Model {
+        /// Whose.
+        agent: String,
+        /// Why.
+        #[source]
+        source: ScriptError,
+    },
+    /// A built-in tool.
+    #[error("the built-in tools cannot be used")]
+    Tools(#[from] BadSchema),
+    /// The server.
+    #[error("the server cannot be built")]
+    Server(#[from] harombe_rpc::BuildError),
+}
+
+/// The running service.
+pub struct Service {
+    server: Server,
+}
+
+/// Reads the scripts, starts looking for runs to take over, and is ready to serve.
+///
+/// # Errors
+/// [`BuildError`] names what to change.
+pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
+    let faults = config.validate();
+    if !faults.is_empty() {
+        return Err(BuildError::Config(faults));
+    }
+    let tools = Registry::built_in()?;
+    let agents = agents(&config, &tools)?;
+    let result_limit = agents
+        .values()
+        .map(|agent| agent.limits.result)
+        .max()
+        .unwrap_or_default();
+    let Deps {
+        clock,
+        identity,
+        trail,
+        memory,
+        hitl,
+        sandbox_broker,
+        egress_proxy,
+    } = deps;
+    let tokens = Arc::new(TokenVerifier::new(identity.roots().clone()));
+    let tasks = TaskSet::new();
+    let node = Node::new(Parts {
+        agents,
+        tools,
+        peers: Peers::new(memory, hitl, sandbox_broker, egress_proxy),
+        trail: trail.clone(),
+        clock: Arc::clone(&clock),
+        hub: Hub::default(),
+        tasks: tasks.clone(),
+        tokens: Arc::clone(&tokens),
+        room: Arc::new(Semaphore::new(config.max_runs as usize)),
+        result_limit,
+    });
+    let deps = harombe_rpc::Deps {
+        door: Door::Internal(tokens),
+        clock,
+        refusals: Arc::new(trail),
+    };
+    let server = Server::builder(ServiceName::Runtime, deps)
+        .tasks(tasks.clone())
+        .service(RuntimeServiceServer::new(Handlers::new(node.clone())))
+        .build()?;
+    tasks.spawn(claim::run(node, config.claim_every.as_duration(), tasks.token()));
+    Ok(Service { server })
+}
+
+impl Service {
+    /// Serves RuntimeService.
+    pub fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// Lets the runs go: whoever claims them next goes on from their journals.
+    pub async fn shutdown(self, deadline: Duration) {
+        self.server.tasks().shutdown(deadline).await;
+    }
+}
+
+fn agents(config: &Config, tools: &Registry) -> Result<BTreeMap<AgentName, Arc<Agent>>, BuildError> {
+    config
+        .agents
+        .iter()
+        .map(|(name, agent)| build_agent(name, agent, tools))
+        .collect()
+}
+
+fn build_agent(
+    name: &str,
+    config: &AgentConfig,
+    tools: &Registry,
+) -> Result<(AgentName, Arc<Agent>), BuildError> {
+    let model = match config.model() {
+        Some(ModelSpec::Script(path)) => Scripted::open(&path),
+        Some(ModelSpec::BuiltIn) | None => Scripted::built_in(),
+    };
+    let model: Arc<dyn Model> = Arc::new(model.map_err(|source| BuildError::Model {
+        agent: name.to_owned(),
+        source,
+    })?);
+    let name: AgentName = name.parse()?;
+    let agent = Agent {
+        name: name.clone(),
+        description: config.description.clone(),
+        prompt: config.prompt.clone(),
+        model_name: config.model.clone(),
+        model,
+        tools: config
+            .tools
+            .iter()
+            .filter_map(|tool| tools.get(tool).cloned())
+            .collect(),
+        limits: Limits {
+            steps: config.max_steps,
+            tokens: config.max_tokens,
+            wall: config.max_wall.as_duration(),
+            context: config.context_tokens,
+            result: usize::try_from(config.max_result.as_bytes()).unwrap_or(usize::MAX),
+        },
+    };
+    Ok((name, Arc::new(agent)))
+}
