@@ -3,7 +3,7 @@
 
 use crate::Error;
 use crate::frontier::{Frontier, root_of};
-use crate::hash::Hash;
+use crate::hash::{Hash, empty_root};
 use crate::node::{Node, check_size, of_range};
 
 /// Hashes in a full tile.
@@ -89,6 +89,11 @@ impl Tile {
 
     pub fn hashes(&self) -> &[Hash] {
         &self.hashes
+    }
+
+    /// The root over the hashes of this tile: for a full one, its entry in the tile above.
+    pub fn root(&self) -> Hash {
+        root_of(&self.hashes).unwrap_or_else(empty_root)
     }
 
     /// The hash of `node`, or `None` when this tile does not hold all of it.

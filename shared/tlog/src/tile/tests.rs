@@ -100,7 +100,7 @@ fn resumes_a_tree_of_three_tile_levels() {
     assert_eq!(partials, [(tile(1, 1), 1), (tile(2, 0), 1)]);
     let edge = |id: TileId| {
         let below = tile(id.level - 1, id.index * TILE_WIDTH as u64);
-        Tile::new(id, vec![naive::root(stored[&below].hashes())]).unwrap()
+        Tile::new(id, vec![stored[&below].root()]).unwrap()
     };
     let mut resumed =
         TileBuilder::resume(builder.size(), partials.iter().map(|(id, _)| edge(*id)).collect()).unwrap();

@@ -1,0 +1,111 @@
+//! What an operator can set. Everything has a default.
+
+use std::time::Duration;
+
+use harombe_config::{Size, Span};
+use serde::{Deserialize, Serialize};
+
+/// Configuration of the audit service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Largest details of one event, before redaction.
+    pub max_details: Size,
+    /// Appends that may wait for one service and tenant together; more make that caller wait.
+    pub queue_per_caller: usize,
+    /// Appends that may wait in all.
+    pub queue_total: usize,
+    /// How often the query index takes in what is new.
+    pub index_every: Span,
+    /// How often the newest checkpoint is written to its file, at most.
+    pub publish_every: Span,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            max_details: Size::from(256 << 10),
+            queue_per_caller: 1024,
+            queue_total: 4096,
+            index_every: Span::from(Duration::from_millis(500)),
+            publish_every: Span::from(Duration::from_millis(500)),
+        }
+    }
+}
+
+impl Config {
+    /// Every fault, each with the key and what to do.
+    pub fn validate(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        let mut check = |holds: bool, fault: &str| {
+            if !holds {
+                faults.push(fault.to_owned());
+            }
+        };
+        let (details, millis) = (self.max_details.as_bytes(), |span: Span| {
+            span.as_duration().as_millis()
+        });
+        check(
+            (1 << 10..=1 << 20).contains(&details),
+            "audit.max_details: must be between 1KiB and 1MiB",
+        );
+        check(
+            (1..=100_000).contains(&self.queue_per_caller),
+            "audit.queue_per_caller: must be between 1 and 100000",
+        );
+        check(
+            (self.queue_per_caller..=1_000_000).contains(&self.queue_total),
+            "audit.queue_total: must be between audit.queue_per_caller and 1000000",
+        );
+        check(
+            (10..=60_000).contains(&millis(self.index_every)),
+            "audit.index_every: must be between 10ms and 1m",
+        );
+        check(
+            (10..=60_000).contains(&millis(self.publish_every)),
+            "audit.publish_every: must be between 10ms and 1m",
+        );
+        faults
+    }
+
+    pub(crate) fn max_details_bytes(&self) -> usize {
+        usize::try_from(self.max_details.as_bytes()).unwrap_or(usize::MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_is_valid_and_every_fault_is_told() {
+        assert_eq!(Config::default().validate(), Vec::<String>::new());
+        let bad = Config {
+            max_details: Size::from(0),
+            queue_per_caller: 0,
+            queue_total: 2_000_000,
+            index_every: Span::from(Duration::ZERO),
+            publish_every: Span::from(Duration::from_secs(3600)),
+        };
+        assert_eq!(bad.validate().len(), 5);
+        for (key, fault) in [
+            "max_details",
+            "queue_per_caller",
+            "queue_total",
+            "index_every",
+            "publish_every",
+        ]
+        .iter()
+        .zip(bad.validate())
+        {
+            assert!(fault.starts_with(&format!("audit.{key}: ")), "{fault}");
+        }
+    }
+
+    #[test]
+    fn unknown_keys_are_refused() {
+        assert!(serde_json::from_str::<Config>(r#"{"max_detials": "1KiB"}"#).is_err());
+        let config: Config = serde_json::from_str(r#"{"index_every": "2s"}"#).unwrap();
+        assert_eq!(config.index_every.as_duration(), Duration::from_secs(2));
+    }
+}

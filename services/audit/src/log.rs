@@ -1,0 +1,265 @@
+//! The use cases of the log: append, find, open, prove. What the transport calls and the tests drive.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use harombe_redact::Scanner;
+use harombe_tlog::Hash;
+use harombe_types::ServiceName;
+
+use crate::Error;
+use crate::domain::{Event, Filter, Leaf, Limits, MAX_BATCH};
+use crate::store::{DATA_KEYS_FILE, DataKeys, Head, Index, KEYS_DIRECTORY, Lane, Reader, Row, Store};
+
+/// Entries that the index has not yet taken in and that a query looks at one by one.
+const TAIL: u64 = 10_000;
+const PAGE: u32 = 500;
+/// The most entries that one query returns.
+pub(crate) const MAX_FOUND: u32 = 1000;
+
+/// The open log.
+pub(crate) struct Log {
+    store: Store,
+    keys: DataKeys,
+    index: Index,
+    limits: Limits,
+}
+
+/// The answer to a query: positions first, so that entries can be read as they are sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Found {
+    pub(crate) indexes: Vec<u64>,
+    /// Entries below this position were searched.
+    pub(crate) complete_to: u64,
+    pub(crate) log_size: u64,
+    /// Where to go on; 0 when there is no more.
+    pub(crate) next: u64,
+}
+
+/// An entry with its details opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    pub index: u64,
+    /// The canonical JSON exactly as hashed.
+    pub leaf: Vec<u8>,
+    /// The details; empty when there are none, or when their key is gone.
+    pub details: String,
+}
+
+/// A proof that an entry is in the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Inclusion {
+    pub(crate) size: u64,
+    pub(crate) path: Vec<Hash>,
+    pub(crate) leaf: Vec<u8>,
+    pub(crate) checkpoint: String,
+}
+
+impl Log {
+    pub(crate) async fn open(
+        directory: &Path,
+        queue: harombe_sql::Limits,
+        limits: Limits,
+    ) -> Result<Self, Error> {
+        let store = Store::open(directory, queue).await?;
+        let keys = DataKeys::open(&directory.join(KEYS_DIRECTORY).join(DATA_KEYS_FILE)).await?;
+        let index = Index::open(directory, store.reader()).await?;
+        Ok(Self {
+            store,
+            keys,
+            index,
+            limits,
+        })
+    }
+
+    /// Appends the events, all or none, and returns their indexes once they are durable and in the signed tree. An event
+    /// that is in the log already keeps its index.
+    pub(crate) async fn append(&self, service: ServiceName, events: Vec<Event>) -> Result<Vec<u64>, Error> {
+        if events.len() > MAX_BATCH {
+            return Err(Error::TooLarge {
+                what: "batch",
+                limit: MAX_BATCH,
+            });
+        }
+        let Some(first) = events.first() else {
+            return Ok(Vec::new());
+        };
+        let lane: Lane = (service, first.tenant.as_str().to_owned());
+        let mut drafts = Vec::with_capacity(events.len());
+        for event in events {
+            // Before a key is made for an owner that only a bad event names.
+            event.validate()?;
+            let (tenant, subject) = event.key_owner();
+            let key = self.keys.of(tenant, subject).await?;
+            drafts.push(event.draft(&key, Scanner::shared(), self.limits)?);
+        }
+        self.store.append(&lane, drafts).await
+    }
+
+    pub(crate) fn head(&self) -> Arc<Head> {
+        self.store.head()
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The positions of at most `limit` entries that match, from `from` on. The index answers for what it has taken in,
+    /// and the newest entries are looked at one by one.
+    pub(crate) async fn find(&self, filter: &Filter, from: u64, limit: u32) -> Result<Found, Error> {
+        let limit = if limit == 0 {
+            MAX_FOUND
+        } else {
+            limit.min(MAX_FOUND)
+        };
+        let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
+        let log_size = self.head().size();
+        let (mut indexes, reach) = self.index.find(filter, from, limit + 1).await?;
+        let mut at = reach.max(from);
+        let end = log_size.min(at.saturating_add(TAIL));
+        while at < end && indexes.len() <= wanted {
+            let rows = self.store.reader().entries(at, PAGE).await?;
+            let Some(last) = rows.last() else { break };
+            at = last.index + 1;
+            indexes.extend(
+                rows.iter()
+                    .filter(|row| row.index < end && matches(filter, row))
+                    .map(|row| row.index),
+            );
+        }
+        let more = indexes.get(wanted).copied();
+        indexes.truncate(wanted);
+        let complete_to = more.unwrap_or(at.min(log_size));
+        let next = if complete_to < log_size { complete_to } else { 0 };
+        Ok(Found {
+            indexes,
+            complete_to,
+            log_size,
+            next,
+        })
+    }
+
+    /// One entry with its details.
+    pub(crate) async fn entry(&self, index: u64) -> Result<Entry, Error> {
+        let row = self
+            .store
+            .reader()
+            .entry(index)
+            .await?
+            .ok_or(Error::NoSuchEntry)?;
+        opened(&self.keys, row).await
+    }
+
+    /// The proof that entry `index`, which must be the tenant's, is among the first `size` entries (0: among all).
+    pub(crate) async fn prove(&self, tenant: &str, index: u64, size: u64) -> Result<Inclusion, Error> {
+        let head = self.head();
+        let size = if size == 0 { head.size() } else { size };
+        if size > head.size() {
+            return Err(Error::NoSuchCheckpoint);
+        }
+        if index >= size {
+            return Err(Error::NoSuchEntry);
+        }
+        let reader = self.store.reader();
+        let row = reader.entry(index).await?.ok_or(Error::NoSuchEntry)?;
+        if !Leaf::decode(&row.body).is_ok_and(|leaf| leaf.tenant == tenant) {
+            return Err(Error::NoSuchEntry);
+        }
+        let checkpoint = reader.checkpoint(size).await?.ok_or(Error::NoSuchCheckpoint)?;
+        let path = reader.inclusion(&head, index, size).await?;
+        Ok(Inclusion {
+            size,
+            path,
+            leaf: row.body,
+            checkpoint,
+        })
+    }
+
+    /// Lets the index take in more of the log; `false` when it has all of it.
+    pub(crate) async fn index_more(&self) -> Result<bool, Error> {
+        self.index.step(self.store.reader()).await
+    }
+
+    pub(crate) async fn close(&self) {
+        self.store.close().await;
+        self.keys.close().await;
+        self.index.close().await;
+    }
+}
+
+fn matches(filter: &Filter, row: &Row) -> bool {
+    Leaf::decode(&row.body).is_ok_and(|leaf| filter.matches(&leaf))
+}
+
+async fn opened(keys: &DataKeys, row: Row) -> Result<Entry, Error> {
+    let event: Option<&[u8; 16]> = row.event_id.as_slice().try_into().ok();
+    let details = match (event, &row.details) {
+        (Some(event), Some(sealed)) => keys.open_details(event, sealed).await?,
+        _ => None,
+    };
+    let details = String::from_utf8(details.unwrap_or_default()).unwrap_or_default();
+    Ok(Entry {
+        index: row.index,
+        leaf: row.body,
+        details,
+    })
+}
+
+/// A log read straight from its files, with nothing of it changed.
+pub(crate) struct Files {
+    reader: Reader,
+    keys: Option<DataKeys>,
+}
+
+impl Files {
+    pub(crate) async fn open(directory: &Path) -> Result<Self, Error> {
+        let database = harombe_sql::Database::open_read_only(&directory.join(crate::store::LOG_FILE)).await?;
+        let keys = directory.join(KEYS_DIRECTORY).join(DATA_KEYS_FILE);
+        let keys = if keys.is_file() {
+            Some(DataKeys::open_read_only(&keys).await?)
+        } else {
+            None
+        };
+        Ok(Self {
+            reader: Reader::new(database),
+            keys,
+        })
+    }
+
+    /// At most `limit` entries that match, from `from` on, and where to go on when there may be more.
+    pub(crate) async fn find(
+        &self,
+        filter: &Filter,
+        from: u64,
+        limit: usize,
+    ) -> Result<(Vec<Entry>, Option<u64>), Error> {
+        let mut found = Vec::new();
+        let mut at = from;
+        loop {
+            let rows = self.reader.entries(at, PAGE).await?;
+            if rows.is_empty() {
+                return Ok((found, None));
+            }
+            for row in rows {
+                at = row.index + 1;
+                if !matches(filter, &row) {
+                    continue;
+                }
+                if found.len() == limit {
+                    return Ok((found, Some(row.index)));
+                }
+                found.push(match &self.keys {
+                    Some(keys) => opened(keys, row).await?,
+                    None => Entry {
+                        index: row.index,
+                        leaf: row.body,
+                        details: String::new(),
+                    },
+                });
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

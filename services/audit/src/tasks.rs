@@ -1,0 +1,60 @@
+//! What goes on beside the calls: filling the query index, and publishing the newest checkpoint as a file.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::Error;
+use crate::log::Log;
+use crate::store::{CHECKPOINT_FILE, write_whole};
+
+/// Fills the query index behind the log, a step at a time.
+pub(crate) async fn index(log: Arc<Log>, every: Duration, stop: CancellationToken) {
+    let mut heads = log.store().watch();
+    loop {
+        match log.index_more().await {
+            // More may be waiting; let appends go first.
+            Ok(true) => tokio::task::yield_now().await,
+            Ok(false) => {}
+            Err(error) => tracing::warn!(%error, "the query index could not be filled"),
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(every) => {}
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            changed = heads.changed() => if changed.is_err() { return },
+        }
+    }
+}
+
+/// Writes the newest checkpoint to its file soon after each commit, and once more at the end. The file lags behind the
+/// log by at most `every`; it is what shows that a log was put back to an earlier state as a whole.
+pub(crate) async fn publish(log: Arc<Log>, every: Duration, stop: CancellationToken) {
+    let mut heads = log.store().watch();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            changed = heads.changed() => if changed.is_err() { break },
+        }
+        if let Err(error) = write(&log).await {
+            tracing::warn!(%error, "the newest checkpoint could not be published");
+        }
+        tokio::select! {
+            () = stop.cancelled() => break,
+            () = tokio::time::sleep(every) => {}
+        }
+    }
+    if let Err(error) = write(&log).await {
+        tracing::warn!(%error, "the last checkpoint could not be published");
+    }
+}
+
+async fn write(log: &Log) -> Result<(), Error> {
+    let path = log.store().directory().join(CHECKPOINT_FILE);
+    let head = log.head();
+    let written = tokio::task::spawn_blocking(move || write_whole(&path, head.note().as_bytes(), 0o644));
+    written.await.unwrap_or(Ok(()))
+}

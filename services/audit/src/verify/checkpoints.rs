@@ -1,0 +1,81 @@
+//! The signed checkpoints in order of size, read in pages beside the walk over the entries.
+
+use std::collections::VecDeque;
+
+use harombe_sql::Connection;
+use harombe_tlog::{Checkpoint, VerifyingKey};
+use sqlx::Row as _;
+
+use super::{Damage, Kind};
+
+const PAGE: i64 = 256;
+
+/// The checkpoints that are still to come.
+#[derive(Debug, Default)]
+pub(super) struct Checkpoints {
+    page: VecDeque<(u64, String)>,
+    after: i64,
+    is_done: bool,
+}
+
+impl Checkpoints {
+    pub(super) fn new() -> Self {
+        Self {
+            after: -1,
+            ..Self::default()
+        }
+    }
+
+    /// The size of the next checkpoint, as its row says.
+    pub(super) async fn next_size(&mut self, connection: &mut Connection) -> Result<Option<u64>, Damage> {
+        if self.page.is_empty() && !self.is_done {
+            self.fill(connection).await?;
+        }
+        Ok(self.page.front().map(|(size, _)| *size))
+    }
+
+    /// Takes the next checkpoint and checks that `key` signed it and that it is about the size that its row says.
+    pub(super) fn open_next(&mut self, key: &VerifyingKey) -> Result<Option<Checkpoint>, Damage> {
+        let Some((size, note)) = self.page.pop_front() else {
+            return Ok(None);
+        };
+        let forged = |detail: String| Damage::new(Kind::ForgedCheckpoint, size.checked_sub(1), detail);
+        let checkpoint = Checkpoint::open(note.as_bytes(), key).map_err(|error| forged(error.to_string()))?;
+        if checkpoint.size() != size {
+            return Err(forged(format!(
+                "it is signed for {} entries and filed under {size}",
+                checkpoint.size()
+            )));
+        }
+        Ok(Some(checkpoint))
+    }
+
+    async fn fill(&mut self, connection: &mut Connection) -> Result<(), Damage> {
+        let unreadable = |error: sqlx::Error| {
+            let detail = format!("checkpoints: {error}");
+            Damage::new(Kind::Unreadable, None, detail)
+        };
+        let rows = sqlx::query("SELECT size, note FROM checkpoints WHERE size > ? ORDER BY size LIMIT ?")
+            .bind(self.after)
+            .bind(PAGE)
+            .fetch_all(connection)
+            .await
+            .map_err(unreadable)?;
+        self.is_done = rows.is_empty();
+        for row in rows {
+            let size: i64 = row.try_get(0).map_err(unreadable)?;
+            // An out of order key would make this loop for ever on a damaged file.
+            if size <= self.after {
+                return Err(Damage::new(
+                    Kind::Unreadable,
+                    None,
+                    "checkpoints are not in order",
+                ));
+            }
+            self.after = size;
+            self.page
+                .push_back((size.unsigned_abs(), row.try_get(1).map_err(unreadable)?));
+        }
+        Ok(())
+    }
+}
