@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 /// Most tunnels that any machine should carry at once.
 const MAX_TUNNELS: usize = 10_000;
 const MAX_CACHED_NAMES: usize = 1_000_000;
+const MIN_EXCHANGE: Duration = Duration::from_secs(1);
 const MAX_EXCHANGE: Duration = Duration::from_secs(600);
 
 /// Configuration of the egress proxy. The policy itself is a file of its own, reviewed as such.
@@ -51,7 +52,7 @@ impl Config {
             ));
         }
         let time = self.exchange_time.as_duration();
-        if time.is_zero() || time > MAX_EXCHANGE {
+        if !(MIN_EXCHANGE..=MAX_EXCHANGE).contains(&time) {
             faults.push("egress-proxy.exchange_time must be from \"1s\" to \"10m\"".to_owned());
         }
         if self
@@ -62,5 +63,35 @@ impl Config {
             faults.push("egress-proxy.policy must name a file, or be left out to deny everything".to_owned());
         }
         faults
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_valid_and_every_fault_is_named() {
+        assert_eq!(Config::default().validate(), Vec::<String>::new());
+        let wrong = Config {
+            policy: Some(PathBuf::new()),
+            max_tunnels: 0,
+            cached_names: usize::MAX,
+            exchange_time: Duration::from_secs(3600).into(),
+        };
+        let faults = wrong.validate();
+        for key in ["policy", "max_tunnels", "cached_names", "exchange_time"] {
+            assert!(
+                faults.iter().any(|fault| fault.contains(key)),
+                "{key} in {faults:?}"
+            );
+        }
+        assert_eq!(faults.len(), 4);
+    }
+
+    #[test]
+    fn unknown_keys_are_refused() {
+        assert!(toml::from_str::<Config>("policy = \"/etc/egress.toml\"\nexchange_time = \"30s\"").is_ok());
+        assert!(toml::from_str::<Config>("allow_private = true").is_err());
     }
 }

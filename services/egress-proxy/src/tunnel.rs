@@ -26,6 +26,9 @@ pub(crate) use record::Record;
 /// How long a caller may take to say what it wants.
 const OPENING: Duration = Duration::from_secs(10);
 
+/// How long a caller may take to hear how it ended.
+const CLOSING: Duration = Duration::from_secs(10);
+
 /// The memory between the frames of the stream and the HTTP stack, each way, in bytes.
 const BUFFER: usize = 64 * 1024;
 
@@ -51,8 +54,8 @@ impl Tunnels {
         permit: OwnedSemaphorePermit,
     ) {
         if let Err(error) = self.run(&run, &mut frames, &replies).await {
-            // A caller that has gone needs no answer.
-            let _ = replies.send(Err(harombe_error::to_status(&error))).await;
+            // A caller that has gone, or does not read, needs no answer.
+            let _ = timeout(CLOSING, replies.send(Err(harombe_error::to_status(&error)))).await;
         }
         drop(permit);
     }
