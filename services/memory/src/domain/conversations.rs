@@ -1,0 +1,183 @@
+//! Sessions and turns.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use harombe_proto::memory::v1::{Author, JournalEntry, Message};
+use harombe_types::{AgentName, Clock, RunPrincipal, SessionId, WorkspaceId};
+
+use crate::domain::{Begin, Begun, Finish, Follow, Owner, Page, RunState, Selection, Session, Turns, check};
+use crate::error::Error;
+use crate::store::Store;
+
+const SESSIONS_DEFAULT: u32 = 100;
+const SESSIONS_MAX: u32 = 1000;
+const TURNS_DEFAULT: u32 = 50;
+const TURNS_MAX: u32 = 500;
+/// More turns than fit any model's context.
+const HISTORY_MAX: u32 = 1000;
+
+/// The use cases of sessions. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Conversations {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    follow: Follow,
+    lease: Duration,
+}
+
+impl Conversations {
+    pub(crate) fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, follow: Follow, lease: Duration) -> Self {
+        Self {
+            store,
+            clock,
+            follow,
+            lease,
+        }
+    }
+
+    pub(crate) async fn create(
+        &self,
+        owner: &Owner,
+        id: SessionId,
+        agent: &AgentName,
+    ) -> Result<Session, Error> {
+        let session = self
+            .store
+            .create_session(owner, id, agent, self.clock.now())
+            .await?;
+        if session.agent != agent.as_str() {
+            return Err(Error::Invalid(format!(
+                "session {id} exists with agent {}",
+                session.agent
+            )));
+        }
+        Ok(session)
+    }
+
+    pub(crate) async fn get(&self, owner: &Owner, id: SessionId) -> Result<Session, Error> {
+        self.store.session(owner, id).await
+    }
+
+    pub(crate) async fn list(
+        &self,
+        owner: &Owner,
+        limit: u32,
+        after: Option<SessionId>,
+    ) -> Result<Vec<Session>, Error> {
+        let limit = within("limit", limit, SESSIONS_DEFAULT, SESSIONS_MAX)?;
+        self.store.sessions(owner, limit, after).await
+    }
+
+    pub(crate) async fn delete(&self, owner: &Owner, id: SessionId) -> Result<Option<String>, Error> {
+        self.store.delete_session(owner, id).await
+    }
+
+    pub(crate) async fn messages(&self, owner: &Owner, id: SessionId, limit: u32) -> Result<Page, Error> {
+        let count = within("limit", limit, TURNS_DEFAULT, TURNS_MAX)?;
+        let selection = Selection {
+            which: Turns::All,
+            count,
+            tokens: u64::MAX,
+        };
+        self.store.turns(owner, id, selection).await
+    }
+
+    pub(crate) async fn history(&self, run: &RunPrincipal, token_budget: u32) -> Result<Page, Error> {
+        let tokens = u64::from(token_budget);
+        let selection = Selection {
+            which: Turns::Answered,
+            count: HISTORY_MAX,
+            tokens,
+        };
+        self.store.turns(&owner(run), run.session, selection).await
+    }
+
+    pub(crate) async fn attach(&self, run: &RunPrincipal, workspace: WorkspaceId) -> Result<String, Error> {
+        self.store
+            .attach_workspace(&owner(run), run.session, workspace)
+            .await
+    }
+
+    pub(crate) async fn begin(
+        &self,
+        run: RunPrincipal,
+        token: String,
+        client_message_id: String,
+        text: String,
+        entries: Vec<JournalEntry>,
+    ) -> Result<Begun, Error> {
+        check::client_message_id(&client_message_id)?;
+        check::user_text(&text)?;
+        check::entries(&entries)?;
+        let now = self.clock.now();
+        let message = Message {
+            author: Author::User.into(),
+            text,
+            ..Message::default()
+        };
+        let expires = now.plus(self.lease);
+        let begun = self
+            .store
+            .begin_turn(Begin {
+                run,
+                token,
+                client_message_id,
+                message,
+                entries,
+                now,
+                expires,
+            })
+            .await?;
+        self.follow.publish(begun.run);
+        Ok(begun)
+    }
+
+    pub(crate) async fn finish(
+        &self,
+        run: RunPrincipal,
+        epoch: u64,
+        messages: Vec<Message>,
+        entries: Vec<JournalEntry>,
+        state: RunState,
+    ) -> Result<u64, Error> {
+        check::turn(&messages)?;
+        check::entries(&entries)?;
+        if state == RunState::Active {
+            return Err(Error::Invalid(
+                "state must be finished, failed or cancelled".to_owned(),
+            ));
+        }
+        let id = run.run;
+        let now = self.clock.now();
+        let cursor = self
+            .store
+            .finish_turn(Finish {
+                run,
+                epoch,
+                messages,
+                entries,
+                state,
+                now,
+            })
+            .await?;
+        self.follow.publish(id);
+        Ok(cursor)
+    }
+}
+
+/// The session's owner, as the run's token says.
+fn owner(run: &RunPrincipal) -> Owner {
+    Owner {
+        tenant: run.tenant.clone(),
+        subject: run.subject.clone(),
+    }
+}
+
+fn within(name: &str, given: u32, default: u32, max: u32) -> Result<u32, Error> {
+    match given {
+        0 => Ok(default),
+        given if given <= max => Ok(given),
+        given => Err(Error::Invalid(format!("{name} is {given}; the most is {max}"))),
+    }
+}

@@ -1,0 +1,141 @@
+//! The things that the service keeps.
+
+use harombe_proto::memory::v1::{JournalEntry, Message, Turn};
+use harombe_types::{RunId, RunPrincipal, SessionId, Subject, Tenant, Timestamp};
+
+/// Whose data it is: every lookup names both.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Owner {
+    pub(crate) tenant: Tenant,
+    pub(crate) subject: Subject,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Session {
+    pub(crate) id: SessionId,
+    pub(crate) agent: String,
+    pub(crate) subject: String,
+    pub(crate) created: Timestamp,
+    pub(crate) updated: Timestamp,
+    pub(crate) workspace: Option<String>,
+    pub(crate) turns: u64,
+    pub(crate) active_run: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RunState {
+    Active,
+    Finished,
+    Failed,
+    Cancelled,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Run {
+    pub(crate) id: RunId,
+    pub(crate) session: SessionId,
+    pub(crate) agent: String,
+    pub(crate) state: RunState,
+    pub(crate) started: Timestamp,
+    pub(crate) finished: Option<Timestamp>,
+    pub(crate) cursor: u64,
+}
+
+/// The right to drive a run until it expires.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Lease {
+    pub(crate) epoch: u64,
+    pub(crate) expires: Timestamp,
+}
+
+/// A turn to begin.
+#[derive(Debug, Clone)]
+pub(crate) struct Begin {
+    pub(crate) run: RunPrincipal,
+    pub(crate) token: String,
+    pub(crate) client_message_id: String,
+    pub(crate) message: Message,
+    pub(crate) entries: Vec<JournalEntry>,
+    pub(crate) now: Timestamp,
+    pub(crate) expires: Timestamp,
+}
+
+/// What beginning a turn led to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Begun {
+    pub(crate) run: RunId,
+    /// `None` when the message began another run before.
+    pub(crate) lease: Option<Lease>,
+    pub(crate) cursor: u64,
+}
+
+/// A turn to end.
+#[derive(Debug, Clone)]
+pub(crate) struct Finish {
+    pub(crate) run: RunPrincipal,
+    pub(crate) epoch: u64,
+    pub(crate) messages: Vec<Message>,
+    pub(crate) entries: Vec<JournalEntry>,
+    pub(crate) state: RunState,
+    pub(crate) now: Timestamp,
+}
+
+/// Where a journal stands after a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Progress {
+    pub(crate) cursor: u64,
+    pub(crate) cancel_requested: bool,
+}
+
+/// An active run whose lease has expired.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Expired {
+    pub(crate) tenant: Tenant,
+    pub(crate) run: RunId,
+    pub(crate) epoch: u64,
+    pub(crate) token: String,
+}
+
+/// A run that was taken over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Claimed {
+    pub(crate) run: RunId,
+    pub(crate) token: String,
+    pub(crate) lease: Lease,
+    pub(crate) cursor: u64,
+}
+
+/// What opened a run.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Header {
+    pub(crate) message: Message,
+    pub(crate) client_message_id: String,
+    pub(crate) state: RunState,
+}
+
+/// Which turns of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Turns {
+    /// Everything that was said, the open turn included.
+    All,
+    /// Turns that ended with an answer.
+    Answered,
+}
+
+/// The newest turns within these bounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Selection {
+    pub(crate) which: Turns,
+    pub(crate) count: u32,
+    /// Estimated tokens.
+    pub(crate) tokens: u64,
+}
+
+/// Turns, oldest first.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Page {
+    pub(crate) turns: Vec<Turn>,
+    /// Older turns were left out.
+    pub(crate) truncated: bool,
+    pub(crate) workspace: Option<String>,
+}

@@ -1,0 +1,78 @@
+//! Why a request was refused or could not be done.
+
+use std::time::Duration;
+
+use harombe_error::{Code, Reason, ServiceError};
+
+/// Failures of the memory service.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// It does not exist, or belongs to somebody else: the two look the same.
+    #[error("no such {0}")]
+    NotFound(&'static str),
+    #[error("{0}")]
+    Invalid(String),
+    /// Another run is active in the session.
+    #[error("the session is busy with another run; wait until it ends, or cancel it")]
+    SessionBusy,
+    /// The epoch is not the current one, or the lease is another's and has not expired.
+    #[error("another node holds the lease of this run")]
+    LeaseLost,
+    /// The run has ended: nobody can drive it any more.
+    #[error("the run has ended")]
+    RunEnded,
+    #[error("the entries go after cursor {expected}, the journal is at {actual}")]
+    Cursor { expected: u64, actual: u64 },
+    #[error("the store failed")]
+    Store(#[source] harombe_sql::Error),
+    /// A stored message cannot be read: damage, or a newer program wrote it.
+    #[error("a stored message cannot be read")]
+    Decode(#[from] prost::DecodeError),
+    /// A stored value that the schema or an older check should have kept out.
+    #[error("the stored {0} cannot be understood")]
+    Stored(&'static str),
+}
+
+impl ServiceError for Error {
+    fn code(&self) -> Code {
+        match self {
+            Self::NotFound(_) => Code::NotFound,
+            Self::Invalid(_) => Code::InvalidArgument,
+            Self::SessionBusy | Self::LeaseLost | Self::RunEnded | Self::Cursor { .. } => {
+                Code::FailedPrecondition
+            }
+            Self::Store(error) if error.is_unavailable() => Code::Unavailable,
+            Self::Store(_) | Self::Decode(_) | Self::Stored(_) => Code::Internal,
+        }
+    }
+
+    fn reason(&self) -> Reason {
+        match self {
+            Self::NotFound(_) => Reason::NotFound,
+            Self::Invalid(_) | Self::Cursor { .. } => Reason::InvalidArgument,
+            Self::SessionBusy => Reason::SessionBusy,
+            Self::LeaseLost | Self::RunEnded => Reason::LeaseLost,
+            Self::Store(error) if error.is_unavailable() => Reason::StoreUnavailable,
+            Self::Store(_) | Self::Decode(_) | Self::Stored(_) => Reason::Internal,
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        matches!(self, Self::Store(error) if error.is_unavailable()).then_some(Duration::from_secs(1))
+    }
+}
+
+impl From<harombe_sql::Error> for Error {
+    fn from(error: harombe_sql::Error) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<harombe_sql::UnitError<Self>> for Error {
+    fn from(error: harombe_sql::UnitError<Self>) -> Self {
+        match error {
+            harombe_sql::UnitError::Refused(error) => error,
+            harombe_sql::UnitError::Store(error) => Self::Store(error),
+        }
+    }
+}

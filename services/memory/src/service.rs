@@ -1,0 +1,100 @@
+//! Puts the rooms together.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use harombe_identity::{ServiceIdentity, TokenVerifier};
+use harombe_proto::memory::v1::conversation_service_server::ConversationServiceServer;
+use harombe_proto::memory::v1::run_journal_service_server::RunJournalServiceServer;
+use harombe_rpc::{Door, Refusals, Server, Tokens};
+use harombe_types::{Clock, ServiceName};
+
+use crate::Config;
+use crate::domain::{Conversations, Follow, Journal};
+use crate::grpc::{ConversationGrpc, JournalGrpc};
+use crate::store::{SqliteStore, Store};
+use crate::tasks::Overdue;
+
+const FILE: &str = "memory.db";
+
+/// What the service needs from outside.
+#[derive(Clone)]
+pub struct Deps {
+    /// Leases and deadlines are by this clock.
+    pub clock: Arc<dyn Clock>,
+    /// This service's own identity; principal tokens are verified against its roots.
+    pub identity: ServiceIdentity,
+    /// Hears of refused calls.
+    pub refusals: Arc<dyn Refusals>,
+    /// The service's own folder under the data directory.
+    pub data: PathBuf,
+}
+
+/// Why the service could not be built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// All faults of the configuration.
+    #[error("the configuration is wrong: {}", .0.join("; "))]
+    Config(Vec<String>),
+    #[error("the store cannot be opened")]
+    Store(#[from] harombe_sql::Error),
+    #[error("the server cannot be built")]
+    Server(#[from] harombe_rpc::BuildError),
+}
+
+/// The running service.
+pub struct Service {
+    server: Server,
+    store: Arc<SqliteStore>,
+}
+
+/// Opens the store, starts the background tasks and mounts the RPCs.
+///
+/// # Errors
+/// A faulty configuration, or a file that cannot be opened.
+pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
+    let faults = config.validate();
+    if !faults.is_empty() {
+        return Err(BuildError::Config(faults));
+    }
+    let lease = config.lease.as_duration();
+    let store = Arc::new(SqliteStore::open(&deps.data.join(FILE)).await?);
+    let port: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
+    let tokens: Arc<dyn Tokens> = Arc::new(TokenVerifier::new(deps.identity.roots().clone()));
+    let follow = Follow::default();
+    let conversations = Conversations::new(Arc::clone(&port), Arc::clone(&deps.clock), follow.clone(), lease);
+    let journal = Journal::new(port, Arc::clone(&deps.clock), Arc::clone(&tokens), follow, lease);
+    let door = harombe_rpc::Deps {
+        door: Door::Internal(tokens),
+        clock: deps.clock,
+        refusals: deps.refusals,
+    };
+    let server = Server::builder(ServiceName::Memory, door)
+        .service(ConversationServiceServer::new(ConversationGrpc(conversations)))
+        .service(RunJournalServiceServer::new(JournalGrpc(journal.clone())))
+        .build()?;
+    let tasks = server.tasks();
+    tasks.spawn(
+        Overdue {
+            journal,
+            every: lease,
+        }
+        .run(tasks.token()),
+    );
+    Ok(Service { server, store })
+}
+
+impl Service {
+    /// For [`harombe_rpc::GrpcChannel::local`] and for listeners.
+    #[must_use]
+    pub fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// Lets handlers and tasks finish, at most until the deadline, then writes what waits and closes the file.
+    pub async fn shutdown(self, deadline: Duration) {
+        self.server.tasks().shutdown(deadline).await;
+        self.store.close().await;
+    }
+}

@@ -1,0 +1,96 @@
+//! Where conversations and journals are kept. Every method is atomic, and durable when it returns.
+
+mod sqlite;
+
+use async_trait::async_trait;
+use harombe_proto::memory::v1::JournalEntry;
+use harombe_types::{AgentName, RunId, RunPrincipal, SessionId, Timestamp, WorkspaceId};
+
+use crate::domain::{
+    Begin, Begun, Claimed, Expired, Finish, Header, Lease, Owner, Page, Progress, Run, RunState, Selection,
+    Session,
+};
+use crate::error::Error;
+
+pub(crate) use sqlite::SqliteStore;
+
+/// The port. What belongs to somebody else is [`Error::NotFound`].
+#[async_trait]
+pub(crate) trait Store: Send + Sync + 'static {
+    /// The session, made now unless the owner has it already.
+    async fn create_session(
+        &self,
+        owner: &Owner,
+        id: SessionId,
+        agent: &AgentName,
+        now: Timestamp,
+    ) -> Result<Session, Error>;
+    async fn session(&self, owner: &Owner, id: SessionId) -> Result<Session, Error>;
+    /// Most recently updated first.
+    async fn sessions(
+        &self,
+        owner: &Owner,
+        limit: u32,
+        after: Option<SessionId>,
+    ) -> Result<Vec<Session>, Error>;
+    /// Erases the session and all that hangs on it; answers with its workspace.
+    async fn delete_session(&self, owner: &Owner, id: SessionId) -> Result<Option<String>, Error>;
+    /// Binds the workspace unless the session has one; answers with the one that it has.
+    async fn attach_workspace(
+        &self,
+        owner: &Owner,
+        id: SessionId,
+        workspace: WorkspaceId,
+    ) -> Result<String, Error>;
+    async fn turns(&self, owner: &Owner, id: SessionId, selection: Selection) -> Result<Page, Error>;
+
+    /// Run, message, entries and lease; or the run that the message began before.
+    async fn begin_turn(&self, begin: Begin) -> Result<Begun, Error>;
+    /// Answer, entries and release; a repetition answers the same cursor.
+    async fn finish_turn(&self, finish: Finish) -> Result<u64, Error>;
+
+    async fn acquire_lease(
+        &self,
+        run: &RunPrincipal,
+        now: Timestamp,
+        expires: Timestamp,
+    ) -> Result<(Lease, u64), Error>;
+    async fn renew_lease(
+        &self,
+        run: &RunPrincipal,
+        epoch: u64,
+        expires: Timestamp,
+    ) -> Result<(Lease, Progress), Error>;
+    /// Active runs of all tenants whose lease has expired, the longest expired first.
+    async fn expired(&self, now: Timestamp, limit: u32) -> Result<Vec<Expired>, Error>;
+    /// Takes the run over unless somebody did since it was listed.
+    async fn claim(
+        &self,
+        run: &Expired,
+        now: Timestamp,
+        expires: Timestamp,
+    ) -> Result<Option<Claimed>, Error>;
+    /// Ends the run with this entry unless somebody took it over since it was listed.
+    async fn fail(&self, run: &Expired, entry: JournalEntry, now: Timestamp) -> Result<(), Error>;
+
+    /// Adds entries under a lease; a repetition answers the same.
+    async fn append(
+        &self,
+        run: &RunPrincipal,
+        epoch: u64,
+        expected_cursor: u64,
+        entries: Vec<JournalEntry>,
+        now: Timestamp,
+    ) -> Result<Progress, Error>;
+    async fn request_cancel(&self, run: &RunPrincipal, reason: &str) -> Result<RunState, Error>;
+    async fn header(&self, run: &RunPrincipal) -> Result<Header, Error>;
+    async fn run(&self, owner: &Owner, run: RunId) -> Result<Run, Error>;
+    /// Entries after a cursor, at most `limit`.
+    async fn entries(
+        &self,
+        owner: &Owner,
+        run: RunId,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<JournalEntry>, Error>;
+}

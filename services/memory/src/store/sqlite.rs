@@ -1,0 +1,278 @@
+//! The store on SQLite: reads through a pool, writes through the group-commit writer.
+
+mod entries;
+mod leases;
+mod rows;
+mod runs;
+mod sessions;
+mod turns;
+
+use std::path::Path;
+
+use async_trait::async_trait;
+use harombe_proto::memory::v1::JournalEntry;
+use harombe_sql::{Connection, Database, Limits, UnitError, UnitFuture, Units};
+use harombe_types::{AgentName, RunId, RunPrincipal, SessionId, Tenant, Timestamp, WorkspaceId};
+
+use crate::domain::{
+    Begin, Begun, Claimed, Expired, Finish, Header, Lease, Owner, Page, Progress, Run, RunState, Selection,
+    Session,
+};
+use crate::error::Error;
+use crate::store::Store;
+use rows::SessionRow;
+
+static MIGRATIONS: harombe_sql::Migrator = harombe_sql::migrate!("./migrations/sqlite");
+
+/// What a statement inside a unit leads to.
+type Unit<T> = Result<T, UnitError<Error>>;
+
+fn refuse<T>(error: Error) -> Unit<T> {
+    Err(UnitError::Refused(error))
+}
+
+pub(crate) struct SqliteStore {
+    database: Database,
+    units: Units<Tenant>,
+}
+
+impl SqliteStore {
+    /// Opens or creates the file.
+    ///
+    /// # Errors
+    /// As [`Database::open`].
+    pub(crate) async fn open(path: &Path) -> Result<Self, harombe_sql::Error> {
+        let (database, writer) = Database::open(path, &MIGRATIONS).await?;
+        Ok(Self {
+            database,
+            units: Units::start(writer, Limits::default()),
+        })
+    }
+
+    /// Finishes the writes that wait and closes the file.
+    pub(crate) async fn close(&self) {
+        self.units.shutdown().await;
+        self.database.close().await;
+    }
+
+    /// Runs a unit in the tenant's lane.
+    async fn write<T, F>(&self, tenant: &Tenant, unit: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut Connection) -> UnitFuture<'c, T, Error> + Send + 'static,
+    {
+        self.units
+            .run(tenant, unit)
+            .await
+            .map_err(|error| match Error::from(error) {
+                Error::Store(error) => Error::Store(error.located(self.database.path())),
+                error => error,
+            })
+    }
+
+    async fn session_row(&self, owner: &Owner, id: SessionId) -> Result<SessionRow, Error> {
+        let row = sessions::find(self.database.readers(), owner, id).await;
+        row.map_err(|error| self.read_failed(error))?
+            .ok_or(Error::NotFound("session"))
+    }
+
+    fn read_failed(&self, error: sqlx::Error) -> Error {
+        Error::Store(self.database.error(error))
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn create_session(
+        &self,
+        owner: &Owner,
+        id: SessionId,
+        agent: &AgentName,
+        now: Timestamp,
+    ) -> Result<Session, Error> {
+        let (owner, agent) = (owner.clone(), agent.clone());
+        let tenant = owner.tenant.clone();
+        self.write(&tenant, move |tx| {
+            Box::pin(sessions::create(tx, owner, id, agent, now))
+        })
+        .await
+    }
+
+    async fn session(&self, owner: &Owner, id: SessionId) -> Result<Session, Error> {
+        self.session_row(owner, id).await?.try_into()
+    }
+
+    async fn sessions(
+        &self,
+        owner: &Owner,
+        limit: u32,
+        after: Option<SessionId>,
+    ) -> Result<Vec<Session>, Error> {
+        let start = match after {
+            Some(after) => Some(self.session_row(owner, after).await?),
+            None => None,
+        };
+        let rows = sessions::page(self.database.readers(), owner, limit, start.as_ref()).await;
+        rows.map_err(|error| self.read_failed(error))?
+            .into_iter()
+            .map(TryInto::try_into)
+            .collect()
+    }
+
+    async fn delete_session(&self, owner: &Owner, id: SessionId) -> Result<Option<String>, Error> {
+        let owner = owner.clone();
+        let tenant = owner.tenant.clone();
+        let workspace = self
+            .write(&tenant, move |tx| Box::pin(sessions::delete(tx, owner, id)))
+            .await?;
+        if let Err(error) = sessions::empty_log(self.database.path()).await {
+            let path = self.database.path().display();
+            tracing::warn!(%path, %error, "erased rows stay in the write-ahead log until it is next reused");
+        }
+        Ok(workspace)
+    }
+
+    async fn attach_workspace(
+        &self,
+        owner: &Owner,
+        id: SessionId,
+        workspace: WorkspaceId,
+    ) -> Result<String, Error> {
+        let owner = owner.clone();
+        let tenant = owner.tenant.clone();
+        self.write(&tenant, move |tx| {
+            Box::pin(sessions::attach(tx, owner, id, workspace))
+        })
+        .await
+    }
+
+    async fn turns(&self, owner: &Owner, id: SessionId, selection: Selection) -> Result<Page, Error> {
+        let session = self.session_row(owner, id).await?;
+        let (turns, truncated) = turns::newest(&self.database, session.id, selection).await?;
+        Ok(Page {
+            turns,
+            truncated,
+            workspace: session.workspace_id,
+        })
+    }
+
+    async fn begin_turn(&self, begin: Begin) -> Result<Begun, Error> {
+        let tenant = begin.run.tenant.clone();
+        self.write(&tenant, move |tx| Box::pin(turns::begin(tx, begin)))
+            .await
+    }
+
+    async fn finish_turn(&self, finish: Finish) -> Result<u64, Error> {
+        let tenant = finish.run.tenant.clone();
+        self.write(&tenant, move |tx| Box::pin(turns::finish(tx, finish)))
+            .await
+    }
+
+    async fn acquire_lease(
+        &self,
+        run: &RunPrincipal,
+        now: Timestamp,
+        expires: Timestamp,
+    ) -> Result<(Lease, u64), Error> {
+        let run = run.clone();
+        let tenant = run.tenant.clone();
+        self.write(&tenant, move |tx| {
+            Box::pin(leases::acquire(tx, run, now, expires))
+        })
+        .await
+    }
+
+    async fn renew_lease(
+        &self,
+        run: &RunPrincipal,
+        epoch: u64,
+        expires: Timestamp,
+    ) -> Result<(Lease, Progress), Error> {
+        let run = run.clone();
+        let tenant = run.tenant.clone();
+        self.write(&tenant, move |tx| {
+            Box::pin(leases::renew(tx, run, epoch, expires))
+        })
+        .await
+    }
+
+    async fn expired(&self, now: Timestamp, limit: u32) -> Result<Vec<Expired>, Error> {
+        let rows = leases::expired(self.database.readers(), now, limit).await;
+        rows.map_err(|error| self.read_failed(error))?
+            .into_iter()
+            .map(TryInto::try_into)
+            .collect()
+    }
+
+    async fn claim(
+        &self,
+        run: &Expired,
+        now: Timestamp,
+        expires: Timestamp,
+    ) -> Result<Option<Claimed>, Error> {
+        let expired = run.clone();
+        self.write(&run.tenant, move |tx| {
+            Box::pin(leases::claim(tx, expired, now, expires))
+        })
+        .await
+    }
+
+    async fn fail(&self, run: &Expired, entry: JournalEntry, now: Timestamp) -> Result<(), Error> {
+        let expired = run.clone();
+        self.write(&run.tenant, move |tx| {
+            Box::pin(leases::fail(tx, expired, entry, now))
+        })
+        .await
+    }
+
+    async fn append(
+        &self,
+        run: &RunPrincipal,
+        epoch: u64,
+        expected_cursor: u64,
+        entries: Vec<JournalEntry>,
+        now: Timestamp,
+    ) -> Result<Progress, Error> {
+        let run = run.clone();
+        let tenant = run.tenant.clone();
+        self.write(&tenant, move |tx| {
+            Box::pin(entries::append(tx, run, epoch, expected_cursor, entries, now))
+        })
+        .await
+    }
+
+    async fn request_cancel(&self, run: &RunPrincipal, reason: &str) -> Result<RunState, Error> {
+        let (run, reason) = (run.clone(), reason.to_owned());
+        let tenant = run.tenant.clone();
+        self.write(&tenant, move |tx| Box::pin(runs::request_cancel(tx, run, reason)))
+            .await
+    }
+
+    async fn header(&self, run: &RunPrincipal) -> Result<Header, Error> {
+        let row = runs::header(self.database.readers(), run).await;
+        row.map_err(|error| self.read_failed(error))?
+            .ok_or(Error::NotFound("run"))?
+            .try_into()
+    }
+
+    async fn run(&self, owner: &Owner, run: RunId) -> Result<Run, Error> {
+        let row = runs::find(self.database.readers(), owner, run).await;
+        row.map_err(|error| self.read_failed(error))?
+            .ok_or(Error::NotFound("run"))?
+            .try_into()
+    }
+
+    async fn entries(
+        &self,
+        owner: &Owner,
+        run: RunId,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<JournalEntry>, Error> {
+        let rows = entries::page(self.database.readers(), owner, run, after, limit).await;
+        rows.map_err(|error| self.read_failed(error))?
+            .into_iter()
+            .map(TryInto::try_into)
+            .collect()
+    }
+}

@@ -1,0 +1,195 @@
+//! Rows as the schema has them, and what they mean.
+
+use harombe_proto::memory::v1::{JournalEntry, Message};
+use harombe_types::{RunId, Timestamp};
+use prost::Message as _;
+use sqlx::FromRow;
+
+use crate::domain::{Expired, Header, Run, RunState, Session};
+use crate::error::Error;
+
+#[derive(Debug, FromRow)]
+pub(super) struct SessionRow {
+    pub(super) id: i64,
+    session_id: String,
+    subject: String,
+    pub(super) agent: String,
+    created_ms: i64,
+    pub(super) updated_ms: i64,
+    pub(super) workspace_id: Option<String>,
+    turns: i64,
+    active_run_id: Option<String>,
+    pub(super) active_run: Option<i64>,
+}
+
+impl TryFrom<SessionRow> for Session {
+    type Error = Error;
+
+    fn try_from(row: SessionRow) -> Result<Self, Error> {
+        Ok(Self {
+            id: row.session_id.parse().map_err(|_| Error::Stored("session id"))?,
+            agent: row.agent,
+            subject: row.subject,
+            created: Timestamp::from_millis(row.created_ms),
+            updated: Timestamp::from_millis(row.updated_ms),
+            workspace: row.workspace_id,
+            turns: unsigned(row.turns),
+            active_run: row.active_run_id,
+        })
+    }
+}
+
+/// A run as its driver needs it.
+#[derive(Debug, FromRow)]
+pub(super) struct RunRow {
+    pub(super) id: i64,
+    pub(super) session: i64,
+    pub(super) state: i64,
+    pub(super) epoch: i64,
+    pub(super) lease_expires_ms: i64,
+    pub(super) cursor: i64,
+    pub(super) cancel_reason: Option<String>,
+    pub(super) tokens: i64,
+    pub(super) bytes: i64,
+}
+
+impl RunRow {
+    /// Fails unless `epoch` is the one that may write now.
+    pub(super) fn driven_by(&self, epoch: u64) -> Result<(), Error> {
+        if self.state()? != RunState::Active {
+            return Err(Error::RunEnded);
+        }
+        if unsigned(self.epoch) != epoch {
+            return Err(Error::LeaseLost);
+        }
+        Ok(())
+    }
+
+    pub(super) fn state(&self) -> Result<RunState, Error> {
+        state(self.state)
+    }
+}
+
+/// A run as its owner sees it.
+#[derive(Debug, FromRow)]
+pub(super) struct RunView {
+    run_id: String,
+    session_id: String,
+    agent: String,
+    state: i64,
+    started_ms: i64,
+    finished_ms: Option<i64>,
+    cursor: i64,
+}
+
+impl TryFrom<RunView> for Run {
+    type Error = Error;
+
+    fn try_from(row: RunView) -> Result<Self, Error> {
+        Ok(Self {
+            id: run_id(&row.run_id)?,
+            session: row.session_id.parse().map_err(|_| Error::Stored("session id"))?,
+            agent: row.agent,
+            state: state(row.state)?,
+            started: Timestamp::from_millis(row.started_ms),
+            finished: row.finished_ms.map(Timestamp::from_millis),
+            cursor: unsigned(row.cursor),
+        })
+    }
+}
+
+#[derive(Debug, FromRow)]
+pub(super) struct HeaderRow {
+    client_message_id: String,
+    state: i64,
+    body: Vec<u8>,
+}
+
+impl TryFrom<HeaderRow> for Header {
+    type Error = Error;
+
+    fn try_from(row: HeaderRow) -> Result<Self, Error> {
+        Ok(Self {
+            message: Message::decode(row.body.as_slice())?,
+            client_message_id: row.client_message_id,
+            state: state(row.state)?,
+        })
+    }
+}
+
+#[derive(Debug, FromRow)]
+pub(super) struct ExpiredRow {
+    tenant: String,
+    run_id: String,
+    epoch: i64,
+    token: Option<String>,
+}
+
+impl TryFrom<ExpiredRow> for Expired {
+    type Error = Error;
+
+    fn try_from(row: ExpiredRow) -> Result<Self, Error> {
+        Ok(Self {
+            tenant: row.tenant.parse().map_err(|_| Error::Stored("tenant"))?,
+            run: run_id(&row.run_id)?,
+            epoch: unsigned(row.epoch),
+            token: row.token.unwrap_or_default(),
+        })
+    }
+}
+
+#[derive(Debug, FromRow)]
+pub(super) struct EntryRow {
+    cursor: i64,
+    event: Option<Vec<u8>>,
+    state: Vec<u8>,
+}
+
+impl TryFrom<EntryRow> for JournalEntry {
+    type Error = Error;
+
+    fn try_from(row: EntryRow) -> Result<Self, Error> {
+        let event = row
+            .event
+            .map(|event| prost::Message::decode(event.as_slice()))
+            .transpose()?;
+        Ok(Self {
+            cursor: unsigned(row.cursor),
+            event,
+            state: row.state.into(),
+        })
+    }
+}
+
+pub(super) fn run_id(text: &str) -> Result<RunId, Error> {
+    text.parse().map_err(|_| Error::Stored("run id"))
+}
+
+pub(super) fn state(number: i64) -> Result<RunState, Error> {
+    match number {
+        1 => Ok(RunState::Active),
+        2 => Ok(RunState::Finished),
+        3 => Ok(RunState::Failed),
+        4 => Ok(RunState::Cancelled),
+        _ => Err(Error::Stored("run state")),
+    }
+}
+
+pub(super) fn state_number(state: RunState) -> i64 {
+    match state {
+        RunState::Active => 1,
+        RunState::Finished => 2,
+        RunState::Failed => 3,
+        RunState::Cancelled => 4,
+    }
+}
+
+/// Counters in the file are never negative.
+pub(super) fn unsigned(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}
+
+/// A number beyond what the file can hold matches nothing in it.
+pub(super) fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}

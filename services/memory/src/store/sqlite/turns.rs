@@ -1,0 +1,232 @@
+//! Statements that begin, end and read turns.
+
+use std::collections::HashSet;
+
+use harombe_proto::memory::v1::{Message, Turn};
+use harombe_sql::{Connection, Database, UnitError};
+use prost::Message as _;
+use sqlx::FromRow;
+
+use super::rows::{RunRow, run_id, signed, state, unsigned};
+use super::{Unit, entries, leases, refuse, runs, sessions};
+use crate::domain::{self, Begin, Begun, Finish, Lease, Owner, RunState, Selection, Turns};
+use crate::error::Error;
+
+/// Turns of one answer, in bytes: it must fit a message of 4 MiB.
+const PAGE_BYTES: u64 = 3_500_000;
+
+pub(super) async fn begin(tx: &mut Connection, begin: Begin) -> Unit<Begun> {
+    let owner = Owner {
+        tenant: begin.run.tenant.clone(),
+        subject: begin.run.subject.clone(),
+    };
+    let session = sessions::owned(tx, &owner, begin.run.session).await?;
+    if session.agent != begin.run.agent.as_str() {
+        return refuse(Error::Invalid(format!(
+            "the session's agent is {}",
+            session.agent
+        )));
+    }
+    if let Some(begun) = begun_before(tx, session.id, &begin).await? {
+        return Ok(begun);
+    }
+    if session.active_run.is_some() {
+        return refuse(Error::SessionBusy);
+    }
+    insert(tx, session.id, begin).await
+}
+
+#[derive(FromRow)]
+struct Earlier {
+    id: i64,
+    run_id: String,
+    state: i64,
+    cursor: i64,
+    first_cursor: i64,
+}
+
+/// What the same message led to before. A repetition for the same run that has done nothing yet gets the lease again,
+/// under a new epoch: whoever began it first can write no more.
+async fn begun_before(tx: &mut Connection, session: i64, begin: &Begin) -> Unit<Option<Begun>> {
+    let earlier: Option<Earlier> = sqlx::query_as(
+        "SELECT id, run_id, state, cursor, first_cursor FROM runs WHERE session = ? AND client_message_id = ?",
+    )
+    .bind(session)
+    .bind(&begin.client_message_id)
+    .fetch_optional(&mut *tx)
+    .await?;
+    let Some(earlier) = earlier else { return Ok(None) };
+    let run = run_id(&earlier.run_id).or_else(refuse)?;
+    let untouched =
+        state(earlier.state).or_else(refuse)? == RunState::Active && earlier.cursor == earlier.first_cursor;
+    let lease = if run == begin.run.run && untouched {
+        Some(leases::take(tx, earlier.id, begin.expires).await?)
+    } else {
+        None
+    };
+    Ok(Some(Begun {
+        run,
+        lease,
+        cursor: unsigned(earlier.cursor),
+    }))
+}
+
+async fn insert(tx: &mut Connection, session: i64, begin: Begin) -> Unit<Begun> {
+    let run = begin.run.run;
+    let now = begin.now;
+    let cursor = u64::try_from(begin.entries.len()).unwrap_or(u64::MAX);
+    let inserted: Result<i64, sqlx::Error> = sqlx::query_scalar(
+        "INSERT INTO runs (session, tenant, run_id, client_message_id, state, token, epoch, lease_expires_ms, \
+         cursor, first_cursor, started_ms, tokens, bytes) VALUES (?, ?, ?, ?, 1, ?, 1, ?, ?, ?, ?, ?, ?) RETURNING id",
+    )
+    .bind(session)
+    .bind(begin.run.tenant.as_str())
+    .bind(run.to_string())
+    .bind(&begin.client_message_id)
+    .bind(&begin.token)
+    .bind(begin.expires.as_millis())
+    .bind(signed(cursor))
+    .bind(signed(cursor))
+    .bind(now.as_millis())
+    .bind(signed(domain::tokens([&begin.message])))
+    .bind(i64::try_from(domain::bytes([&begin.message])).unwrap_or(i64::MAX))
+    .fetch_one(&mut *tx)
+    .await;
+    let id = inserted.map_err(|error| match harombe_sql::Error::from(error) {
+        error if error.is_unique_violation() => {
+            UnitError::Refused(Error::Invalid("this run began with another message".to_owned()))
+        }
+        error => UnitError::Store(error),
+    })?;
+    add_message(tx, id, 0, &begin.message).await?;
+    let empty = RunRow {
+        id,
+        session,
+        state: 1,
+        epoch: 1,
+        lease_expires_ms: 0,
+        cursor: 0,
+        cancel_reason: None,
+        tokens: 0,
+        bytes: 0,
+    };
+    entries::write(tx, &empty, run, begin.entries, now).await?;
+    sqlx::query("UPDATE sessions SET active_run = ?, updated_ms = ? WHERE id = ?")
+        .bind(id)
+        .bind(now.as_millis())
+        .bind(session)
+        .execute(&mut *tx)
+        .await?;
+    Ok(Begun {
+        run,
+        lease: Some(Lease {
+            epoch: 1,
+            expires: begin.expires,
+        }),
+        cursor,
+    })
+}
+
+async fn add_message(tx: &mut Connection, run: i64, ordinal: i64, message: &Message) -> Unit<()> {
+    sqlx::query("INSERT INTO messages (run, ordinal, body) VALUES (?, ?, ?)")
+        .bind(run)
+        .bind(ordinal)
+        .bind(message.encode_to_vec())
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+pub(super) async fn finish(tx: &mut Connection, finish: Finish) -> Unit<u64> {
+    let mut row = runs::of(tx, &finish.run).await?;
+    let ended = row.state().or_else(refuse)?;
+    if ended == finish.state && unsigned(row.epoch) == finish.epoch {
+        return Ok(unsigned(row.cursor));
+    }
+    row.driven_by(finish.epoch).or_else(refuse)?;
+    for (ordinal, message) in (1..).zip(&finish.messages) {
+        add_message(tx, row.id, ordinal, message).await?;
+    }
+    row.tokens = row
+        .tokens
+        .saturating_add(signed(domain::tokens(&finish.messages)));
+    row.bytes = row
+        .bytes
+        .saturating_add(i64::try_from(domain::bytes(&finish.messages)).unwrap_or(i64::MAX));
+    row.cursor = entries::write(tx, &row, finish.run.run, finish.entries, finish.now).await?;
+    runs::end(tx, &row, finish.state, finish.now).await?;
+    Ok(unsigned(row.cursor))
+}
+
+#[derive(FromRow)]
+struct Size {
+    id: i64,
+    run_id: String,
+    tokens: i64,
+    bytes: i64,
+}
+
+/// The newest whole turns within the selection, oldest first, and whether older ones were left out.
+pub(super) async fn newest(
+    database: &Database,
+    session: i64,
+    selection: Selection,
+) -> Result<(Vec<Turn>, bool), Error> {
+    let statement = match selection.which {
+        Turns::All => "SELECT id, run_id, tokens, bytes FROM runs WHERE session = ? ORDER BY id DESC LIMIT ?",
+        Turns::Answered => {
+            "SELECT id, run_id, tokens, bytes FROM runs WHERE session = ? AND state IN (2, 4) \
+             AND EXISTS (SELECT 1 FROM messages m WHERE m.run = runs.id AND m.ordinal > 0) ORDER BY id DESC LIMIT ?"
+        }
+    };
+    let sizes: Vec<Size> = sqlx::query_as(statement)
+        .bind(session)
+        .bind(i64::from(selection.count) + 1)
+        .fetch_all(database.readers())
+        .await
+        .map_err(|error| database.error(error))?;
+    let found = sizes.len();
+    let (mut tokens, mut bytes) = (0_u64, 0_u64);
+    let mut chosen: Vec<Size> = sizes
+        .into_iter()
+        .take(usize::try_from(selection.count).unwrap_or(usize::MAX))
+        .take_while(|size| {
+            tokens = tokens.saturating_add(unsigned(size.tokens));
+            bytes = bytes.saturating_add(unsigned(size.bytes));
+            tokens <= selection.tokens && bytes <= PAGE_BYTES
+        })
+        .collect();
+    let truncated = chosen.len() < found;
+    chosen.reverse();
+    Ok((load(database, session, chosen).await?, truncated))
+}
+
+/// The chosen turns with their messages, in the order given (ascending ids).
+async fn load(database: &Database, session: i64, chosen: Vec<Size>) -> Result<Vec<Turn>, Error> {
+    let Some(oldest) = chosen.first().map(|size| size.id) else {
+        return Ok(Vec::new());
+    };
+    let ids: HashSet<i64> = chosen.iter().map(|size| size.id).collect();
+    let bodies: Vec<(i64, Vec<u8>)> = sqlx::query_as(
+        "SELECT m.run, m.body FROM runs r JOIN messages m ON m.run = r.id \
+         WHERE r.session = ? AND r.id >= ? ORDER BY m.run, m.ordinal",
+    )
+    .bind(session)
+    .bind(oldest)
+    .fetch_all(database.readers())
+    .await
+    .map_err(|error| database.error(error))?;
+    let mut bodies = bodies.into_iter().filter(|(run, _)| ids.contains(run)).peekable();
+    let mut turns = Vec::with_capacity(chosen.len());
+    for size in chosen {
+        let mut messages = Vec::new();
+        while let Some((_, body)) = bodies.next_if(|(run, _)| *run == size.id) {
+            messages.push(Message::decode(body.as_slice())?);
+        }
+        turns.push(Turn {
+            run_id: size.run_id,
+            messages,
+        });
+    }
+    Ok(turns)
+}

@@ -1,0 +1,5 @@
+//! Background loops.
+
+mod overdue;
+
+pub(crate) use overdue::Overdue;

@@ -1,0 +1,190 @@
+//! Who may drive a run, and until when.
+
+use std::time::Duration;
+
+use harombe_error::{Code, Reason};
+use harombe_proto::memory::v1 as pb;
+use harombe_proto::types::v1::run_event::Event;
+use tonic::Request;
+
+use crate::rig::{LEASE, Rig, TestRun, WALL_LIMIT, answer, entry, refused};
+
+async fn claim(rig: &Rig) -> Vec<pb::ClaimedRun> {
+    let request = Request::new(pb::ClaimExpiredRequest { limit: 0 });
+    answer(rig.as_runtime().journal.claim_expired(request).await)
+        .expect("claim")
+        .runs
+}
+
+async fn renew(
+    rig: &Rig,
+    run: &TestRun,
+    epoch: u64,
+) -> Result<pb::RenewLeaseResponse, harombe_error::Failure> {
+    answer(
+        rig.as_runtime()
+            .journal
+            .renew_lease(run.request(pb::RenewLeaseRequest { epoch }))
+            .await,
+    )
+}
+
+async fn acquire(rig: &Rig, run: &TestRun) -> Result<pb::AcquireLeaseResponse, harombe_error::Failure> {
+    answer(
+        rig.as_runtime()
+            .journal
+            .acquire_lease(run.request(pb::AcquireLeaseRequest {}))
+            .await,
+    )
+}
+
+#[tokio::test]
+async fn an_expired_run_is_claimed_once_and_its_old_driver_is_fenced() {
+    let rig = Rig::new().await;
+    let (_, run, begun) = rig.begun().await;
+    let old = begun.lease.expect("lease").epoch;
+    rig.clock.advance(LEASE - Duration::from_millis(1));
+    assert!(claim(&rig).await.is_empty());
+    rig.clock.advance(Duration::from_millis(1));
+    let claimed = claim(&rig).await;
+    assert_eq!(claimed.len(), 1);
+    assert_eq!(claimed[0].run_id, run.run.to_string());
+    assert_eq!(claimed[0].run_token, run.token.as_str());
+    assert_eq!(claimed[0].cursor, 1);
+    let new = claimed[0].lease.as_ref().expect("lease").epoch;
+    assert!(new > old);
+    assert!(claim(&rig).await.is_empty());
+
+    refused(
+        rig.append(&run, old, 1, vec![entry("late")]).await,
+        Code::FailedPrecondition,
+        Reason::LeaseLost,
+    );
+    refused(
+        rig.finish(&run, old, "late").await,
+        Code::FailedPrecondition,
+        Reason::LeaseLost,
+    );
+    refused(
+        renew(&rig, &run, old).await,
+        Code::FailedPrecondition,
+        Reason::LeaseLost,
+    );
+    rig.append(&run, new, 1, vec![entry("on")]).await.expect("append");
+    rig.finish(&run, new, "done").await.expect("finish");
+    rig.clock.advance(LEASE);
+    assert!(claim(&rig).await.is_empty(), "a run that has ended is nobody's");
+}
+
+#[tokio::test]
+async fn a_renewed_lease_is_kept() {
+    let rig = Rig::new().await;
+    let (_, run, begun) = rig.begun().await;
+    let epoch = begun.lease.expect("lease").epoch;
+    for _ in 0..5 {
+        rig.clock.advance(LEASE / 2);
+        let renewed = renew(&rig, &run, epoch).await.expect("renewed");
+        assert!(!renewed.cancel_requested);
+        assert!(claim(&rig).await.is_empty());
+    }
+    // nobody took it, so it is still the holder's
+    rig.clock.advance(LEASE * 2);
+    renew(&rig, &run, epoch).await.expect("renewed late");
+    assert!(claim(&rig).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_lease_is_acquired_when_the_last_one_has_expired() {
+    let rig = Rig::new().await;
+    let (_, run, begun) = rig.begun().await;
+    let old = begun.lease.expect("lease").epoch;
+    refused(
+        acquire(&rig, &run).await,
+        Code::FailedPrecondition,
+        Reason::LeaseLost,
+    );
+    rig.clock.advance(LEASE);
+    let acquired = acquire(&rig, &run).await.expect("lease");
+    let new = acquired.lease.expect("lease").epoch;
+    assert!(new > old && acquired.cursor == 1);
+    rig.finish(&run, new, "done").await.expect("finish");
+    refused(
+        acquire(&rig, &run).await,
+        Code::FailedPrecondition,
+        Reason::LeaseLost,
+    );
+    let unknown = rig.run_in(rig.new_session().await);
+    refused(acquire(&rig, &unknown).await, Code::NotFound, Reason::NotFound);
+}
+
+#[tokio::test]
+async fn many_claimers_share_the_runs() {
+    let rig = Rig::new().await;
+    for _ in 0..8 {
+        rig.begun().await;
+    }
+    rig.clock.advance(LEASE);
+    let claims = futures_util::future::join_all((0..4).map(|_| claim(&rig))).await;
+    let mut claimed: Vec<String> = claims.into_iter().flatten().map(|run| run.run_id).collect();
+    assert_eq!(claimed.len(), 8);
+    claimed.sort_unstable();
+    claimed.dedup();
+    assert_eq!(claimed.len(), 8);
+}
+
+#[tokio::test]
+async fn a_run_past_its_wall_limit_is_ended_not_handed_over() {
+    let rig = Rig::new().await;
+    let (session, run, _) = rig.begun().await;
+    rig.clock.advance(WALL_LIMIT + LEASE);
+    assert!(claim(&rig).await.is_empty());
+    let ended = rig.get_run(run.run).await.expect("run");
+    assert_eq!((ended.state(), ended.cursor), (pb::RunState::Failed, 2));
+    let events = crate::journal::watched(&rig, run.run, 1).await;
+    match events.as_slice() {
+        [event] => match &event.event {
+            Some(Event::RunFailed(failed)) => assert_eq!(failed.reason, "TIME_LIMIT"),
+            other => panic!("{other:?}"),
+        },
+        other => panic!("{other:?}"),
+    }
+    let next = rig.run_in(session);
+    rig.begin(&next, "m2", "again")
+        .await
+        .expect("the session is free");
+}
+
+#[tokio::test]
+async fn a_cancel_reaches_the_driver() {
+    let rig = Rig::new().await;
+    let (_, run, begun) = rig.begun().await;
+    let epoch = begun.lease.expect("lease").epoch;
+    let cancel = || {
+        run.request(pb::RequestCancelRequest {
+            reason: "changed my mind".into(),
+        })
+    };
+    let asked = answer(rig.as_runtime().journal.request_cancel(cancel()).await).expect("cancel");
+    assert_eq!(asked.state(), pb::RunState::Active);
+    assert!(renew(&rig, &run, epoch).await.expect("renew").cancel_requested);
+    assert!(
+        rig.append(&run, epoch, 1, vec![entry("x")])
+            .await
+            .expect("append")
+            .cancel_requested
+    );
+    let request = pb::FinishTurnRequest {
+        epoch,
+        state: pb::RunState::Cancelled.into(),
+        ..Default::default()
+    };
+    answer(
+        rig.as_runtime()
+            .conversations
+            .finish_turn(run.request(request))
+            .await,
+    )
+    .expect("finish");
+    let asked = answer(rig.as_runtime().journal.request_cancel(cancel()).await).expect("cancel again");
+    assert_eq!(asked.state(), pb::RunState::Cancelled);
+}

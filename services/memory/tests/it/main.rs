@@ -1,0 +1,13 @@
+//! Black-box tests of the memory service, through the in-process channel.
+
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests end the test when the service surprises them"
+)]
+
+mod conversations;
+mod faults;
+mod journal;
+mod leases;
+mod rig;

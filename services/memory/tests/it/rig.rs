@@ -1,0 +1,299 @@
+//! A service in a directory of its own, and clients that call it as the gateway and as a runtime.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use harombe_error::{Code, Failure, Reason};
+use harombe_identity::{CertificateAuthority, ServiceIdentity, Token, TokenMinter};
+use harombe_memory::{Config, Deps, Service, build};
+use harombe_proto::memory::v1 as pb;
+use harombe_proto::memory::v1::conversation_service_client::ConversationServiceClient;
+use harombe_proto::memory::v1::run_journal_service_client::RunJournalServiceClient;
+use harombe_proto::types::v1::run_event::Event;
+use harombe_proto::types::v1::{RunEvent, RunFinished, TextFinished};
+use harombe_rpc::{GrpcChannel, LogRefusals, RequestExt as _};
+use harombe_types::{
+    Clock as _, ManualClock, Person, Role, RunId, RunPrincipal, ServiceName, SessionId, SystemClock,
+    Timestamp,
+};
+use tempfile::TempDir;
+use tonic::{Request, Response, Status};
+
+pub(crate) const LEASE: Duration = Duration::from_secs(10);
+pub(crate) const WALL_LIMIT: Duration = Duration::from_secs(900);
+
+pub(crate) struct Rig {
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) service: Service,
+    minter: TokenMinter,
+    identity: ServiceIdentity,
+    pub(crate) directory: TempDir,
+}
+
+impl Rig {
+    pub(crate) async fn new() -> Self {
+        let clock = Arc::new(ManualClock::at(SystemClock.now()));
+        let authority = CertificateAuthority::create("test.example", &*clock).expect("authority");
+        let identity = |name| authority.issue(name, &*clock).expect("identity");
+        let (gateway, memory) = (identity(ServiceName::Gateway), identity(ServiceName::Memory));
+        let directory = tempfile::tempdir().expect("directory");
+        let service = start(&clock, &memory, directory.path()).await;
+        Self {
+            clock,
+            service,
+            minter: TokenMinter::new(gateway),
+            identity: memory,
+            directory,
+        }
+    }
+
+    /// Shuts the service down and starts it again over the same files.
+    pub(crate) async fn restart(self) -> Self {
+        self.service.shutdown(Duration::from_secs(5)).await;
+        let service = start(&self.clock, &self.identity, self.directory.path()).await;
+        Self { service, ..self }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub(crate) fn as_gateway(&self) -> Clients {
+        self.clients(ServiceName::Gateway)
+    }
+
+    pub(crate) fn as_runtime(&self) -> Clients {
+        self.clients(ServiceName::Runtime)
+    }
+
+    fn clients(&self, name: ServiceName) -> Clients {
+        let channel = GrpcChannel::local(self.service.server(), name);
+        Clients {
+            conversations: ConversationServiceClient::new(channel.clone()),
+            journal: RunJournalServiceClient::new(channel),
+        }
+    }
+
+    pub(crate) fn person(&self, tenant: &str, subject: &str) -> Token {
+        let person = Person {
+            tenant: tenant.parse().expect("tenant"),
+            subject: subject.parse().expect("subject"),
+            roles: [Role::User].into(),
+            allow_self: false,
+        };
+        self.minter
+            .person(&person, ServiceName::Memory, self.now())
+            .expect("token")
+    }
+
+    pub(crate) fn ann(&self) -> Token {
+        self.person("acme", "ann")
+    }
+
+    /// A run of Ann's in the session, with its token.
+    pub(crate) fn run_in(&self, session: SessionId) -> TestRun {
+        self.run_of("acme", "ann", session, RunId::generate(&SystemClock))
+    }
+
+    pub(crate) fn run_of(&self, tenant: &str, subject: &str, session: SessionId, run: RunId) -> TestRun {
+        let principal = RunPrincipal {
+            tenant: tenant.parse().expect("tenant"),
+            subject: subject.parse().expect("subject"),
+            agent: "default".parse().expect("agent"),
+            session,
+            run,
+        };
+        let token = self
+            .minter
+            .run(&principal, self.now().plus(WALL_LIMIT), self.now())
+            .expect("token");
+        TestRun { run, token }
+    }
+
+    pub(crate) async fn new_session(&self) -> SessionId {
+        let id = SessionId::generate(&SystemClock);
+        let request = pb::CreateSessionRequest {
+            session_id: id.to_string(),
+            agent: "default".to_owned(),
+        };
+        self.as_gateway()
+            .conversations
+            .create_session(Request::new(request).with_token(self.ann()))
+            .await
+            .expect("session");
+        id
+    }
+
+    /// A session with a turn that has begun.
+    pub(crate) async fn begun(&self) -> (SessionId, TestRun, pb::BeginTurnResponse) {
+        let session = self.new_session().await;
+        let run = self.run_in(session);
+        let begun = self.begin(&run, "m1", "hello").await.expect("turn");
+        (session, run, begun)
+    }
+
+    pub(crate) async fn begin(
+        &self,
+        run: &TestRun,
+        message_id: &str,
+        text: &str,
+    ) -> Result<pb::BeginTurnResponse, Failure> {
+        let request = pb::BeginTurnRequest {
+            client_message_id: message_id.to_owned(),
+            text: text.to_owned(),
+            entries: vec![entry("begun")],
+        };
+        answer(
+            self.as_runtime()
+                .conversations
+                .begin_turn(run.request(request))
+                .await,
+        )
+    }
+
+    pub(crate) async fn finish(&self, run: &TestRun, epoch: u64, text: &str) -> Result<u64, Failure> {
+        let request = pb::FinishTurnRequest {
+            epoch,
+            messages: vec![said(pb::Author::Assistant, text)],
+            entries: vec![finished()],
+            state: pb::RunState::Finished.into(),
+        };
+        let answered = self
+            .as_runtime()
+            .conversations
+            .finish_turn(run.request(request))
+            .await;
+        answer(answered).map(|response| response.cursor)
+    }
+
+    pub(crate) async fn append(
+        &self,
+        run: &TestRun,
+        epoch: u64,
+        expected_cursor: u64,
+        entries: Vec<pb::JournalEntry>,
+    ) -> Result<pb::AppendResponse, Failure> {
+        let request = pb::AppendRequest {
+            epoch,
+            entries,
+            expected_cursor,
+        };
+        answer(self.as_runtime().journal.append(run.request(request)).await)
+    }
+
+    pub(crate) async fn get_run(&self, run: RunId) -> Result<pb::Run, Failure> {
+        let request = Request::new(pb::GetRunRequest {
+            run_id: run.to_string(),
+        })
+        .with_token(self.ann());
+        answer(self.as_gateway().journal.get_run(request).await).map(|response| response.run.expect("run"))
+    }
+
+    pub(crate) async fn session(&self, id: SessionId) -> Result<pb::Session, Failure> {
+        let request = Request::new(pb::GetSessionRequest {
+            session_id: id.to_string(),
+        })
+        .with_token(self.ann());
+        answer(self.as_gateway().conversations.get_session(request).await)
+            .map(|r| r.session.expect("session"))
+    }
+
+    pub(crate) async fn read(&self, run: &TestRun) -> (pb::ReadHeader, Vec<pb::JournalEntry>) {
+        let request = run.request(pb::ReadRequest { after_cursor: 0 });
+        let mut stream = self
+            .as_runtime()
+            .journal
+            .read(request)
+            .await
+            .expect("read")
+            .into_inner();
+        let mut header = None;
+        let mut entries = Vec::new();
+        while let Some(item) = stream.message().await.expect("item") {
+            match item.item.expect("item") {
+                pb::read_response::Item::Header(first) => header = Some(first),
+                pb::read_response::Item::Entry(entry) => entries.push(entry),
+            }
+        }
+        (header.expect("header"), entries)
+    }
+}
+
+async fn start(clock: &Arc<ManualClock>, identity: &ServiceIdentity, data: &Path) -> Service {
+    let deps = Deps {
+        clock: Arc::clone(clock) as Arc<dyn harombe_types::Clock>,
+        identity: identity.clone(),
+        refusals: Arc::new(LogRefusals),
+        data: data.to_owned(),
+    };
+    build(Config::default(), deps).await.expect("service")
+}
+
+pub(crate) struct Clients {
+    pub(crate) conversations: ConversationServiceClient<GrpcChannel>,
+    pub(crate) journal: RunJournalServiceClient<GrpcChannel>,
+}
+
+pub(crate) struct TestRun {
+    pub(crate) run: RunId,
+    pub(crate) token: Token,
+}
+
+impl TestRun {
+    pub(crate) fn request<T>(&self, message: T) -> Request<T> {
+        Request::new(message).with_token(&self.token)
+    }
+}
+
+pub(crate) fn answer<T>(result: Result<Response<T>, Status>) -> Result<T, Failure> {
+    result.map(Response::into_inner).map_err(Failure::from)
+}
+
+#[track_caller]
+pub(crate) fn refused<T: std::fmt::Debug>(result: Result<T, Failure>, code: Code, reason: Reason) -> String {
+    let failure = result.expect_err("a refusal");
+    assert_eq!((failure.code, failure.reason), (code, reason), "{failure}");
+    failure.message
+}
+
+pub(crate) fn said(author: pb::Author, text: &str) -> pb::Message {
+    pb::Message {
+        author: author.into(),
+        text: text.to_owned(),
+        ..pb::Message::default()
+    }
+}
+
+pub(crate) fn entry(text: &str) -> pb::JournalEntry {
+    let event = Event::TextFinished(TextFinished {
+        text: text.to_owned(),
+    });
+    pb::JournalEntry {
+        event: Some(RunEvent {
+            event: Some(event),
+            ..RunEvent::default()
+        }),
+        state: text.as_bytes().to_vec().into(),
+        ..pb::JournalEntry::default()
+    }
+}
+
+pub(crate) fn finished() -> pb::JournalEntry {
+    let event = RunEvent {
+        event: Some(Event::RunFinished(RunFinished::default())),
+        ..RunEvent::default()
+    };
+    pb::JournalEntry {
+        event: Some(event),
+        ..pb::JournalEntry::default()
+    }
+}
+
+/// What [`entry`] put into an event.
+pub(crate) fn text(event: &RunEvent) -> &str {
+    match &event.event {
+        Some(Event::TextFinished(finished)) => &finished.text,
+        other => panic!("no text in {other:?}"),
+    }
+}
