@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 use crate::config::Config;
 use crate::domain::decision::Decider;
 use crate::domain::policy::{DEFAULT_POLICY, Policy, PolicyFaults};
-use crate::domain::resolver::{ResolveError, Resolver};
+use crate::domain::resolver::Resolver;
 use crate::fetch::{Fetcher, Limits};
 use crate::grpc::Handler;
 use crate::net::cache::CachingResolver;
@@ -45,16 +45,13 @@ pub struct Edges {
 }
 
 impl Edges {
-    /// The machine's DNS servers, network and certificate authorities.
-    ///
-    /// # Errors
-    /// The machine's resolver configuration cannot be used.
-    pub fn system() -> Result<Self, ResolveError> {
-        Ok(Self {
-            resolver: Arc::new(SystemResolver::new()?),
+    /// The machine's DNS servers, network and certificate authorities, each read at its first use.
+    pub fn system() -> Self {
+        Self {
+            resolver: Arc::new(SystemResolver::default()),
             dialer: Arc::new(TcpDialer),
             roots: Roots::System,
-        })
+        }
     }
 }
 

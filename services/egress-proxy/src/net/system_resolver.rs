@@ -10,6 +10,7 @@ use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use hickory_resolver::{ResolverBuilder, TokioResolver};
+use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
 use crate::domain::host::DnsName;
@@ -21,28 +22,20 @@ const DEADLINE: Duration = Duration::from_secs(5);
 /// How long absence is believed when the zone does not say.
 const DEFAULT_NEGATIVE: Duration = Duration::from_secs(10);
 
-/// A resolver over `/etc/resolv.conf`, with neither hosts file nor search domains.
-pub struct SystemResolver(TokioResolver);
+/// A resolver over `/etc/resolv.conf`, with neither hosts file nor search domains. The file is read at the first
+/// look-up that finds it usable: a machine without one can start, and resolves nothing.
+#[derive(Default)]
+pub struct SystemResolver(OnceCell<TokioResolver>);
 
 impl SystemResolver {
-    /// # Errors
-    /// The resolver configuration cannot be read.
-    pub fn new() -> Result<Self, ResolveError> {
-        Self::from_builder(TokioResolver::builder_tokio().map_err(failed)?)
-    }
-
-    fn from_builder(mut builder: ResolverBuilder<TokioRuntimeProvider>) -> Result<Self, ResolveError> {
-        let options = builder.options_mut();
-        options.use_hosts_file = ResolveHosts::Never;
-        options.timeout = Duration::from_secs(2);
-        // Answers are cached once, by the layer above.
-        options.cache_size = 0;
-        Ok(Self(builder.build().map_err(failed)?))
+    async fn resolver(&self) -> Result<&TokioResolver, ResolveError> {
+        let read = || async { build(TokioResolver::builder_tokio().map_err(failed)?) };
+        self.0.get_or_try_init(read).await
     }
 
     /// The addresses of one record type and when they expire. A name that lacks the type has none.
-    async fn lookup(&self, name: Name, kind: RecordType) -> Result<Found, NetError> {
-        match self.0.lookup(name, kind).await {
+    async fn lookup(resolver: &TokioResolver, name: Name, kind: RecordType) -> Result<Found, NetError> {
+        match resolver.lookup(name, kind).await {
             Ok(lookup) => {
                 let address = |data: &RData| match data {
                     RData::A(a) => Some(IpAddr::V4(a.0)),
@@ -73,6 +66,15 @@ impl SystemResolver {
     }
 }
 
+fn build(mut builder: ResolverBuilder<TokioRuntimeProvider>) -> Result<TokioResolver, ResolveError> {
+    let options = builder.options_mut();
+    options.use_hosts_file = ResolveHosts::Never;
+    options.timeout = Duration::from_secs(2);
+    // Answers are cached once, by the layer above.
+    options.cache_size = 0;
+    builder.build().map_err(failed)
+}
+
 fn failed(error: NetError) -> ResolveError {
     match error {
         NetError::Timeout => ResolveError::Timeout,
@@ -96,10 +98,11 @@ impl Resolver for SystemResolver {
     async fn resolve(&self, name: &DnsName) -> Result<Answer, ResolveError> {
         // The final dot makes the name absolute: no search domain is ever appended.
         let name = Name::from_ascii(format!("{name}.")).map_err(|e| ResolveError::Failed(e.to_string()))?;
+        let resolver = self.resolver().await?;
         let both = async {
             tokio::try_join!(
-                self.lookup(name.clone(), RecordType::A),
-                self.lookup(name, RecordType::AAAA)
+                Self::lookup(resolver, name.clone(), RecordType::A),
+                Self::lookup(resolver, name, RecordType::AAAA)
             )
         };
         let (v4, v6) = timeout(DEADLINE, both)

@@ -63,7 +63,7 @@ async fn serve(zone: Zone) -> Server {
     let config = ResolverConfig::from_parts(Some(search.clone()), vec![search], vec![server]);
     let builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
     Server {
-        resolver: SystemResolver::from_builder(builder).expect("a resolver"),
+        resolver: SystemResolver(OnceCell::new_with(Some(build(builder).expect("a resolver")))),
         asked,
     }
 }
