@@ -1,3 +1,24 @@
-//! What hitl decides, in plain types: no transport, no storage, no clock of its own.
+//! What hitl decides, in plain types: no transport, no statements, no clock of its own.
 
+mod approval;
+mod authority;
+mod authorize;
+mod decide;
+mod deliver;
+mod limits;
+mod record;
+mod redeem;
+mod redemption;
 pub mod risk;
+mod sweep;
+
+pub use approval::{Approval, Decided, Decision};
+pub use authority::{Authority, Parts};
+pub use authorize::{Authorized, Outcome};
+pub use decide::Choice;
+pub use deliver::Delivery;
+pub use limits::LimitPolicy;
+pub use redemption::Redemption;
+
+/// How long a grant lives (ARCHITECTURE §3): long enough to be carried to its enforcer, too short to be kept.
+pub const GRANT_LIFETIME: std::time::Duration = std::time::Duration::from_secs(60);

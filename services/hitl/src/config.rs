@@ -1,0 +1,143 @@
+//! What an operator can set.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use harombe_config::{Size, Span};
+use serde::{Deserialize, Serialize};
+
+use crate::domain::LimitPolicy;
+use crate::domain::risk::HostSet;
+
+const MAX_TIME: Duration = Duration::from_secs(300);
+const MAX_MEMORY: u64 = 8 << 30;
+const MAX_CPU: u32 = 4000;
+
+/// Configuration of hitl; all of it has defaults.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Files with risk rules that are added to those that ship. They can raise risks, not lower them.
+    pub rules: Vec<PathBuf>,
+    /// Hosts that `web_fetch` may read from unasked: `example.com`, or `*.example.com` for all below it.
+    pub trusted_hosts: Vec<String>,
+    /// The bounds that grants carry.
+    pub limits: LimitConfig,
+}
+
+/// Bounds of what a granted call may use.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitConfig {
+    /// Time of a call that does not say.
+    pub time: Span,
+    /// The most time a call may ask for.
+    pub max_time: Span,
+    /// Memory of an execution that does not say.
+    pub memory: Size,
+    /// The most memory an execution may ask for.
+    pub max_memory: Size,
+    /// Thousandths of a CPU of an execution.
+    pub cpu_millis: u32,
+    /// Processes of an execution.
+    pub processes: u32,
+    /// Output of an execution.
+    pub output: Size,
+    /// Connections of a call to the web.
+    pub connections: u32,
+    /// Bytes of a call to the web, both ways.
+    pub transfer: Size,
+}
+
+impl Default for LimitConfig {
+    fn default() -> Self {
+        Self {
+            time: Duration::from_secs(30).into(),
+            max_time: MAX_TIME.into(),
+            memory: (512 << 20).into(),
+            max_memory: MAX_MEMORY.into(),
+            cpu_millis: 1000,
+            processes: 128,
+            output: (1 << 20).into(),
+            connections: 4,
+            transfer: (16 << 20).into(),
+        }
+    }
+}
+
+impl Config {
+    /// Every fault, each naming its key and what to do.
+    #[must_use]
+    pub fn validate(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        if let Err(bad) = HostSet::new(&self.trusted_hosts) {
+            let bad = bad.join(", ");
+            faults.push(format!(
+                "hitl.trusted_hosts: not host names: {bad}; write \"example.com\" or \"*.example.com\", without scheme, port and path"
+            ));
+        }
+        let limits = &self.limits;
+        let mut check = |good: bool, fault: &str| {
+            if !good {
+                faults.push(format!("hitl.limits.{fault}"));
+            }
+        };
+        let second = Duration::from_secs(1);
+        let (time, max_time) = (limits.time.as_duration(), limits.max_time.as_duration());
+        check(
+            (second..=MAX_TIME).contains(&max_time),
+            "max_time: must be from \"1s\" to \"300s\"",
+        );
+        check(
+            (second..=max_time).contains(&time),
+            "time: must be from \"1s\" to max_time",
+        );
+        let (memory, max_memory) = (limits.memory.as_bytes(), limits.max_memory.as_bytes());
+        let least = 16 << 20;
+        check(
+            (least..=MAX_MEMORY).contains(&max_memory),
+            "max_memory: must be from \"16MiB\" to \"8GiB\"",
+        );
+        check(
+            (least..=max_memory).contains(&memory),
+            "memory: must be from \"16MiB\" to max_memory",
+        );
+        check(
+            (100..=MAX_CPU).contains(&limits.cpu_millis),
+            "cpu_millis: must be from 100 to 4000",
+        );
+        check(
+            (1..=4096).contains(&limits.processes),
+            "processes: must be from 1 to 4096",
+        );
+        check(
+            (1..=1 << 30).contains(&limits.output.as_bytes()),
+            "output: must be from \"1B\" to \"1GiB\"",
+        );
+        check(
+            (1..=64).contains(&limits.connections),
+            "connections: must be from 1 to 64",
+        );
+        check(
+            (1..=1 << 30).contains(&limits.transfer.as_bytes()),
+            "transfer: must be from \"1B\" to \"1GiB\"",
+        );
+        faults
+    }
+}
+
+impl From<&LimitConfig> for LimitPolicy {
+    fn from(config: &LimitConfig) -> Self {
+        Self {
+            time: config.time.as_duration(),
+            max_time: config.max_time.as_duration(),
+            memory_bytes: config.memory.as_bytes(),
+            max_memory_bytes: config.max_memory.as_bytes(),
+            cpu_millis: config.cpu_millis,
+            processes: config.processes,
+            output_bytes: config.output.as_bytes(),
+            connections: config.connections,
+            transfer_bytes: config.transfer.as_bytes(),
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! The one that grants: it holds everything a decision needs.
+
+use std::sync::Arc;
+
+use harombe_grant::{Grant, Signer, Verifier, audience_for};
+use harombe_trail::Trail;
+use harombe_types::{Clock, GrantId, RunPrincipal, Subject};
+use tokio::sync::broadcast;
+
+use super::limits::LimitPolicy;
+use super::risk::RuleSet;
+use super::{Approval, GRANT_LIFETIME};
+use crate::Error;
+use crate::store::{Mark, Store};
+use harombe_canonical::CanonicalCall;
+
+/// Changes that a slow watcher may be behind before it reads everything anew.
+const CHANGES: usize = 256;
+
+/// What an [`Authority`] is made of.
+pub struct Parts {
+    pub store: Arc<dyn Store>,
+    pub rules: RuleSet,
+    pub limits: LimitPolicy,
+    pub signer: Signer,
+    pub verifier: Verifier,
+    pub trail: Trail,
+    pub clock: Arc<dyn Clock>,
+    /// Redemptions whose audit event is in the log; a task writes them down in groups.
+    pub marks: tokio::sync::mpsc::Sender<Mark>,
+}
+
+/// Classifies, asks, decides, grants and redeems. Clones share everything.
+#[derive(Clone)]
+pub struct Authority {
+    pub(super) parts: Arc<Parts>,
+    pub(super) changes: broadcast::Sender<Approval>,
+}
+
+impl Authority {
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        Self {
+            parts: Arc::new(parts),
+            changes: broadcast::Sender::new(CHANGES),
+        }
+    }
+
+    /// The rules in force.
+    #[must_use]
+    pub fn rules(&self) -> &RuleSet {
+        &self.parts.rules
+    }
+
+    /// Requests as they are made known and decided from now on, of all tenants.
+    #[must_use]
+    pub fn changes(&self) -> broadcast::Receiver<Approval> {
+        self.changes.subscribe()
+    }
+
+    /// Tells whoever watches; nobody may be watching.
+    pub(super) fn announce(&self, approval: &Approval) {
+        let _ = self.changes.send(approval.clone());
+    }
+
+    /// A grant for exactly `call`, valid from now for [`GRANT_LIFETIME`].
+    pub(super) fn grant(
+        &self,
+        run: &RunPrincipal,
+        call: &CanonicalCall,
+        policy_version: &str,
+        approvers: Vec<Subject>,
+    ) -> Result<Grant, Error> {
+        let clock = &*self.parts.clock;
+        let now = clock.now();
+        Ok(Grant {
+            id: GrantId::generate(clock),
+            audience: audience_for(call.tool()).ok_or(Error::ToolUnknown)?,
+            not_before: now,
+            expires: now.plus(GRANT_LIFETIME),
+            tenant: run.tenant.clone(),
+            subject: run.subject.clone(),
+            agent: run.agent.clone(),
+            session: run.session,
+            run: run.run,
+            call: call.call().parse()?,
+            tool: call.tool().to_owned(),
+            digest: *call.digest().as_bytes(),
+            policy_version: policy_version.to_owned(),
+            limits: self.parts.limits.for_call(call)?,
+            destinations: destinations(call),
+            credentials: Vec::new(),
+            approvers,
+        })
+    }
+}
+
+/// The one `host:port` that a call to the web names; none for a URL that names none, which its enforcer refuses.
+fn destinations(call: &CanonicalCall) -> Vec<String> {
+    let url = call.args().get("url").and_then(serde_json::Value::as_str);
+    let url = url
+        .filter(|_| call.tool() == "web_fetch")
+        .and_then(|text| url::Url::parse(text).ok());
+    let destination =
+        url.and_then(|url| Some(format!("{}:{}", url.host_str()?, url.port_or_known_default()?)));
+    destination.into_iter().collect()
+}

@@ -1,0 +1,143 @@
+//! A person decides, or the deadline does.
+
+use harombe_types::{ApprovalId, EventId, Person, Tenant};
+
+use super::authority::Authority;
+use super::{Approval, Decided, Decision, record};
+use crate::Error;
+use crate::store::{Mark, Which};
+
+/// Longest comment, in bytes.
+const MAX_COMMENT: usize = 4096;
+/// Most requests in one list, and how many if none are asked for.
+const MAX_LIST: u32 = 1000;
+const DEFAULT_LIST: u32 = 100;
+
+/// What a person says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choice {
+    pub approve: bool,
+    /// Said by a program with nobody watching.
+    pub unattended: bool,
+    pub comment: String,
+}
+
+impl Authority {
+    /// The tenant's requests that are known, newest first.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn list(&self, tenant: &Tenant, which: Which, limit: u32) -> Result<Vec<Approval>, Error> {
+        let limit = if limit == 0 {
+            DEFAULT_LIST
+        } else {
+            limit.min(MAX_LIST)
+        };
+        let mut approvals = self.parts.store.approvals(tenant, which, limit).await?;
+        approvals.retain(|approval| approval.recorded);
+        let now = self.parts.clock.now();
+        if which == Which::Pending {
+            approvals.retain(|approval| approval.decided.is_some() || approval.deadline > now);
+        }
+        Ok(approvals)
+    }
+
+    /// Decides a request. The same decision again answers the same.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::OwnRun`]; [`Error::AlreadyDecided`]; [`Error::ApprovalExpired`] after the
+    /// deadline; or the store or audit cannot be written, in which case the decision may still take effect later.
+    pub async fn decide(&self, person: &Person, id: ApprovalId, choice: Choice) -> Result<Approval, Error> {
+        if choice.comment.len() > MAX_COMMENT {
+            return Err(Error::Limit {
+                what: "comment in bytes",
+                most: MAX_COMMENT as u64,
+            });
+        }
+        let found = self.parts.store.approval(&person.tenant, id).await?;
+        let approval = found
+            .filter(|approval| approval.recorded)
+            .ok_or(Error::NotFound("approval"))?;
+        let own = record::is_own(person, &approval);
+        if own && !person.allow_self {
+            return Err(Error::OwnRun);
+        }
+        let wanted = if choice.approve {
+            Decision::Approved
+        } else {
+            Decision::Denied
+        };
+        let kept = if self.is_open(&approval) {
+            let decided = Decided {
+                decision: wanted,
+                by: Some(person.subject.clone()),
+                own,
+                unattended: choice.unattended,
+                comment: choice.comment,
+                at: self.parts.clock.now(),
+                event: EventId::generate(&*self.parts.clock),
+                recorded: false,
+            };
+            self.keep(&approval, decided).await?
+        } else {
+            self.expire(approval).await?
+        };
+        match kept.decided.as_ref().map(|decided| decided.decision) {
+            Some(decision) if decision == wanted => Ok(kept),
+            Some(Decision::Expired) => Err(Error::ApprovalExpired),
+            _ => Err(Error::AlreadyDecided),
+        }
+    }
+
+    /// The request after its deadline has been looked at: an undecided one whose time is over is expired.
+    pub(super) async fn expire(&self, approval: Approval) -> Result<Approval, Error> {
+        if approval.decided.is_some() {
+            return self.settle(approval).await;
+        }
+        if self.is_open(&approval) {
+            return Ok(approval);
+        }
+        let decided = Decided {
+            decision: Decision::Expired,
+            by: None,
+            own: false,
+            unattended: false,
+            comment: String::new(),
+            at: self.parts.clock.now(),
+            event: EventId::generate(&*self.parts.clock),
+            recorded: false,
+        };
+        self.keep(&approval, decided).await
+    }
+
+    /// Keeps a decision, unless there is one, and settles the one that is kept.
+    async fn keep(&self, approval: &Approval, decided: Decided) -> Result<Approval, Error> {
+        let kept = self
+            .parts
+            .store
+            .decide(approval.tenant(), approval.id, decided)
+            .await?;
+        self.settle(kept.ok_or(Error::NotFound("approval"))?).await
+    }
+
+    /// Records a kept decision, unless that has been done; only then does it exist for anyone.
+    pub(super) async fn settle(&self, mut approval: Approval) -> Result<Approval, Error> {
+        let Some(decided) = approval.decided.as_ref().filter(|decided| !decided.recorded) else {
+            return Ok(approval);
+        };
+        self.parts
+            .trail
+            .record(record::decided(&approval, decided))
+            .await?;
+        self.parts.store.mark(vec![Mark::Decision(approval.id)]).await?;
+        if let Some(decided) = &mut approval.decided {
+            decided.recorded = true;
+        }
+        self.announce(&approval);
+        Ok(approval)
+    }
+
+    fn is_open(&self, approval: &Approval) -> bool {
+        approval.decided.is_none() && approval.deadline > self.parts.clock.now()
+    }
+}

@@ -1,0 +1,85 @@
+//! Why hitl does not do what it is asked.
+
+use std::time::Duration;
+
+use harombe_error::{Code, Reason, ServiceError};
+
+/// What hitl answers instead.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("the call is not a canonical call (CONTRACTS §3)")]
+    CallInvalid(#[source] harombe_canonical::Error),
+    #[error("the call is for another {0} than was authorized")]
+    CallMismatch(&'static str),
+    #[error("no service performs this tool")]
+    ToolUnknown,
+    #[error("{what} may be at most {most}")]
+    Limit { what: &'static str, most: u64 },
+    #[error(transparent)]
+    Id(#[from] harombe_types::InvalidId),
+    #[error("{0}")]
+    Argument(&'static str),
+    #[error("there is no such {0}")]
+    NotFound(&'static str),
+    #[error("whose run asks may not decide; another approver must")]
+    OwnRun,
+    #[error("the request was decided otherwise before")]
+    AlreadyDecided,
+    #[error("nobody decided before the deadline, so the call is denied; let the run ask again")]
+    ApprovalExpired,
+    #[error("the grant was spent before; a call is performed at most once")]
+    Redeemed,
+    #[error(transparent)]
+    Grant(#[from] harombe_grant::Error),
+    #[error(transparent)]
+    Trail(#[from] harombe_trail::Error),
+    #[error("the store of approvals does not answer")]
+    Store(#[from] harombe_sql::Error),
+}
+
+impl ServiceError for Error {
+    fn code(&self) -> Code {
+        match self {
+            Self::CallInvalid(_)
+            | Self::CallMismatch(_)
+            | Self::ToolUnknown
+            | Self::Limit { .. }
+            | Self::Id(_)
+            | Self::Argument(_) => Code::InvalidArgument,
+            Self::NotFound(_) => Code::NotFound,
+            Self::OwnRun => Code::PermissionDenied,
+            Self::AlreadyDecided | Self::ApprovalExpired | Self::Redeemed => Code::FailedPrecondition,
+            Self::Grant(error) => error.code(),
+            Self::Trail(error) => error.code(),
+            Self::Store(error) if error.is_unavailable() => Code::Unavailable,
+            Self::Store(_) => Code::Internal,
+        }
+    }
+
+    fn reason(&self) -> Reason {
+        match self {
+            Self::CallInvalid(_) => Reason::CallInvalid,
+            Self::CallMismatch(_) => Reason::CallMismatch,
+            Self::ToolUnknown => Reason::ToolUnknown,
+            Self::Limit { .. } => Reason::LimitExceeded,
+            Self::Id(_) | Self::Argument(_) => Reason::InvalidArgument,
+            Self::NotFound(_) => Reason::NotFound,
+            Self::OwnRun => Reason::NotAllowed,
+            Self::AlreadyDecided => Reason::AlreadyDecided,
+            Self::ApprovalExpired => Reason::ApprovalExpired,
+            Self::Redeemed => Reason::GrantRedeemed,
+            Self::Grant(error) => error.reason(),
+            Self::Trail(error) => error.reason(),
+            Self::Store(error) if error.is_unavailable() => Reason::StoreUnavailable,
+            Self::Store(_) => Reason::Internal,
+        }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Trail(error) => error.retry_after(),
+            Self::Store(error) if error.is_unavailable() => Some(Duration::from_secs(1)),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! ApprovalService: where people see what waits, and decide.
+
+use harombe_error::to_status;
+use harombe_proto::hitl::v1::approval_service_server::ApprovalService;
+use harombe_proto::hitl::v1::{
+    DecideRequest, DecideResponse, ListRequest, ListResponse, WatchRequest, WatchResponse,
+};
+use harombe_rpc::{CallerExt as _, TaskSet};
+use harombe_types::Tenant;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{broadcast, mpsc};
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status};
+
+use super::convert;
+use crate::Error;
+use crate::domain::{Approval, Authority};
+use crate::store::Which;
+
+/// Changes that a slow reader may leave unread before its stream waits.
+const UNREAD: usize = 16;
+/// Pending requests that a watcher is told of at first.
+const MOST_PENDING: u32 = 1000;
+
+/// The handler.
+pub(crate) struct Approvals {
+    authority: Authority,
+    tasks: TaskSet,
+}
+
+impl Approvals {
+    pub(crate) fn new(authority: Authority, tasks: TaskSet) -> Self {
+        Self { authority, tasks }
+    }
+}
+
+#[tonic::async_trait]
+impl ApprovalService for Approvals {
+    type WatchStream = ReceiverStream<Result<WatchResponse, Status>>;
+
+    async fn list(&self, request: Request<ListRequest>) -> Result<Response<ListResponse>, Status> {
+        let person = request.person()?;
+        let ListRequest {
+            include_decided,
+            limit,
+        } = request.into_inner();
+        let which = if include_decided {
+            Which::All
+        } else {
+            Which::Pending
+        };
+        let found = self.authority.list(&person.tenant, which, limit).await;
+        let found = found.map_err(|error| to_status(&error))?;
+        Ok(Response::new(ListResponse {
+            approvals: found.iter().map(convert::approval).collect(),
+        }))
+    }
+
+    async fn watch(&self, request: Request<WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
+        let tenant = request.person()?.tenant;
+        // Before the list is read, so that no change falls between the two.
+        let changes = self.authority.changes();
+        let (updates, stream) = mpsc::channel(UNREAD);
+        let watch = Watch {
+            authority: self.authority.clone(),
+            tenant,
+            updates,
+            stop: self.tasks.token(),
+        };
+        self.tasks.spawn(watch.run(changes));
+        Ok(Response::new(ReceiverStream::new(stream)))
+    }
+
+    async fn decide(&self, request: Request<DecideRequest>) -> Result<Response<DecideResponse>, Status> {
+        let person = request.person()?;
+        let request = request.into_inner();
+        let id = request
+            .approval_id
+            .parse()
+            .map_err(|error| to_status(&Error::Id(error)))?;
+        let choice = convert::choice(request).map_err(|error| to_status(&error))?;
+        let approval = self.authority.decide(&person, id, choice).await;
+        let approval = approval.map_err(|error| to_status(&error))?;
+        Ok(Response::new(DecideResponse {
+            approval: Some(convert::approval(&approval)),
+        }))
+    }
+}
+
+/// One open Watch.
+struct Watch {
+    authority: Authority,
+    tenant: Tenant,
+    updates: mpsc::Sender<Result<WatchResponse, Status>>,
+    stop: CancellationToken,
+}
+
+impl Watch {
+    async fn run(self, mut changes: broadcast::Receiver<Approval>) {
+        let mut open = self.send_pending().await;
+        while open {
+            let change = tokio::select! {
+                change = changes.recv() => change,
+                () = self.updates.closed() => return,
+                () = self.stop.cancelled() => return,
+            };
+            open = match change {
+                Ok(approval) if *approval.tenant() != self.tenant => true,
+                Ok(approval) => self.send(&approval).await,
+                // Too far behind: what is pending now says more than what was missed.
+                Err(RecvError::Lagged(_)) => self.send_pending().await,
+                Err(RecvError::Closed) => false,
+            };
+        }
+    }
+
+    /// Whether the watcher is still there.
+    async fn send_pending(&self) -> bool {
+        match self
+            .authority
+            .list(&self.tenant, Which::Pending, MOST_PENDING)
+            .await
+        {
+            Ok(mut pending) => {
+                pending.reverse();
+                for approval in &pending {
+                    if !self.send(approval).await {
+                        return false;
+                    }
+                }
+                true
+            }
+            Err(error) => {
+                let _ = self.updates.send(Err(to_status(&error))).await;
+                false
+            }
+        }
+    }
+
+    async fn send(&self, approval: &Approval) -> bool {
+        let update = WatchResponse {
+            approval: Some(convert::approval(approval)),
+        };
+        self.updates.send(Ok(update)).await.is_ok()
+    }
+}

@@ -1,0 +1,311 @@
+//! The store on one SQLite file, with the shared group-commit writer.
+
+use std::convert::Infallible;
+use std::path::Path;
+
+use async_trait::async_trait;
+use harombe_sql::{Connection, Database, Error, Limits, Migrator, UnitError, Units};
+use harombe_types::{ApprovalId, CallId, RunId, Tenant, Timestamp};
+use sqlx::sqlite::SqliteRow;
+
+use super::{Mark, Store, Which, rows};
+use crate::domain::{Approval, Decided, Redemption};
+
+static MIGRATIONS: Migrator = harombe_sql::migrate!("migrations/sqlite");
+
+/// SQLite adapter. Writers take turns by tenant.
+pub(crate) struct SqliteStore {
+    database: Database,
+    units: Units<Option<Tenant>>,
+}
+
+impl SqliteStore {
+    /// Opens or creates the file.
+    ///
+    /// # Errors
+    /// As [`Database::open`].
+    pub(crate) async fn open(path: &Path) -> Result<Self, Error> {
+        let (database, writer) = Database::open(path, &MIGRATIONS).await?;
+        Ok(Self {
+            database,
+            units: Units::start(writer, Limits::default()),
+        })
+    }
+
+    /// Finishes what waits and closes the file.
+    pub(crate) async fn close(&self) {
+        self.units.shutdown().await;
+        self.database.close().await;
+    }
+
+    async fn write<T, F>(&self, tenant: Option<&Tenant>, unit: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut Connection) -> harombe_sql::UnitFuture<'c, T, Infallible> + Send + 'static,
+    {
+        self.units
+            .run(&tenant.cloned(), unit)
+            .await
+            .map_err(|error| match error {
+                UnitError::Store(error) => error,
+                UnitError::Refused(never) => match never {},
+            })
+    }
+
+    async fn one<T>(
+        &self,
+        query: sqlx::query::Query<'_, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>,
+        read: fn(&SqliteRow) -> Result<T, Error>,
+    ) -> Result<Option<T>, Error> {
+        let row = query.fetch_optional(self.database.readers()).await;
+        row.map_err(|error| self.database.error(error))?
+            .as_ref()
+            .map(read)
+            .transpose()
+    }
+
+    async fn many<T>(
+        &self,
+        query: sqlx::query::Query<'_, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>,
+        read: fn(&SqliteRow) -> Result<T, Error>,
+    ) -> Result<Vec<T>, Error> {
+        let rows = query.fetch_all(self.database.readers()).await;
+        rows.map_err(|error| self.database.error(error))?
+            .iter()
+            .map(read)
+            .collect()
+    }
+}
+
+const BY_ID: &str = "SELECT * FROM approvals WHERE approval_id = ? AND tenant = ?";
+const BY_CALL: &str = "SELECT * FROM approvals WHERE tenant = ? AND run = ? AND call = ?";
+const REDEMPTION: &str = "SELECT * FROM redemptions WHERE tenant = ? AND run = ? AND call = ?";
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn add_approval(&self, approval: Approval) -> Result<Approval, Error> {
+        let tenant = approval.tenant().clone();
+        self.write(Some(&tenant), |tx| {
+            Box::pin(async move { Ok(insert_approval(tx, &approval).await?) })
+        })
+        .await
+    }
+
+    async fn approval(&self, tenant: &Tenant, id: ApprovalId) -> Result<Option<Approval>, Error> {
+        self.one(
+            sqlx::query(BY_ID).bind(id.to_string()).bind(tenant.as_str()),
+            rows::approval,
+        )
+        .await
+    }
+
+    async fn approval_of(
+        &self,
+        tenant: &Tenant,
+        run: RunId,
+        call: CallId,
+    ) -> Result<Option<Approval>, Error> {
+        let query = sqlx::query(BY_CALL)
+            .bind(tenant.as_str())
+            .bind(run.to_string())
+            .bind(call.to_string());
+        self.one(query, rows::approval).await
+    }
+
+    async fn approvals(&self, tenant: &Tenant, which: Which, limit: u32) -> Result<Vec<Approval>, Error> {
+        let sql = match which {
+            Which::Pending => {
+                "SELECT * FROM approvals WHERE tenant = ? AND (decision IS NULL OR decision_recorded = 0) \
+                 ORDER BY requested_at DESC, approval_id DESC LIMIT ?"
+            }
+            Which::All => {
+                "SELECT * FROM approvals WHERE tenant = ? ORDER BY requested_at DESC, approval_id DESC LIMIT ?"
+            }
+        };
+        self.many(sqlx::query(sql).bind(tenant.as_str()).bind(limit), rows::approval)
+            .await
+    }
+
+    async fn decide(
+        &self,
+        tenant: &Tenant,
+        id: ApprovalId,
+        decided: Decided,
+    ) -> Result<Option<Approval>, Error> {
+        let owner = tenant.clone();
+        self.write(Some(tenant), move |tx| {
+            Box::pin(async move { Ok(insert_decision(tx, &owner, id, &decided).await?) })
+        })
+        .await
+    }
+
+    async fn redeem(&self, redemption: Redemption) -> Result<Redemption, Error> {
+        let tenant = redemption.run.tenant.clone();
+        self.write(Some(&tenant), |tx| {
+            Box::pin(async move { Ok(insert_redemption(tx, &redemption).await?) })
+        })
+        .await
+    }
+
+    async fn redemption(
+        &self,
+        tenant: &Tenant,
+        run: RunId,
+        call: CallId,
+    ) -> Result<Option<Redemption>, Error> {
+        let query = sqlx::query(REDEMPTION)
+            .bind(tenant.as_str())
+            .bind(run.to_string())
+            .bind(call.to_string());
+        self.one(query, rows::redemption).await
+    }
+
+    async fn mark(&self, recorded: Vec<Mark>) -> Result<(), Error> {
+        self.write(None, |tx| {
+            Box::pin(async move {
+                for mark in &recorded {
+                    set_recorded(tx, mark).await?;
+                }
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    async fn overdue(&self, now: Timestamp, limit: u32) -> Result<Vec<Approval>, Error> {
+        let sql =
+            "SELECT * FROM approvals WHERE decision IS NULL AND deadline <= ? ORDER BY deadline LIMIT ?";
+        self.many(sqlx::query(sql).bind(now.as_millis()).bind(limit), rows::approval)
+            .await
+    }
+
+    async fn unrecorded_approvals(&self, limit: u32) -> Result<Vec<Approval>, Error> {
+        let sql = "SELECT * FROM approvals \
+                   WHERE request_recorded = 0 OR (decision IS NOT NULL AND decision_recorded = 0) \
+                   ORDER BY approval_id LIMIT ?";
+        self.many(sqlx::query(sql).bind(limit), rows::approval).await
+    }
+
+    async fn unrecorded_redemptions(&self, before: Timestamp, limit: u32) -> Result<Vec<Redemption>, Error> {
+        let sql =
+            "SELECT * FROM redemptions WHERE recorded = 0 AND redeemed_at < ? ORDER BY redeemed_at LIMIT ?";
+        self.many(
+            sqlx::query(sql).bind(before.as_millis()).bind(limit),
+            rows::redemption,
+        )
+        .await
+    }
+}
+
+async fn insert_approval(tx: &mut Connection, approval: &Approval) -> Result<Approval, Error> {
+    let (run, call) = (approval.run_id().to_string(), approval.call.call());
+    sqlx::query(
+        "INSERT INTO approvals (approval_id, tenant, subject, agent, session, run, call, document, risk, reasons, \
+         policy_version, requested_at, deadline, request_event) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+         ON CONFLICT (tenant, run, call) DO NOTHING",
+    )
+    .bind(approval.id.to_string())
+    .bind(approval.tenant().as_str())
+    .bind(approval.run.subject.as_str())
+    .bind(approval.agent().as_str())
+    .bind(approval.session().to_string())
+    .bind(&run)
+    .bind(call)
+    .bind(approval.call.bytes())
+    .bind(approval.risk.as_str())
+    .bind(serde_json::to_string(&approval.reasons).map_err(Error::handler)?)
+    .bind(&approval.policy_version)
+    .bind(approval.requested_at.as_millis())
+    .bind(approval.deadline.as_millis())
+    .bind(approval.event.to_string())
+    .execute(&mut *tx)
+    .await?;
+    let kept = sqlx::query(BY_CALL)
+        .bind(approval.tenant().as_str())
+        .bind(&run)
+        .bind(call)
+        .fetch_one(tx)
+        .await?;
+    rows::approval(&kept)
+}
+
+async fn insert_decision(
+    tx: &mut Connection,
+    tenant: &Tenant,
+    id: ApprovalId,
+    decided: &Decided,
+) -> Result<Option<Approval>, Error> {
+    sqlx::query(
+        "UPDATE approvals SET decision = ?, decided_by = ?, own = ?, unattended = ?, comment = ?, decided_at = ?, \
+         decision_event = ? WHERE approval_id = ? AND tenant = ? AND decision IS NULL",
+    )
+    .bind(decided.decision.as_str())
+    .bind(decided.by.as_ref().map(|by| by.as_str().to_owned()))
+    .bind(decided.own)
+    .bind(decided.unattended)
+    .bind(&decided.comment)
+    .bind(decided.at.as_millis())
+    .bind(decided.event.to_string())
+    .bind(id.to_string())
+    .bind(tenant.as_str())
+    .execute(&mut *tx)
+    .await?;
+    let kept = sqlx::query(BY_ID)
+        .bind(id.to_string())
+        .bind(tenant.as_str())
+        .fetch_optional(tx)
+        .await?;
+    kept.as_ref().map(rows::approval).transpose()
+}
+
+async fn insert_redemption(tx: &mut Connection, redemption: &Redemption) -> Result<Redemption, Error> {
+    let (run, call) = (redemption.run.run.to_string(), redemption.call.to_string());
+    let inserted = sqlx::query(
+        "INSERT INTO redemptions (tenant, run, call, subject, agent, session, tool, digest, grant_id, redeemer, \
+         policy_version, redeemed_at, event) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
+         ON CONFLICT (tenant, run, call) DO NOTHING",
+    )
+    .bind(redemption.run.tenant.as_str())
+    .bind(&run)
+    .bind(&call)
+    .bind(redemption.run.subject.as_str())
+    .bind(redemption.run.agent.as_str())
+    .bind(redemption.run.session.to_string())
+    .bind(&redemption.tool)
+    .bind(redemption.digest.as_slice())
+    .bind(redemption.grant.to_string())
+    .bind(redemption.redeemer.as_str())
+    .bind(&redemption.policy_version)
+    .bind(redemption.at.as_millis())
+    .bind(redemption.event.to_string())
+    .execute(&mut *tx)
+    .await?;
+    if inserted.rows_affected() == 1 {
+        return Ok(redemption.clone());
+    }
+    let tenant = redemption.run.tenant.as_str();
+    let kept = sqlx::query(REDEMPTION)
+        .bind(tenant)
+        .bind(&run)
+        .bind(&call)
+        .fetch_one(tx)
+        .await?;
+    rows::redemption(&kept)
+}
+
+async fn set_recorded(tx: &mut Connection, mark: &Mark) -> Result<(), Error> {
+    let query = match mark {
+        Mark::Request(id) => sqlx::query("UPDATE approvals SET request_recorded = 1 WHERE approval_id = ?")
+            .bind(id.to_string()),
+        Mark::Decision(id) => sqlx::query("UPDATE approvals SET decision_recorded = 1 WHERE approval_id = ?")
+            .bind(id.to_string()),
+        Mark::Redemption(tenant, run, call) => {
+            sqlx::query("UPDATE redemptions SET recorded = 1 WHERE tenant = ? AND run = ? AND call = ?")
+                .bind(tenant.as_str().to_owned())
+                .bind(run.to_string())
+                .bind(call.to_string())
+        }
+    };
+    query.execute(tx).await?;
+    Ok(())
+}
