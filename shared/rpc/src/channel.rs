@@ -2,6 +2,7 @@
 
 mod dial;
 mod retry;
+mod tap;
 
 use std::future::Future;
 use std::path::Path;
@@ -22,6 +23,7 @@ use tower::ServiceExt as _;
 use crate::methods::{Method, Methods};
 use crate::server::{Guarded, Peer, deadline_exceeded};
 use crate::{Server, TlsError, timeout};
+pub use tap::Tap;
 
 /// What generated clients are made of: `AuditServiceClient::new(channel.clone())`. Cheap to clone.
 ///
@@ -46,8 +48,18 @@ pub struct Remote {
 
 #[derive(Clone)]
 enum Transport {
-    Local { server: Server, caller: ServiceName },
-    Network { channel: Channel, to: Arc<str> },
+    Local {
+        server: Server,
+        caller: ServiceName,
+    },
+    Network {
+        channel: Channel,
+        to: Arc<str>,
+    },
+    Tapped {
+        inner: Box<Transport>,
+        tap: Arc<dyn Tap>,
+    },
 }
 
 /// What the stack knows of one call before it is sent.
@@ -98,6 +110,18 @@ impl GrpcChannel {
     }
 }
 
+impl GrpcChannel {
+    /// The same channel with a tap on it.
+    #[must_use]
+    pub fn tapped(self, tap: Arc<dyn Tap>) -> Self {
+        let inner = Box::new(self.transport);
+        Self {
+            transport: Transport::Tapped { inner, tap },
+            ..self
+        }
+    }
+}
+
 /// Gives a unary call its deadline, and repeats it where that is allowed.
 async fn send(channel: GrpcChannel, mut request: Request<Body>) -> Result<Response<Body>, Status> {
     let method = channel.methods.get(request.uri().path());
@@ -122,6 +146,12 @@ impl Transport {
             // The server's stack runs in this very future and holds the deadline.
             Self::Local { server, caller } => Ok(server.call(request, &Peer::InProcess(*caller)).await),
             Self::Network { channel, to } => over_network(channel.clone(), to, call, request).await,
+            Self::Tapped { inner, tap } => {
+                let ticket = tap.before(request.uri().path())?;
+                let response = Box::pin(inner.send(call, request)).await;
+                tap.after(ticket);
+                response
+            }
         }
     }
 }

@@ -20,7 +20,7 @@ mod timeout;
 mod tls;
 
 pub use caller::{Caller, CallerExt};
-pub use channel::{GrpcChannel, Remote};
+pub use channel::{GrpcChannel, Remote, Tap};
 pub use door::{Authenticator, Door, InProcess, Tokens};
 pub use methods::MethodsError;
 pub use refusals::{LogRefusals, Refusals};

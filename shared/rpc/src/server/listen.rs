@@ -34,6 +34,8 @@ const GRACE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(100);
 const STREAM_WINDOW: u32 = 1024 * 1024;
 const CONNECTION_WINDOW: u32 = 8 * 1024 * 1024;
+/// A waiting stream for each run must not keep calls from getting through: hyper's own limit is 200.
+const MAX_STREAMS: u32 = 4096;
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
 /// Why a server cannot listen.
@@ -185,6 +187,7 @@ where
     http.timer(TokioTimer::new())
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_concurrent_streams(MAX_STREAMS)
         .keep_alive_interval(KEEPALIVE);
     let mut connection = std::pin::pin!(http.serve_connection(TokioIo::new(io), service));
     let ended = tokio::select! {

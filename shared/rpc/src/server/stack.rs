@@ -68,10 +68,13 @@ pub(crate) async fn call(server: &Inner, request: Request<Body>, peer: &Peer) ->
     let caller = match admit(server, route, &mut parts, peer).await {
         Ok(caller) => caller,
         Err(Refused { caller, failure }) => {
-            server
-                .deps
-                .refusals
-                .refused(caller, &route.method.path, failure.reason);
+            // An authenticator may also fail, and that is nobody's attempt.
+            if matches!(failure.code, Code::Unauthenticated | Code::PermissionDenied) {
+                server
+                    .deps
+                    .refusals
+                    .refused(caller, &route.method.path, failure.reason);
+            }
             return failure.to_status().into_http();
         }
     };
@@ -149,7 +152,7 @@ async fn open(server: &Inner, request: Request<Body>) -> Response<Body> {
 }
 
 fn span(method: &str, caller: &Caller) -> tracing::Span {
-    tracing::debug_span!("rpc", method, caller = %caller.service, request = %uuid::Uuid::now_v7())
+    tracing::info_span!("rpc", method, caller = %caller.service, request = %uuid::Uuid::now_v7())
 }
 
 pub(crate) fn deadline_exceeded() -> Status {
