@@ -2,6 +2,7 @@
 //! machine only through [`driver::Driver`].
 
 pub mod admission;
+pub mod call;
 pub mod driver;
 pub mod execution;
 pub mod language;

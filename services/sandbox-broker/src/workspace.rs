@@ -105,6 +105,19 @@ impl Workspace {
     pub fn path(&self) -> &Path {
         &self.path
     }
+
+    /// Another handle to the same workspace.
+    ///
+    /// # Errors
+    /// When there are no descriptors left.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        let directory = self.directory.try_clone()?;
+        Ok(Self {
+            directory,
+            path: self.path.clone(),
+            owner: self.owner,
+        })
+    }
 }
 
 #[cfg(test)]

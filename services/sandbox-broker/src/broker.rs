@@ -1,0 +1,308 @@
+//! The acts of this service, each in the same order: hold the grant against the call, make sure that the act is
+//! possible, spend the grant, record, act, record.
+
+mod output;
+
+use std::sync::Arc;
+
+use harombe_grant::Grant;
+use harombe_trail::{Event, Kind, Outcome, Trail};
+use harombe_types::Principal;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use crate::authority::{Authority, Checked, Shown};
+use crate::domain::admission::{Admission, Admitted};
+use crate::domain::call::{CodeExecute, ToolCall};
+use crate::domain::driver::{Driver, SandboxSpec};
+use crate::domain::execution::{Ending, Finished, OverQuota, execute};
+use crate::domain::limits::{Limits, LimitsRequest};
+use crate::error::Error;
+use crate::isolation::Isolation;
+use crate::sessions::{InUse, Owner, Sessions};
+use crate::workspace::{FileError, Workspace};
+
+use output::Output;
+pub(crate) use output::{Frame, sum};
+
+/// What performs the acts.
+pub(crate) struct Broker {
+    pub(crate) authority: Authority,
+    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) isolation: Isolation,
+    pub(crate) admission: Admission,
+    pub(crate) trail: Trail,
+    pub(crate) defaults: Limits,
+    pub(crate) maximum: Limits,
+}
+
+/// An execution that is permitted, recorded, and about to begin.
+pub(crate) struct Ready {
+    checked: Checked<CodeExecute>,
+    limits: Limits,
+    in_use: InUse,
+    driver: Arc<dyn Driver>,
+    _admitted: Admitted,
+}
+
+/// What is known at the end of an execution.
+#[derive(Debug)]
+pub(crate) struct Report {
+    pub(crate) finished: Finished,
+    /// How many secrets of each kind were taken out of the output.
+    pub(crate) redactions: std::collections::BTreeMap<String, u32>,
+}
+
+impl Broker {
+    /// Holds what a run shows against the call that it asks for.
+    pub(crate) fn check<T: ToolCall>(
+        &self,
+        run: harombe_types::RunPrincipal,
+        shown: Shown,
+    ) -> Result<Checked<T>, Error> {
+        self.authority.check(run, shown)
+    }
+
+    /// Everything that comes before an execution. When this returns, the grant is spent and the start recorded.
+    pub(crate) async fn prepare(
+        &self,
+        checked: Checked<CodeExecute>,
+        workspace: &str,
+    ) -> Result<Ready, Error> {
+        let limits = self.limits(&checked)?;
+        let driver = self.isolation.driver().await?;
+        let language = checked.args.language;
+        driver
+            .interpreters()
+            .path(language)
+            .ok_or(Error::NoInterpreter(language))?;
+        let in_use = self.sessions.enter(&owner(&checked), workspace)?;
+        if over_quota(&in_use.workspace, limits.workspace)? {
+            return Err(FileError::Full {
+                limit: limits.workspace,
+            }
+            .into());
+        }
+        // Waiting comes before spending: who is not let in may try again with the same grant.
+        let admitted = self.admission.enter().await?;
+        self.authority.redeem(&checked).await?;
+        let details = json!({ "isolation": ISOLATION, "limits": limits, "workspace": workspace });
+        self.record_start(&checked, details).await?;
+        Ok(Ready {
+            checked,
+            limits,
+            in_use,
+            driver,
+            _admitted: admitted,
+        })
+    }
+
+    /// Runs what was prepared and passes its output on, without secrets. The end is recorded when this returns.
+    pub(crate) async fn run(&self, ready: Ready, frames: &mpsc::Sender<Frame>) -> Result<Report, Error> {
+        let Ready {
+            checked,
+            limits,
+            in_use,
+            driver,
+            _admitted,
+        } = ready;
+        let spec = SandboxSpec {
+            language: checked.args.language,
+            program: checked.args.code.clone().into_bytes(),
+            env: Vec::new(),
+            workspace: in_use.workspace.path().to_owned(),
+            limits,
+        };
+        let (sender, receiver) = mpsc::channel(16);
+        let measure = measure(&in_use.workspace, limits.workspace)?;
+        let running = async {
+            let finished = execute(driver.as_ref(), &spec, measure, &sender).await;
+            drop(sender);
+            finished
+        };
+        // Dropping the receiver, as this does when its reader goes away, ends the execution.
+        let passing_on = async {
+            tokio::select! {
+                redactions = Output::new(frames).pass_on(receiver) => redactions,
+                () = in_use.deleted() => std::collections::BTreeMap::new(),
+            }
+        };
+        let (finished, redactions) = tokio::join!(running, passing_on);
+        let report = finished
+            .map(|finished| Report { finished, redactions })
+            .map_err(Error::Driver);
+        let (outcome, details) = match &report {
+            Ok(report) => (outcome(report.finished.ending), details(report)),
+            Err(error) => (Outcome::Failed, json!({ "error": error.to_string() })),
+        };
+        self.record_end(&checked, outcome, details).await?;
+        report
+    }
+
+    /// Performs one act on the session's files.
+    pub(crate) async fn act<T, R>(
+        &self,
+        checked: Checked<T>,
+        workspace: &str,
+        act: impl FnOnce(&T, &Workspace, u64) -> Result<(R, Value), Error> + Send + 'static,
+    ) -> Result<R, Error>
+    where
+        T: ToolCall + Send + Sync + 'static,
+        R: Send + 'static,
+    {
+        let in_use = self.sessions.enter(&owner(&checked), workspace)?;
+        self.authority.redeem(&checked).await?;
+        self.record_start(&checked, json!({ "workspace": workspace }))
+            .await?;
+        let quota = self.defaults.workspace;
+        let checked = Arc::new(checked);
+        let acting = tokio::task::spawn_blocking({
+            let checked = Arc::clone(&checked);
+            move || act(&checked.args, &in_use.workspace, quota)
+        });
+        let result = acting.await.map_err(|panicked| Error::Store {
+            what: "an act on a file failed",
+            source: panicked.into(),
+        });
+        let result = result.and_then(|result| result);
+        let (outcome, details) = match &result {
+            Ok((_, details)) => (Outcome::Ok, details.clone()),
+            Err(error) => (Outcome::Failed, json!({ "error": error.to_string() })),
+        };
+        self.record_end(&checked, outcome, details).await?;
+        result.map(|(result, _)| result)
+    }
+
+    /// What the execution may use: what the call asks for, within the operator's maximum and the grant's bounds.
+    fn limits(&self, checked: &Checked<CodeExecute>) -> Result<Limits, Error> {
+        let bounds = &checked.grant.limits;
+        let asked = checked.args.limits;
+        let limits = self.defaults.with(asked, self.maximum)?;
+        let bounded = LimitsRequest {
+            memory: bounds.memory_bytes.map(|bound| limits.memory.min(bound)),
+            cpu_millis: bounds.cpu_millis.map(|bound| limits.cpu_millis.min(bound)),
+            processes: bounds.processes.map(|bound| limits.processes.min(bound)),
+            output: bounds.output_bytes.map(|bound| limits.output.min(bound)),
+            time_millis: bounds.time_ms.map(|bound| limits.time_millis.min(bound)),
+        };
+        Ok(limits.with(bounded, self.maximum)?)
+    }
+
+    async fn record_start<T: ToolCall>(&self, checked: &Checked<T>, mut details: Value) -> Result<(), Error> {
+        merge(&mut details, checked.args.summary());
+        merge(&mut details, json!({ "tool": T::TOOL }));
+        Ok(self
+            .trail
+            .record(event(Kind::ExecStarted, checked).details(details))
+            .await?)
+    }
+
+    async fn record_end<T: ToolCall>(
+        &self,
+        checked: &Checked<T>,
+        outcome: Outcome,
+        mut details: Value,
+    ) -> Result<(), Error> {
+        merge(&mut details, json!({ "tool": T::TOOL }));
+        Ok(self
+            .trail
+            .record(
+                event(Kind::ExecFinished, checked)
+                    .outcome(outcome)
+                    .details(details),
+            )
+            .await?)
+    }
+}
+
+/// How sandboxes are isolated, as it is recorded and told.
+pub(crate) const ISOLATION: &str = "gvisor";
+
+/// Whose workspaces a call may touch.
+fn owner<T>(checked: &Checked<T>) -> Owner {
+    Owner {
+        tenant: checked.run.tenant.clone(),
+        session: checked.run.session,
+    }
+}
+
+fn event<T>(kind: Kind, checked: &Checked<T>) -> Event {
+    let Grant {
+        tenant,
+        call,
+        policy_version,
+        ..
+    } = &checked.grant;
+    Event::new(kind, tenant)
+        .principal(&Principal::Run(checked.run.clone()))
+        .call(*call)
+        .policy_version(policy_version.clone())
+}
+
+fn merge(into: &mut Value, from: Value) {
+    if let (Value::Object(into), Value::Object(from)) = (into, from) {
+        into.extend(from);
+    }
+}
+
+fn measure(workspace: &Workspace, limit: u64) -> Result<OverQuota, Error> {
+    let workspace = workspace
+        .try_clone()
+        .map_err(Error::store("could not open the workspace"))?;
+    Ok(Arc::new(move || workspace.usage().exceeds(limit)))
+}
+
+fn over_quota(workspace: &Workspace, limit: u64) -> Result<bool, Error> {
+    Ok(measure(workspace, limit)?())
+}
+
+const fn outcome(ending: Ending) -> Outcome {
+    match ending {
+        Ending::Exited(_) | Ending::Signaled(_) => Outcome::Ok,
+        Ending::Abandoned => Outcome::Cancelled,
+        Ending::MemoryLimit | Ending::TimeLimit | Ending::OutputLimit | Ending::WorkspaceLimit => {
+            Outcome::Failed
+        }
+    }
+}
+
+fn details(report: &Report) -> Value {
+    let Finished {
+        ending,
+        output_bytes,
+        duration,
+    } = report.finished;
+    json!({
+        "exit_code": exit_code(ending),
+        "limit": limit_reason(ending).map(harombe_error::Reason::as_str),
+        "output_bytes": output_bytes,
+        "duration_ms": u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
+        "redactions": report.redactions,
+    })
+}
+
+/// As shells report it: 128 and the signal's number for a program that was killed.
+pub(crate) const fn exit_code(ending: Ending) -> i32 {
+    match ending {
+        Ending::Exited(code) => code,
+        Ending::Signaled(signal) => 128 + signal,
+        // Stopped by us, with SIGKILL.
+        Ending::MemoryLimit
+        | Ending::TimeLimit
+        | Ending::OutputLimit
+        | Ending::WorkspaceLimit
+        | Ending::Abandoned => 137,
+    }
+}
+
+/// The limit that ended it, if one did.
+pub(crate) const fn limit_reason(ending: Ending) -> Option<harombe_error::Reason> {
+    use harombe_error::Reason;
+    match ending {
+        Ending::Exited(_) | Ending::Signaled(_) | Ending::Abandoned => None,
+        Ending::MemoryLimit => Some(Reason::MemoryLimit),
+        Ending::TimeLimit => Some(Reason::TimeLimit),
+        Ending::OutputLimit => Some(Reason::OutputLimit),
+        Ending::WorkspaceLimit => Some(Reason::WorkspaceFull),
+    }
+}

@@ -1,0 +1,328 @@
+//! The gRPC face: decodes, calls the broker, encodes.
+
+mod convert;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use futures_util::{Stream, StreamExt};
+use harombe_error::to_status;
+use harombe_proto::sandbox::v1 as proto;
+use harombe_proto::sandbox::v1::sandbox_service_server::SandboxService;
+use harombe_redact::{Redactor, Scanner};
+use harombe_rpc::{CallerExt, TaskSet};
+use harombe_types::RunPrincipal;
+use sha2::{Digest, Sha256};
+use tokio::sync::{mpsc, oneshot};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::authority::Checked;
+use crate::broker::{Broker, Frame, Ready, sum};
+use crate::domain::call::{CodeExecute, FileList, FileRead, FileWrite, MAX_TRANSFER, ReadForm, WriteSource};
+use crate::error::Error;
+use crate::sessions::Owner;
+use convert::{execution_output, execution_started, file_entries, finished, shown};
+
+/// How many pieces of output may wait for a slow reader before the program has to.
+const FRAMES: usize = 16;
+/// Bytes in one message of a file.
+const PART: usize = 256 << 10;
+/// Most entries in a listing.
+const MAX_ENTRIES: usize = 1000;
+
+type Responses<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+/// Serves `SandboxService`.
+#[derive(Clone)]
+pub(crate) struct Service {
+    broker: Arc<Broker>,
+    tasks: TaskSet,
+}
+
+impl Service {
+    pub(crate) fn new(broker: Arc<Broker>, tasks: TaskSet) -> Self {
+        Self { broker, tasks }
+    }
+
+    /// Runs an act to its end even when the caller goes away: what was begun is recorded to its end.
+    async fn detached<T: Send + 'static>(
+        &self,
+        act: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T, Status> {
+        let ended = self.tasks.spawn(act).await;
+        ended
+            .ok()
+            .flatten()
+            .unwrap_or(Err(Error::Stopped))
+            .map_err(|error| to_status(&error))
+    }
+}
+
+#[tonic::async_trait]
+impl SandboxService for Service {
+    type ExecuteStream = Responses<proto::ExecuteResponse>;
+    type ReadFileStream = Responses<proto::ReadFileResponse>;
+
+    async fn open_workspace(
+        &self,
+        request: Request<proto::OpenWorkspaceRequest>,
+    ) -> Result<Response<proto::OpenWorkspaceResponse>, Status> {
+        let owner = owner(request.run()?);
+        let known = request.into_inner().workspace_id;
+        let sessions = Arc::clone(&self.broker.sessions);
+        let opening = tokio::task::spawn_blocking(move || {
+            sessions.open_workspace(&owner, Some(known.as_str()).filter(|known| !known.is_empty()))
+        });
+        let opened = async { opening.await.unwrap_or(Err(Error::Stopped)) };
+        let id = opened.await.map_err(|error| to_status(&error))?;
+        Ok(Response::new(proto::OpenWorkspaceResponse {
+            workspace_id: id.to_string(),
+        }))
+    }
+
+    async fn delete_workspace(
+        &self,
+        request: Request<proto::DeleteWorkspaceRequest>,
+    ) -> Result<Response<proto::DeleteWorkspaceResponse>, Status> {
+        let owner = owner(request.run()?);
+        let id = request.into_inner().workspace_id;
+        let sessions = Arc::clone(&self.broker.sessions);
+        self.detached(async move { sessions.delete(&owner, &id).await })
+            .await?;
+        Ok(Response::new(proto::DeleteWorkspaceResponse {}))
+    }
+
+    async fn execute(
+        &self,
+        request: Request<proto::ExecuteRequest>,
+    ) -> Result<Response<Self::ExecuteStream>, Status> {
+        let run = request.run()?;
+        let proto::ExecuteRequest {
+            permission,
+            workspace_id,
+        } = request.into_inner();
+        let shown = shown(permission).map_err(|error| to_status(&error))?;
+        let checked = self.broker.check(run, shown).map_err(|error| to_status(&error))?;
+        let (responses, stream) = mpsc::channel(FRAMES);
+        let (begun, beginning) = oneshot::channel();
+        let execution = Execution {
+            broker: Arc::clone(&self.broker),
+            responses,
+        };
+        self.tasks.spawn(execution.run(checked, workspace_id, begun));
+        beginning
+            .await
+            .unwrap_or(Err(Error::Stopped))
+            .map_err(|error| to_status(&error))?;
+        Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
+    }
+
+    async fn read_file(
+        &self,
+        request: Request<proto::ReadFileRequest>,
+    ) -> Result<Response<Self::ReadFileStream>, Status> {
+        let run = request.run()?;
+        let proto::ReadFileRequest {
+            permission,
+            workspace_id,
+        } = request.into_inner();
+        let shown = shown(permission).map_err(|error| to_status(&error))?;
+        let checked = self
+            .broker
+            .check::<FileRead>(run, shown)
+            .map_err(|error| to_status(&error))?;
+        let broker = Arc::clone(&self.broker);
+        let reading = async move {
+            let read = |call: &FileRead, workspace: &crate::workspace::Workspace, _: u64| {
+                let contents = workspace.read(&call.path, call.limit)?;
+                let size = contents.len();
+                let (data, redactions) = in_form(call.form, contents);
+                let details = serde_json::json!({ "bytes": size, "redactions": redactions });
+                Ok(((data, redactions), details))
+            };
+            broker.act(checked, &workspace_id, read).await
+        };
+        let (data, redactions) = self.detached(reading).await?;
+        let mut responses: Vec<_> = data
+            .chunks(PART)
+            .map(|part| proto::ReadFileResponse {
+                data: part.to_vec().into(),
+                ..Default::default()
+            })
+            .collect();
+        match responses.last_mut() {
+            Some(last) => last.redactions = redactions,
+            None => responses.push(proto::ReadFileResponse {
+                redactions,
+                ..Default::default()
+            }),
+        }
+        Ok(Response::new(Box::pin(tokio_stream::iter(
+            responses.into_iter().map(Ok),
+        ))))
+    }
+
+    async fn write_file(
+        &self,
+        request: Request<Streaming<proto::WriteFileRequest>>,
+    ) -> Result<Response<proto::WriteFileResponse>, Status> {
+        let run = request.run()?;
+        let mut frames = request.into_inner();
+        let first = frames.next().await.transpose()?.and_then(|request| request.frame);
+        let Some(proto::write_file_request::Frame::Start(start)) = first else {
+            return Err(to_status(&Error::Frame("the first message must be the start")));
+        };
+        let shown = shown(start.permission).map_err(|error| to_status(&error))?;
+        let checked = self
+            .broker
+            .check::<FileWrite>(run, shown)
+            .map_err(|error| to_status(&error))?;
+        let contents = contents(&checked.args.source, &mut frames).await?;
+        let size = contents.len() as u64;
+        let broker = Arc::clone(&self.broker);
+        let writing = async move {
+            let write = move |call: &FileWrite, workspace: &crate::workspace::Workspace, quota: u64| {
+                workspace.write(&call.path, &contents, quota)?;
+                Ok(((), serde_json::json!({ "bytes": contents.len() })))
+            };
+            broker.act(checked, &start.workspace_id, write).await
+        };
+        self.detached(writing).await?;
+        Ok(Response::new(proto::WriteFileResponse { size }))
+    }
+
+    async fn list_files(
+        &self,
+        request: Request<proto::ListFilesRequest>,
+    ) -> Result<Response<proto::ListFilesResponse>, Status> {
+        let run = request.run()?;
+        let proto::ListFilesRequest {
+            permission,
+            workspace_id,
+        } = request.into_inner();
+        let shown = shown(permission).map_err(|error| to_status(&error))?;
+        let checked = self
+            .broker
+            .check::<FileList>(run, shown)
+            .map_err(|error| to_status(&error))?;
+        let broker = Arc::clone(&self.broker);
+        let listing = async move {
+            let list = |call: &FileList, workspace: &crate::workspace::Workspace, _: u64| {
+                let listing = workspace.list(&call.path, MAX_ENTRIES)?;
+                let details = serde_json::json!({ "entries": listing.entries.len() });
+                Ok((file_entries(&call.path, listing), details))
+            };
+            broker.act(checked, &workspace_id, list).await
+        };
+        Ok(Response::new(self.detached(listing).await?))
+    }
+}
+
+/// One execution and the stream of its frames.
+struct Execution {
+    broker: Arc<Broker>,
+    responses: mpsc::Sender<Result<proto::ExecuteResponse, Status>>,
+}
+
+impl Execution {
+    /// Tells `begun` whether it may begin; then runs to the end, also when nobody reads any more: then the program is
+    /// killed and that is recorded.
+    async fn run(
+        self,
+        checked: Checked<CodeExecute>,
+        workspace: String,
+        begun: oneshot::Sender<Result<(), Error>>,
+    ) {
+        let ready = match self.broker.prepare(checked, &workspace).await {
+            Ok(ready) => ready,
+            Err(error) => {
+                // The caller may have gone; then nobody needs to know.
+                let _ = begun.send(Err(error));
+                return;
+            }
+        };
+        let _ = begun.send(Ok(()));
+        let last = match self.stream(ready).await {
+            Ok(response) => Ok(response),
+            Err(error) => Err(to_status(&error)),
+        };
+        let _ = self.responses.send(last).await;
+    }
+
+    async fn stream(&self, ready: Ready) -> Result<proto::ExecuteResponse, Error> {
+        let (frames, passing) = mpsc::channel(FRAMES);
+        let running = async {
+            let report = self.broker.run(ready, &frames).await;
+            drop(frames);
+            report
+        };
+        let (report, ()) = tokio::join!(running, self.encode(passing));
+        report.map(finished)
+    }
+
+    /// Sends what comes. When the reader is gone it returns, and with it the receiver goes: so the broker hears of it.
+    async fn encode(&self, mut frames: mpsc::Receiver<Frame>) {
+        if self.responses.send(Ok(execution_started())).await.is_err() {
+            return;
+        }
+        loop {
+            let frame = tokio::select! {
+                frame = frames.recv() => frame,
+                () = self.responses.closed() => return,
+            };
+            let Some(frame) = frame else { return };
+            if self.responses.send(Ok(execution_output(frame))).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+fn owner(run: RunPrincipal) -> Owner {
+    Owner {
+        tenant: run.tenant,
+        session: run.session,
+    }
+}
+
+fn in_form(form: ReadForm, contents: Vec<u8>) -> (Vec<u8>, std::collections::BTreeMap<String, u32>) {
+    match form {
+        ReadForm::Raw => (contents, std::collections::BTreeMap::new()),
+        ReadForm::Redacted => {
+            let mut redactor = Redactor::new(Scanner::shared());
+            let mut safe = redactor.push(&contents);
+            safe.extend(redactor.finish());
+            (safe, sum([redactor.counts()]))
+        }
+    }
+}
+
+/// What is to be written: the call's own content, or what follows it, which must be what the call says.
+async fn contents(
+    source: &WriteSource,
+    frames: &mut Streaming<proto::WriteFileRequest>,
+) -> Result<Vec<u8>, Status> {
+    let differs = |what| to_status(&Error::Upload(what));
+    let (expected, sha256) = match source {
+        WriteSource::Content(content) => (0, Err(content.clone().into_bytes())),
+        WriteSource::Upload { size, sha256 } => ((*size).min(MAX_TRANSFER), Ok(sha256)),
+    };
+    let mut received = Vec::new();
+    while let Some(request) = frames.next().await.transpose()? {
+        let Some(proto::write_file_request::Frame::Data(data)) = request.frame else {
+            return Err(to_status(&Error::Frame("only data may follow the start")));
+        };
+        received.extend_from_slice(&data);
+        if received.len() as u64 > expected {
+            return Err(differs("size"));
+        }
+    }
+    match sha256 {
+        Err(content) => Ok(content),
+        Ok(_) if received.len() as u64 != expected => Err(differs("size")),
+        Ok(sha256) if Sha256::digest(&received).as_slice() != sha256.as_slice() => Err(differs("sha256")),
+        Ok(_) => Ok(received),
+    }
+}

@@ -1,0 +1,356 @@
+//! Which workspace belongs to which session.
+//!
+//! Each workspace has a small file beside it that names its owner. The files are read once, at start; a
+//! session has at most one workspace here.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use harombe_types::{Clock, InstanceId, SessionId, Tenant, WorkspaceId};
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+use uuid::Uuid;
+
+use crate::error::Error;
+use crate::gvisor::SANDBOX_USER;
+use crate::workspace::{Workspace, Workspaces};
+
+/// Whose a workspace is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Owner {
+    pub(crate) tenant: Tenant,
+    pub(crate) session: SessionId,
+}
+
+/// The workspaces of this broker and their owners.
+#[derive(Debug)]
+pub(crate) struct Sessions {
+    broker: InstanceId,
+    workspaces: Workspaces,
+    owners: PathBuf,
+    clock: Arc<dyn Clock>,
+    held: Mutex<HashMap<Owner, Arc<Held>>>,
+}
+
+#[derive(Debug)]
+struct Held {
+    id: Uuid,
+    /// Cancelled when the workspace is deleted.
+    deleted: CancellationToken,
+    /// What is being done in it.
+    uses: TaskTracker,
+}
+
+/// A workspace in use: it is not removed while one of these lives.
+#[derive(Debug)]
+pub(crate) struct InUse {
+    pub(crate) workspace: Workspace,
+    deleted: CancellationToken,
+    _use: TaskTrackerToken,
+}
+
+impl InUse {
+    /// Returns when the session deletes the workspace: what runs in it has to end.
+    pub(crate) async fn deleted(&self) {
+        self.deleted.cancelled().await;
+    }
+}
+
+impl Sessions {
+    /// The workspaces below `data`. Blocks.
+    pub(crate) fn open(data: &Path, clock: Arc<dyn Clock>) -> io::Result<Self> {
+        let workspaces = Workspaces::open(&data.join("workspaces"), SANDBOX_USER)?;
+        let owners = data.join("owners");
+        fs::create_dir_all(&owners)?;
+        let mut held = HashMap::new();
+        for entry in fs::read_dir(&owners)? {
+            let path = entry?.path();
+            // A file that a crash left half-written under its temporary name has no workspace.
+            let Some(id) = path
+                .file_name()
+                .and_then(|n| n.to_str())
+                .and_then(|n| n.parse().ok())
+            else {
+                continue;
+            };
+            let owner: Owner = serde_json::from_slice(&fs::read(&path)?)?;
+            held.insert(owner, Arc::new(Held::new(id)));
+        }
+        let broker = instance(&data.join("instance"), &*clock)?;
+        Ok(Self {
+            broker,
+            workspaces,
+            owners,
+            clock,
+            held: Mutex::new(held),
+        })
+    }
+
+    /// The id of the session's workspace, made if it has none. `known` is the one that the session had.
+    /// Blocks.
+    pub(crate) fn open_workspace(&self, owner: &Owner, known: Option<&str>) -> Result<WorkspaceId, Error> {
+        if let Some(known) = known {
+            let id = self.ours(known)?;
+            self.held(owner, id).ok_or_else(|| self.why_not(id))?;
+            self.workspace(id)?;
+            return Ok(WorkspaceId {
+                broker: self.broker,
+                id,
+            });
+        }
+        let mut all = self.held.lock();
+        if let Some(held) = all.get(owner) {
+            let id = held.id;
+            drop(all);
+            self.workspace(id)?;
+            return Ok(WorkspaceId {
+                broker: self.broker,
+                id,
+            });
+        }
+        let new = WorkspaceId::generate(self.broker, &*self.clock);
+        let failed = Error::store("could not make a workspace");
+        self.write_owner(new.id, owner)
+            .and_then(|()| self.workspaces.create(new.id))
+            .map_err(failed)?;
+        all.insert(owner.clone(), Arc::new(Held::new(new.id)));
+        Ok(new)
+    }
+
+    /// The session's workspace, kept from being removed. Blocks.
+    pub(crate) fn enter(&self, owner: &Owner, id: &str) -> Result<InUse, Error> {
+        let id = self.ours(id)?;
+        let held = self.held(owner, id).ok_or_else(|| self.why_not(id))?;
+        let in_use = held.uses.token();
+        if held.deleted.is_cancelled() {
+            return Err(Error::WorkspaceLost);
+        }
+        Ok(InUse {
+            workspace: self.workspace(id)?,
+            deleted: held.deleted.clone(),
+            _use: in_use,
+        })
+    }
+
+    /// Ends what runs in the session's workspace and removes it. One that is gone already is no error.
+    pub(crate) async fn delete(self: &Arc<Self>, owner: &Owner, id: &str) -> Result<(), Error> {
+        let id = self.ours(id)?;
+        let Some(held) = self.held(owner, id) else {
+            return match self.why_not(id) {
+                Error::WorkspaceLost => Ok(()),
+                error => Err(error),
+            };
+        };
+        held.deleted.cancel();
+        held.uses.close();
+        held.uses.wait().await;
+        let this = Arc::clone(self);
+        let removed = tokio::task::spawn_blocking(move || {
+            this.workspaces.remove(id)?;
+            remove_file(&this.owners.join(id.to_string()))
+        });
+        let removed = removed
+            .await
+            .map_err(io::Error::other)
+            .and_then(|removed| removed);
+        removed.map_err(Error::store("could not remove the workspace"))?;
+        self.held.lock().remove(owner);
+        Ok(())
+    }
+
+    fn workspace(&self, id: Uuid) -> Result<Workspace, Error> {
+        let found = self
+            .workspaces
+            .get(id)
+            .map_err(Error::store("could not open the workspace"))?;
+        found.ok_or(Error::WorkspaceLost)
+    }
+
+    fn ours(&self, id: &str) -> Result<Uuid, Error> {
+        let id: WorkspaceId = id.parse().map_err(|_| Error::WorkspaceId)?;
+        if id.broker == self.broker {
+            Ok(id.id)
+        } else {
+            Err(Error::WorkspaceElsewhere(id.broker.to_string()))
+        }
+    }
+
+    fn held(&self, owner: &Owner, id: Uuid) -> Option<Arc<Held>> {
+        self.held
+            .lock()
+            .get(owner)
+            .filter(|held| held.id == id)
+            .map(Arc::clone)
+    }
+
+    /// Another's workspace is not there; one that nobody has was there once.
+    fn why_not(&self, id: Uuid) -> Error {
+        let somebodys = self.held.lock().values().any(|held| held.id == id);
+        if somebodys {
+            Error::NoWorkspace
+        } else {
+            Error::WorkspaceLost
+        }
+    }
+
+    fn write_owner(&self, id: Uuid, owner: &Owner) -> io::Result<()> {
+        let text = serde_json::to_vec(owner)?;
+        write_durably(&self.owners.join(id.to_string()), &text)
+    }
+}
+
+impl Held {
+    fn new(id: Uuid) -> Self {
+        Self {
+            id,
+            deleted: CancellationToken::new(),
+            uses: TaskTracker::new(),
+        }
+    }
+}
+
+/// This broker's own durable name, chosen at its first start.
+fn instance(path: &Path, clock: &dyn Clock) -> io::Result<InstanceId> {
+    match fs::read_to_string(path) {
+        Ok(text) => text.trim().parse().map_err(io::Error::other),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let new = InstanceId::generate(clock);
+            write_durably(path, new.to_string().as_bytes())?;
+            Ok(new)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Writes a file that is either not there or whole, also after a power failure.
+fn write_durably(path: &Path, contents: &[u8]) -> io::Result<()> {
+    let temporary = path.with_extension("new");
+    let mut file = fs::File::create(&temporary)?;
+    file.write_all(contents)?;
+    file.sync_all()?;
+    fs::rename(&temporary, path)?;
+    path.parent()
+        .map_or(Ok(()), |parent| fs::File::open(parent)?.sync_all())
+}
+
+fn remove_file(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use harombe_types::SystemClock;
+
+    use super::*;
+
+    fn owner(tenant: &str) -> Owner {
+        Owner {
+            tenant: tenant.parse().unwrap(),
+            session: SessionId::generate(&SystemClock),
+        }
+    }
+
+    fn sessions(data: &Path) -> Arc<Sessions> {
+        Arc::new(Sessions::open(data, Arc::new(SystemClock)).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_session_keeps_its_workspace_over_a_restart() {
+        let data = tempfile::tempdir().unwrap();
+        let owner = owner("t");
+        let id = sessions(data.path())
+            .open_workspace(&owner, None)
+            .unwrap()
+            .to_string();
+        let again = sessions(data.path());
+        assert_eq!(again.open_workspace(&owner, None).unwrap().to_string(), id);
+        assert_eq!(again.open_workspace(&owner, Some(&id)).unwrap().to_string(), id);
+        again.enter(&owner, &id).unwrap();
+    }
+
+    #[tokio::test]
+    async fn another_session_does_not_find_it() {
+        let data = tempfile::tempdir().unwrap();
+        let (mine, other) = (owner("t"), owner("t"));
+        let foreign = Owner {
+            tenant: "u".parse().unwrap(),
+            session: mine.session,
+        };
+        let sessions = sessions(data.path());
+        let id = sessions.open_workspace(&mine, None).unwrap().to_string();
+        for stranger in [other, foreign] {
+            assert!(matches!(sessions.enter(&stranger, &id), Err(Error::NoWorkspace)));
+            assert!(matches!(
+                sessions.open_workspace(&stranger, Some(&id)),
+                Err(Error::NoWorkspace)
+            ));
+            assert!(matches!(
+                sessions.delete(&stranger, &id).await,
+                Err(Error::NoWorkspace)
+            ));
+        }
+        sessions.enter(&mine, &id).unwrap();
+    }
+
+    #[tokio::test]
+    async fn elsewhere_and_lost_are_told_apart() {
+        let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let owner = owner("t");
+        let id = sessions(there.path())
+            .open_workspace(&owner, None)
+            .unwrap()
+            .to_string();
+        let sessions_here = sessions(here.path());
+        assert!(matches!(
+            sessions_here.enter(&owner, &id),
+            Err(Error::WorkspaceElsewhere(_))
+        ));
+        let id = sessions_here.open_workspace(&owner, None).unwrap();
+        fs::remove_dir_all(here.path().join("workspaces").join(id.id.to_string())).unwrap();
+        let id = id.to_string();
+        assert!(matches!(
+            sessions_here.enter(&owner, &id),
+            Err(Error::WorkspaceLost)
+        ));
+        assert!(matches!(
+            sessions_here.open_workspace(&owner, Some(&id)),
+            Err(Error::WorkspaceLost)
+        ));
+        assert!(matches!(
+            sessions_here.enter(&owner, "x"),
+            Err(Error::WorkspaceId)
+        ));
+    }
+
+    #[tokio::test]
+    async fn a_deleted_workspace_is_gone_and_the_session_may_have_a_new_one() {
+        let data = tempfile::tempdir().unwrap();
+        let owner = owner("t");
+        let sessions = sessions(data.path());
+        let id = sessions.open_workspace(&owner, None).unwrap();
+        let text = id.to_string();
+        let in_use = sessions.enter(&owner, &text).unwrap();
+        let deleting = tokio::spawn({
+            let (sessions, owner, text) = (Arc::clone(&sessions), owner.clone(), text.clone());
+            async move { sessions.delete(&owner, &text).await }
+        });
+        in_use.deleted().await;
+        assert!(in_use.workspace.path().exists());
+        drop(in_use);
+        deleting.await.unwrap().unwrap();
+        assert!(!data.path().join("workspaces").join(id.id.to_string()).exists());
+        sessions.delete(&owner, &text).await.unwrap();
+        assert!(matches!(sessions.enter(&owner, &text), Err(Error::WorkspaceLost)));
+        assert_ne!(sessions.open_workspace(&owner, None).unwrap(), id);
+    }
+}
