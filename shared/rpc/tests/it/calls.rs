@@ -105,4 +105,17 @@ on_both_paths! {
         }
         assert_eq!(world.toy.begun(), 200);
     }
+
+    async fn streams_that_wait_leave_room_for_calls(world: World) {
+        let client = world.approvals();
+        let token = world.approver();
+        let mut waiting = Vec::new();
+        for _ in 0..300 {
+            world.toy.then(Act::Wait);
+            let request = Request::new(WatchRequest {}).with_token(&token);
+            waiting.push(client.clone().watch(request).await.unwrap().into_inner());
+        }
+        let request = Request::new(ListRequest::default()).with_token(&token);
+        client.clone().list(request).await.unwrap();
+    }
 }
