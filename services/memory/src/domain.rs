@@ -1,8 +1,9 @@
 //! The use cases: who may see what, what may be written when, and how it is told to those who wait.
 //!
-//! What is stored of a turn and of a journal entry is the wire message itself; everything else is plain types.
+//! Content is the wire message, encoded and decoded here; the store sees bytes.
 
 mod check;
+mod content;
 mod conversations;
 mod estimate;
 mod follow;
@@ -10,12 +11,13 @@ mod journal;
 mod model;
 mod time;
 
+pub(crate) use content::{decode_entry, decode_message, decode_page, encode_entries};
 pub(crate) use conversations::Conversations;
-pub(crate) use estimate::{bytes, tokens};
+pub(crate) use estimate::{bytes, content};
 pub(crate) use follow::Follow;
-pub(crate) use journal::Journal;
+pub(crate) use journal::{Journal, Validity};
 pub(crate) use model::{
-    Begin, Begun, Claimed, Expired, Finish, Header, Lease, Owner, Page, Progress, Run, RunState, Selection,
-    Session, Turns,
+    Begin, Begun, Claimed, Content, Entry, Expired, Finish, Header, Lease, NewEntry, Owner, Page, Progress,
+    Run, RunState, Selection, Session, StoredPage, StoredTurn, Turns,
 };
 pub(crate) use time::wire_time;

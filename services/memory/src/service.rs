@@ -7,11 +7,11 @@ use std::time::Duration;
 use harombe_identity::{ServiceIdentity, TokenVerifier};
 use harombe_proto::memory::v1::conversation_service_server::ConversationServiceServer;
 use harombe_proto::memory::v1::run_journal_service_server::RunJournalServiceServer;
-use harombe_rpc::{Door, Refusals, Server, Tokens};
-use harombe_types::{Clock, ServiceName};
+use harombe_rpc::{Door, Refusals, Server};
+use harombe_types::{Clock, ServiceName, Timestamp};
 
 use crate::Config;
-use crate::domain::{Conversations, Follow, Journal};
+use crate::domain::{Conversations, Follow, Journal, Validity};
 use crate::grpc::{ConversationGrpc, JournalGrpc};
 use crate::store::{SqliteStore, Store};
 use crate::tasks::Overdue;
@@ -61,12 +61,13 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
     let lease = config.lease.as_duration();
     let store = Arc::new(SqliteStore::open(&deps.data.join(FILE)).await?);
     let port: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
-    let tokens: Arc<dyn Tokens> = Arc::new(TokenVerifier::new(deps.identity.roots().clone()));
+    let verifier = TokenVerifier::new(deps.identity.roots().clone());
+    let tokens: Arc<dyn Validity> = Arc::new(RunTokens(verifier.clone()));
     let follow = Follow::default();
     let conversations = Conversations::new(Arc::clone(&port), Arc::clone(&deps.clock), follow.clone(), lease);
-    let journal = Journal::new(port, Arc::clone(&deps.clock), Arc::clone(&tokens), follow, lease);
+    let journal = Journal::new(port, Arc::clone(&deps.clock), tokens, follow, lease);
     let door = harombe_rpc::Deps {
-        door: Door::Internal(tokens),
+        door: Door::Internal(Arc::new(verifier)),
         clock: deps.clock,
         refusals: deps.refusals,
     };
@@ -83,6 +84,15 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
         .run(tasks.token()),
     );
     Ok(Service { server, store })
+}
+
+/// Run tokens as the gateway signs them.
+struct RunTokens(TokenVerifier);
+
+impl Validity for RunTokens {
+    fn is_valid(&self, token: &str, now: Timestamp) -> bool {
+        self.0.verify(token, ServiceName::Memory, now).is_ok()
+    }
 }
 
 impl Service {

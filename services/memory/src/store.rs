@@ -3,12 +3,11 @@
 mod sqlite;
 
 use async_trait::async_trait;
-use harombe_proto::memory::v1::JournalEntry;
 use harombe_types::{AgentName, RunId, RunPrincipal, SessionId, Timestamp, WorkspaceId};
 
 use crate::domain::{
-    Begin, Begun, Claimed, Expired, Finish, Header, Lease, Owner, Page, Progress, Run, RunState, Selection,
-    Session,
+    Begin, Begun, Claimed, Entry, Expired, Finish, Header, Lease, NewEntry, Owner, Progress, Run, RunState,
+    Selection, Session, StoredPage,
 };
 use crate::error::Error;
 
@@ -42,7 +41,7 @@ pub(crate) trait Store: Send + Sync + 'static {
         id: SessionId,
         workspace: WorkspaceId,
     ) -> Result<String, Error>;
-    async fn turns(&self, owner: &Owner, id: SessionId, selection: Selection) -> Result<Page, Error>;
+    async fn turns(&self, owner: &Owner, id: SessionId, selection: Selection) -> Result<StoredPage, Error>;
 
     /// Run, message, entries and lease; or the run that the message began before.
     async fn begin_turn(&self, begin: Begin) -> Result<Begun, Error>;
@@ -70,8 +69,8 @@ pub(crate) trait Store: Send + Sync + 'static {
         now: Timestamp,
         expires: Timestamp,
     ) -> Result<Option<Claimed>, Error>;
-    /// Ends the run with this entry unless somebody took it over since it was listed.
-    async fn fail(&self, run: &Expired, entry: JournalEntry, now: Timestamp) -> Result<(), Error>;
+    /// Ends the run with these entries unless somebody took it over since it was listed.
+    async fn fail(&self, run: &Expired, entries: Vec<NewEntry>, now: Timestamp) -> Result<(), Error>;
 
     /// Adds entries under a lease; a repetition answers the same.
     async fn append(
@@ -79,18 +78,12 @@ pub(crate) trait Store: Send + Sync + 'static {
         run: &RunPrincipal,
         epoch: u64,
         expected_cursor: u64,
-        entries: Vec<JournalEntry>,
+        entries: Vec<NewEntry>,
         now: Timestamp,
     ) -> Result<Progress, Error>;
     async fn request_cancel(&self, run: &RunPrincipal, reason: &str) -> Result<RunState, Error>;
     async fn header(&self, run: &RunPrincipal) -> Result<Header, Error>;
     async fn run(&self, owner: &Owner, run: RunId) -> Result<Run, Error>;
     /// Entries after a cursor, at most `limit`.
-    async fn entries(
-        &self,
-        owner: &Owner,
-        run: RunId,
-        after: u64,
-        limit: u32,
-    ) -> Result<Vec<JournalEntry>, Error>;
+    async fn entries(&self, owner: &Owner, run: RunId, after: u64, limit: u32) -> Result<Vec<Entry>, Error>;
 }

@@ -56,11 +56,12 @@ CREATE TABLE messages (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE journal (
-    run    INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
-    cursor INTEGER NOT NULL,
-    -- harombe.types.v1.RunEvent; NULL when clients see nothing of the entry
-    event  BLOB,
+    run        INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+    cursor     INTEGER NOT NULL,
+    written_ms INTEGER NOT NULL,
+    -- harombe.types.v1.RunEvent without run id and cursor; NULL when clients see nothing of the entry
+    event      BLOB,
     -- the runtime's own encoding
-    state  BLOB    NOT NULL,
+    state      BLOB    NOT NULL,
     PRIMARY KEY (run, cursor)
 ) STRICT, WITHOUT ROWID;

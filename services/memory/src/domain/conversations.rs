@@ -6,7 +6,10 @@ use std::time::Duration;
 use harombe_proto::memory::v1::{Author, JournalEntry, Message};
 use harombe_types::{AgentName, Clock, RunPrincipal, SessionId, WorkspaceId};
 
-use crate::domain::{Begin, Begun, Finish, Follow, Owner, Page, RunState, Selection, Session, Turns, check};
+use crate::domain::{
+    Begin, Begun, Finish, Follow, Owner, Page, RunState, Selection, Session, Turns, check, content,
+    decode_page, encode_entries,
+};
 use crate::error::Error;
 use crate::store::Store;
 
@@ -80,7 +83,7 @@ impl Conversations {
             count,
             tokens: u64::MAX,
         };
-        self.store.turns(owner, id, selection).await
+        decode_page(self.store.turns(owner, id, selection).await?)
     }
 
     pub(crate) async fn history(&self, run: &RunPrincipal, token_budget: u32) -> Result<Page, Error> {
@@ -90,7 +93,7 @@ impl Conversations {
             count: HISTORY_MAX,
             tokens,
         };
-        self.store.turns(&owner(run), run.session, selection).await
+        decode_page(self.store.turns(&owner(run), run.session, selection).await?)
     }
 
     pub(crate) async fn attach(&self, run: &RunPrincipal, workspace: WorkspaceId) -> Result<String, Error> {
@@ -123,8 +126,8 @@ impl Conversations {
                 run,
                 token,
                 client_message_id,
-                message,
-                entries,
+                message: content(&[message]),
+                entries: encode_entries(entries),
                 now,
                 expires,
             })
@@ -155,8 +158,8 @@ impl Conversations {
             .finish_turn(Finish {
                 run,
                 epoch,
-                messages,
-                entries,
+                messages: content(&messages),
+                entries: encode_entries(entries),
                 state,
                 now,
             })

@@ -1,6 +1,9 @@
 //! How large a turn is, for budgets.
 
 use harombe_proto::memory::v1::Message;
+use prost::Message as _;
+
+use crate::domain::Content;
 
 /// Every message costs this many tokens besides its text: roles and separators.
 const OVERHEAD: usize = 4;
@@ -8,20 +11,29 @@ const OVERHEAD: usize = 4;
 const BYTES_PER_TOKEN: usize = 4;
 
 /// Estimated tokens: a quarter of the bytes, rounded up, and 4 a message.
-pub(crate) fn tokens<'a>(messages: impl IntoIterator<Item = &'a Message>) -> u64 {
+fn tokens<'a>(messages: impl IntoIterator<Item = &'a Message>) -> u64 {
     let sum: usize = messages
         .into_iter()
-        .map(|message| content(message).div_ceil(BYTES_PER_TOKEN) + OVERHEAD)
+        .map(|message| length(message).div_ceil(BYTES_PER_TOKEN) + OVERHEAD)
         .sum();
     u64::try_from(sum).unwrap_or(u64::MAX)
 }
 
-/// Bytes that the messages take on the wire.
-pub(crate) fn bytes<'a>(messages: impl IntoIterator<Item = &'a Message>) -> usize {
-    messages.into_iter().map(prost::Message::encoded_len).sum()
+/// The messages as they are stored, measured.
+pub(crate) fn content(messages: &[Message]) -> Content {
+    Content {
+        messages: messages.iter().map(prost::Message::encode_to_vec).collect(),
+        tokens: tokens(messages),
+        bytes: u64::try_from(bytes(messages)).unwrap_or(u64::MAX),
+    }
 }
 
-fn content(message: &Message) -> usize {
+/// Bytes that the messages take on the wire.
+pub(crate) fn bytes<'a>(messages: impl IntoIterator<Item = &'a Message>) -> usize {
+    messages.into_iter().map(|message| message.encoded_len()).sum()
+}
+
+fn length(message: &Message) -> usize {
     let calls: usize = message
         .tool_calls
         .iter()

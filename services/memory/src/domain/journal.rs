@@ -8,11 +8,13 @@ use futures_util::stream::try_unfold;
 use harombe_proto::memory::v1::JournalEntry;
 use harombe_proto::types::v1::run_event::Event;
 use harombe_proto::types::v1::{RunEvent, RunFailed};
-use harombe_rpc::Tokens;
-use harombe_types::{Clock, RunId, RunPrincipal, ServiceName};
+use harombe_types::{Clock, RunId, RunPrincipal, Timestamp};
 
 use super::follow::Waiter;
-use crate::domain::{Claimed, Expired, Follow, Header, Lease, Owner, Progress, Run, RunState, check};
+use crate::domain::{
+    Claimed, Expired, Follow, Header, Lease, Owner, Progress, Run, RunState, check, decode_entry,
+    encode_entries,
+};
 use crate::error::Error;
 use crate::store::Store;
 
@@ -21,12 +23,17 @@ const CLAIM_MAX: u32 = 256;
 /// Entries read at once.
 const PAGE: u32 = 64;
 
+/// Whether a run's token still lets somebody act for the run.
+pub(crate) trait Validity: Send + Sync {
+    fn is_valid(&self, token: &str, now: Timestamp) -> bool;
+}
+
 /// The use cases of a run's journal. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Journal {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
-    tokens: Arc<dyn Tokens>,
+    tokens: Arc<dyn Validity>,
     follow: Follow,
     lease: Duration,
 }
@@ -35,7 +42,7 @@ impl Journal {
     pub(crate) fn new(
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
-        tokens: Arc<dyn Tokens>,
+        tokens: Arc<dyn Validity>,
         follow: Follow,
         lease: Duration,
     ) -> Self {
@@ -89,9 +96,7 @@ impl Journal {
     }
 
     fn may_go_on(&self, run: &Expired) -> bool {
-        self.tokens
-            .verify(&run.token, ServiceName::Memory, self.clock.now())
-            .is_ok()
+        self.tokens.is_valid(&run.token, self.clock.now())
     }
 
     async fn fail(&self, expired: &Expired) -> Result<(), Error> {
@@ -107,7 +112,9 @@ impl Journal {
             event: Some(event),
             ..JournalEntry::default()
         };
-        self.store.fail(expired, entry, self.clock.now()).await?;
+        self.store
+            .fail(expired, encode_entries(vec![entry]), self.clock.now())
+            .await?;
         tracing::info!(run = %expired.run, "a run without a driver passed its time limit");
         self.follow.publish(expired.run);
         Ok(())
@@ -128,7 +135,13 @@ impl Journal {
         check::entries(&entries)?;
         let progress = self
             .store
-            .append(run, epoch, expected_cursor, entries, self.clock.now())
+            .append(
+                run,
+                epoch,
+                expected_cursor,
+                encode_entries(entries),
+                self.clock.now(),
+            )
             .await?;
         self.follow.publish(run.run);
         Ok(progress)
@@ -165,6 +178,10 @@ impl Journal {
                 let Some(after) = after else { return Ok(None) };
                 let page = store.entries(&owner, run, after, PAGE).await?;
                 let next = page.last().map(|entry| entry.cursor);
+                let page = page
+                    .into_iter()
+                    .map(|entry| decode_entry(run, entry))
+                    .collect::<Result<_, _>>()?;
                 Ok(Some((page, next)))
             }
         })
@@ -208,7 +225,11 @@ impl Followed {
                 .await?;
             if let Some(last) = page.last() {
                 self.after = last.cursor;
-                let events: Vec<RunEvent> = page.into_iter().filter_map(|entry| entry.event).collect();
+                let entries = page
+                    .into_iter()
+                    .map(|entry| decode_entry(self.run, entry))
+                    .collect::<Result<Vec<_>, _>>()?;
+                let events: Vec<RunEvent> = entries.into_iter().filter_map(|entry| entry.event).collect();
                 if !events.is_empty() {
                     return Ok(Some(events));
                 }

@@ -1,6 +1,7 @@
 //! The things that the service keeps.
 
-use harombe_proto::memory::v1::{JournalEntry, Message, Turn};
+use bytes::Bytes;
+use harombe_proto::memory::v1::Turn;
 use harombe_types::{RunId, RunPrincipal, SessionId, Subject, Tenant, Timestamp};
 
 /// Whose data it is: every lookup names both.
@@ -48,14 +49,48 @@ pub(crate) struct Lease {
     pub(crate) expires: Timestamp,
 }
 
+/// Encoded messages, and how large they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Content {
+    pub(crate) messages: Vec<Vec<u8>>,
+    /// Estimated tokens.
+    pub(crate) tokens: u64,
+    pub(crate) bytes: u64,
+}
+
+/// A turn as it is stored: messages encoded, in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StoredTurn {
+    pub(crate) run_id: String,
+    pub(crate) messages: Vec<Vec<u8>>,
+}
+
+/// A journal entry to write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NewEntry {
+    /// What clients see, encoded.
+    pub(crate) event: Option<Vec<u8>>,
+    /// What only a runtime reads.
+    pub(crate) state: Bytes,
+}
+
+/// A journal entry in its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) cursor: u64,
+    pub(crate) written: Timestamp,
+    pub(crate) event: Option<Vec<u8>>,
+    pub(crate) state: Vec<u8>,
+}
+
 /// A turn to begin.
 #[derive(Debug, Clone)]
 pub(crate) struct Begin {
     pub(crate) run: RunPrincipal,
     pub(crate) token: String,
     pub(crate) client_message_id: String,
-    pub(crate) message: Message,
-    pub(crate) entries: Vec<JournalEntry>,
+    pub(crate) message: Content,
+    pub(crate) entries: Vec<NewEntry>,
     pub(crate) now: Timestamp,
     pub(crate) expires: Timestamp,
 }
@@ -74,8 +109,8 @@ pub(crate) struct Begun {
 pub(crate) struct Finish {
     pub(crate) run: RunPrincipal,
     pub(crate) epoch: u64,
-    pub(crate) messages: Vec<Message>,
-    pub(crate) entries: Vec<JournalEntry>,
+    pub(crate) messages: Content,
+    pub(crate) entries: Vec<NewEntry>,
     pub(crate) state: RunState,
     pub(crate) now: Timestamp,
 }
@@ -106,9 +141,10 @@ pub(crate) struct Claimed {
 }
 
 /// What opened a run.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Header {
-    pub(crate) message: Message,
+    /// The user's message, encoded.
+    pub(crate) message: Vec<u8>,
     pub(crate) client_message_id: String,
     pub(crate) state: RunState,
 }
@@ -135,6 +171,15 @@ pub(crate) struct Selection {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Page {
     pub(crate) turns: Vec<Turn>,
+    /// Older turns were left out.
+    pub(crate) truncated: bool,
+    pub(crate) workspace: Option<String>,
+}
+
+/// [`Page`] as the store has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StoredPage {
+    pub(crate) turns: Vec<StoredTurn>,
     /// Older turns were left out.
     pub(crate) truncated: bool,
     pub(crate) workspace: Option<String>,

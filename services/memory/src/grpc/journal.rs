@@ -10,7 +10,7 @@ use harombe_rpc::CallerExt as _;
 use tonic::{Request, Response, Status, async_trait};
 
 use super::convert::id;
-use crate::domain::Journal;
+use crate::domain::{Journal, decode_message};
 
 pub(crate) struct JournalGrpc(pub(crate) Journal);
 
@@ -75,8 +75,9 @@ impl RunJournalService for JournalGrpc {
     async fn read(&self, request: Request<pb::ReadRequest>) -> Result<Response<Self::ReadStream>, Status> {
         let run = request.run()?;
         let header = self.0.header(&run).await?;
+        let message = decode_message(&header.message)?;
         let header = pb::read_response::Item::Header(pb::ReadHeader {
-            text: header.message.text,
+            text: message.text,
             client_message_id: header.client_message_id,
             state: pb::RunState::from(header.state).into(),
         });

@@ -10,13 +10,12 @@ mod turns;
 use std::path::Path;
 
 use async_trait::async_trait;
-use harombe_proto::memory::v1::JournalEntry;
 use harombe_sql::{Connection, Database, Limits, UnitError, UnitFuture, Units};
 use harombe_types::{AgentName, RunId, RunPrincipal, SessionId, Tenant, Timestamp, WorkspaceId};
 
 use crate::domain::{
-    Begin, Begun, Claimed, Expired, Finish, Header, Lease, Owner, Page, Progress, Run, RunState, Selection,
-    Session,
+    Begin, Begun, Claimed, Entry, Expired, Finish, Header, Lease, NewEntry, Owner, Progress, Run, RunState,
+    Selection, Session, StoredPage,
 };
 use crate::error::Error;
 use crate::store::Store;
@@ -146,10 +145,10 @@ impl Store for SqliteStore {
         .await
     }
 
-    async fn turns(&self, owner: &Owner, id: SessionId, selection: Selection) -> Result<Page, Error> {
+    async fn turns(&self, owner: &Owner, id: SessionId, selection: Selection) -> Result<StoredPage, Error> {
         let session = self.session_row(owner, id).await?;
         let (turns, truncated) = turns::newest(&self.database, session.id, selection).await?;
-        Ok(Page {
+        Ok(StoredPage {
             turns,
             truncated,
             workspace: session.workspace_id,
@@ -217,10 +216,10 @@ impl Store for SqliteStore {
         .await
     }
 
-    async fn fail(&self, run: &Expired, entry: JournalEntry, now: Timestamp) -> Result<(), Error> {
+    async fn fail(&self, run: &Expired, entries: Vec<NewEntry>, now: Timestamp) -> Result<(), Error> {
         let expired = run.clone();
         self.write(&run.tenant, move |tx| {
-            Box::pin(leases::fail(tx, expired, entry, now))
+            Box::pin(leases::fail(tx, expired, entries, now))
         })
         .await
     }
@@ -230,7 +229,7 @@ impl Store for SqliteStore {
         run: &RunPrincipal,
         epoch: u64,
         expected_cursor: u64,
-        entries: Vec<JournalEntry>,
+        entries: Vec<NewEntry>,
         now: Timestamp,
     ) -> Result<Progress, Error> {
         let run = run.clone();
@@ -262,17 +261,12 @@ impl Store for SqliteStore {
             .try_into()
     }
 
-    async fn entries(
-        &self,
-        owner: &Owner,
-        run: RunId,
-        after: u64,
-        limit: u32,
-    ) -> Result<Vec<JournalEntry>, Error> {
+    async fn entries(&self, owner: &Owner, run: RunId, after: u64, limit: u32) -> Result<Vec<Entry>, Error> {
         let rows = entries::page(self.database.readers(), owner, run, after, limit).await;
-        rows.map_err(|error| self.read_failed(error))?
+        Ok(rows
+            .map_err(|error| self.read_failed(error))?
             .into_iter()
-            .map(TryInto::try_into)
-            .collect()
+            .map(Into::into)
+            .collect())
     }
 }

@@ -1,14 +1,12 @@
 //! Statements on journal entries.
 
-use harombe_proto::memory::v1::JournalEntry;
 use harombe_sql::Connection;
 use harombe_types::{RunId, RunPrincipal, Timestamp};
-use prost::Message as _;
 use sqlx::SqliteExecutor;
 
 use super::rows::{EntryRow, RunRow, signed, unsigned};
 use super::{Unit, refuse, runs};
-use crate::domain::{Owner, Progress, wire_time};
+use crate::domain::{NewEntry, Owner, Progress};
 use crate::error::Error;
 
 pub(super) async fn append(
@@ -16,7 +14,7 @@ pub(super) async fn append(
     run: RunPrincipal,
     epoch: u64,
     expected: u64,
-    entries: Vec<JournalEntry>,
+    entries: Vec<NewEntry>,
     now: Timestamp,
 ) -> Unit<Progress> {
     let row = runs::of(tx, &run).await?;
@@ -33,7 +31,7 @@ pub(super) async fn append(
             refuse(Error::Cursor { expected, actual })
         };
     }
-    let cursor = write(tx, &row, run.run, entries, now).await?;
+    let cursor = write(tx, &row, entries, now).await?;
     sqlx::query("UPDATE runs SET cursor = ? WHERE id = ?")
         .bind(cursor)
         .bind(row.id)
@@ -49,23 +47,17 @@ pub(super) async fn append(
 pub(super) async fn write(
     tx: &mut Connection,
     row: &RunRow,
-    run: RunId,
-    entries: Vec<JournalEntry>,
+    entries: Vec<NewEntry>,
     now: Timestamp,
 ) -> Unit<i64> {
     let mut cursor = row.cursor;
     for entry in entries {
         cursor += 1;
-        let event = entry.event.map(|mut event| {
-            event.run_id = run.to_string();
-            event.cursor = unsigned(cursor);
-            event.time.get_or_insert_with(|| wire_time(now));
-            event.encode_to_vec()
-        });
-        sqlx::query("INSERT INTO journal (run, cursor, event, state) VALUES (?, ?, ?, ?)")
+        sqlx::query("INSERT INTO journal (run, cursor, written_ms, event, state) VALUES (?, ?, ?, ?, ?)")
             .bind(row.id)
             .bind(cursor)
-            .bind(event)
+            .bind(now.as_millis())
+            .bind(entry.event)
             .bind(entry.state.as_ref())
             .execute(&mut *tx)
             .await?;
@@ -78,38 +70,21 @@ async fn written_before(
     tx: &mut Connection,
     row: &RunRow,
     expected: u64,
-    entries: &[JournalEntry],
+    entries: &[NewEntry],
 ) -> Unit<bool> {
     let count = u64::try_from(entries.len()).unwrap_or(u64::MAX);
     if expected.checked_add(count) != Some(unsigned(row.cursor)) {
         return Ok(false);
     }
     let rows: Vec<EntryRow> = sqlx::query_as(
-        "SELECT cursor, event, state FROM journal WHERE run = ? AND cursor > ? ORDER BY cursor",
+        "SELECT cursor, written_ms, event, state FROM journal WHERE run = ? AND cursor > ? ORDER BY cursor",
     )
     .bind(row.id)
     .bind(signed(expected))
     .fetch_all(tx)
     .await?;
-    let mut same = rows.len() == entries.len();
-    for (row, given) in rows.into_iter().zip(entries) {
-        let stored: JournalEntry = row.try_into().or_else(refuse)?;
-        same &= is_repetition(stored, given);
-    }
-    Ok(same)
-}
-
-/// Equal but for what the journal itself puts into an entry.
-fn is_repetition(mut stored: JournalEntry, given: &JournalEntry) -> bool {
-    stored.cursor = given.cursor;
-    if let (Some(stored), Some(given)) = (&mut stored.event, &given.event) {
-        stored.run_id.clone_from(&given.run_id);
-        stored.cursor = given.cursor;
-        if given.time.is_none() {
-            stored.time = None;
-        }
-    }
-    stored == *given
+    let same = |(row, given): (&EntryRow, &NewEntry)| row.event == given.event && row.state == given.state;
+    Ok(rows.len() == entries.len() && rows.iter().zip(entries).all(same))
 }
 
 pub(super) async fn page(
@@ -120,7 +95,7 @@ pub(super) async fn page(
     limit: u32,
 ) -> Result<Vec<EntryRow>, sqlx::Error> {
     sqlx::query_as(
-        "SELECT j.cursor, j.event, j.state \
+        "SELECT j.cursor, j.written_ms, j.event, j.state \
          FROM runs r JOIN sessions s ON s.id = r.session JOIN journal j ON j.run = r.id \
          WHERE r.tenant = ? AND r.run_id = ? AND s.subject = ? AND j.cursor > ? ORDER BY j.cursor LIMIT ?",
     )

@@ -1,13 +1,12 @@
 //! Statements on leases: an epoch counts who may drive a run, and only goes up.
 
-use harombe_proto::memory::v1::JournalEntry;
 use harombe_sql::Connection;
 use harombe_types::{RunPrincipal, Timestamp};
 use sqlx::SqliteExecutor;
 
 use super::rows::{ExpiredRow, RunRow, signed, unsigned};
 use super::{Unit, entries, refuse, runs};
-use crate::domain::{Claimed, Expired, Lease, Progress, RunState};
+use crate::domain::{Claimed, Expired, Lease, NewEntry, Progress, RunState};
 use crate::error::Error;
 
 pub(super) async fn acquire(
@@ -98,13 +97,13 @@ pub(super) async fn claim(
 pub(super) async fn fail(
     tx: &mut Connection,
     expired: Expired,
-    entry: JournalEntry,
+    entries: Vec<NewEntry>,
     now: Timestamp,
 ) -> Unit<()> {
     let Some(mut row) = still_expired(tx, &expired, now).await? else {
         return Ok(());
     };
-    row.cursor = entries::write(tx, &row, expired.run, vec![entry], now).await?;
+    row.cursor = entries::write(tx, &row, entries, now).await?;
     runs::end(tx, &row, RunState::Failed, now).await
 }
 

@@ -1,11 +1,9 @@
 //! Rows as the schema has them, and what they mean.
 
-use harombe_proto::memory::v1::{JournalEntry, Message};
 use harombe_types::{RunId, Timestamp};
-use prost::Message as _;
 use sqlx::FromRow;
 
-use crate::domain::{Expired, Header, Run, RunState, Session};
+use crate::domain::{Entry, Expired, Header, Run, RunState, Session};
 use crate::error::Error;
 
 #[derive(Debug, FromRow)]
@@ -110,7 +108,7 @@ impl TryFrom<HeaderRow> for Header {
 
     fn try_from(row: HeaderRow) -> Result<Self, Error> {
         Ok(Self {
-            message: Message::decode(row.body.as_slice())?,
+            message: row.body,
             client_message_id: row.client_message_id,
             state: state(row.state)?,
         })
@@ -141,23 +139,19 @@ impl TryFrom<ExpiredRow> for Expired {
 #[derive(Debug, FromRow)]
 pub(super) struct EntryRow {
     cursor: i64,
-    event: Option<Vec<u8>>,
-    state: Vec<u8>,
+    written_ms: i64,
+    pub(super) event: Option<Vec<u8>>,
+    pub(super) state: Vec<u8>,
 }
 
-impl TryFrom<EntryRow> for JournalEntry {
-    type Error = Error;
-
-    fn try_from(row: EntryRow) -> Result<Self, Error> {
-        let event = row
-            .event
-            .map(|event| prost::Message::decode(event.as_slice()))
-            .transpose()?;
-        Ok(Self {
+impl From<EntryRow> for Entry {
+    fn from(row: EntryRow) -> Self {
+        Self {
             cursor: unsigned(row.cursor),
-            event,
-            state: row.state.into(),
-        })
+            written: Timestamp::from_millis(row.written_ms),
+            event: row.event,
+            state: row.state,
+        }
     }
 }
 

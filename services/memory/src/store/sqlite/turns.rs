@@ -2,14 +2,12 @@
 
 use std::collections::HashSet;
 
-use harombe_proto::memory::v1::{Message, Turn};
 use harombe_sql::{Connection, Database, UnitError};
-use prost::Message as _;
 use sqlx::FromRow;
 
 use super::rows::{RunRow, run_id, signed, state, unsigned};
 use super::{Unit, entries, leases, refuse, runs, sessions};
-use crate::domain::{self, Begin, Begun, Finish, Lease, Owner, RunState, Selection, Turns};
+use crate::domain::{Begin, Begun, Content, Finish, Lease, Owner, RunState, Selection, StoredTurn, Turns};
 use crate::error::Error;
 
 /// Turns of one answer, in bytes: it must fit a message of 4 MiB.
@@ -88,8 +86,8 @@ async fn insert(tx: &mut Connection, session: i64, begin: Begin) -> Unit<Begun> 
     .bind(signed(cursor))
     .bind(signed(cursor))
     .bind(now.as_millis())
-    .bind(signed(domain::tokens([&begin.message])))
-    .bind(i64::try_from(domain::bytes([&begin.message])).unwrap_or(i64::MAX))
+    .bind(signed(begin.message.tokens))
+    .bind(signed(begin.message.bytes))
     .fetch_one(&mut *tx)
     .await;
     let id = inserted.map_err(|error| match harombe_sql::Error::from(error) {
@@ -98,7 +96,7 @@ async fn insert(tx: &mut Connection, session: i64, begin: Begin) -> Unit<Begun> 
         }
         error => UnitError::Store(error),
     })?;
-    add_message(tx, id, 0, &begin.message).await?;
+    add_messages(tx, id, 0, begin.message).await?;
     let empty = RunRow {
         id,
         session,
@@ -110,7 +108,7 @@ async fn insert(tx: &mut Connection, session: i64, begin: Begin) -> Unit<Begun> 
         tokens: 0,
         bytes: 0,
     };
-    entries::write(tx, &empty, run, begin.entries, now).await?;
+    entries::write(tx, &empty, begin.entries, now).await?;
     sqlx::query("UPDATE sessions SET active_run = ?, updated_ms = ? WHERE id = ?")
         .bind(id)
         .bind(now.as_millis())
@@ -127,13 +125,16 @@ async fn insert(tx: &mut Connection, session: i64, begin: Begin) -> Unit<Begun> 
     })
 }
 
-async fn add_message(tx: &mut Connection, run: i64, ordinal: i64, message: &Message) -> Unit<()> {
-    sqlx::query("INSERT INTO messages (run, ordinal, body) VALUES (?, ?, ?)")
-        .bind(run)
-        .bind(ordinal)
-        .bind(message.encode_to_vec())
-        .execute(tx)
-        .await?;
+/// Adds messages to a turn, the first of them at `first`.
+async fn add_messages(tx: &mut Connection, run: i64, first: i64, content: Content) -> Unit<()> {
+    for (ordinal, body) in (first..).zip(content.messages) {
+        sqlx::query("INSERT INTO messages (run, ordinal, body) VALUES (?, ?, ?)")
+            .bind(run)
+            .bind(ordinal)
+            .bind(body)
+            .execute(&mut *tx)
+            .await?;
+    }
     Ok(())
 }
 
@@ -144,16 +145,10 @@ pub(super) async fn finish(tx: &mut Connection, finish: Finish) -> Unit<u64> {
         return Ok(unsigned(row.cursor));
     }
     row.driven_by(finish.epoch).or_else(refuse)?;
-    for (ordinal, message) in (1..).zip(&finish.messages) {
-        add_message(tx, row.id, ordinal, message).await?;
-    }
-    row.tokens = row
-        .tokens
-        .saturating_add(signed(domain::tokens(&finish.messages)));
-    row.bytes = row
-        .bytes
-        .saturating_add(i64::try_from(domain::bytes(&finish.messages)).unwrap_or(i64::MAX));
-    row.cursor = entries::write(tx, &row, finish.run.run, finish.entries, finish.now).await?;
+    row.tokens = row.tokens.saturating_add(signed(finish.messages.tokens));
+    row.bytes = row.bytes.saturating_add(signed(finish.messages.bytes));
+    add_messages(tx, row.id, 1, finish.messages).await?;
+    row.cursor = entries::write(tx, &row, finish.entries, finish.now).await?;
     runs::end(tx, &row, finish.state, finish.now).await?;
     Ok(unsigned(row.cursor))
 }
@@ -171,7 +166,7 @@ pub(super) async fn newest(
     database: &Database,
     session: i64,
     selection: Selection,
-) -> Result<(Vec<Turn>, bool), Error> {
+) -> Result<(Vec<StoredTurn>, bool), Error> {
     let statement = match selection.which {
         Turns::All => "SELECT id, run_id, tokens, bytes FROM runs WHERE session = ? ORDER BY id DESC LIMIT ?",
         Turns::Answered => {
@@ -202,7 +197,7 @@ pub(super) async fn newest(
 }
 
 /// The chosen turns with their messages, in the order given (ascending ids).
-async fn load(database: &Database, session: i64, chosen: Vec<Size>) -> Result<Vec<Turn>, Error> {
+async fn load(database: &Database, session: i64, chosen: Vec<Size>) -> Result<Vec<StoredTurn>, Error> {
     let Some(oldest) = chosen.first().map(|size| size.id) else {
         return Ok(Vec::new());
     };
@@ -221,9 +216,9 @@ async fn load(database: &Database, session: i64, chosen: Vec<Size>) -> Result<Ve
     for size in chosen {
         let mut messages = Vec::new();
         while let Some((_, body)) = bodies.next_if(|(run, _)| *run == size.id) {
-            messages.push(Message::decode(body.as_slice())?);
+            messages.push(body);
         }
-        turns.push(Turn {
+        turns.push(StoredTurn {
             run_id: size.run_id,
             messages,
         });
