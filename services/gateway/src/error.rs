@@ -37,6 +37,12 @@ pub enum Error {
         #[source]
         source: Failure,
     },
+    #[error("{peer} failed")]
+    Failed {
+        peer: &'static str,
+        #[source]
+        source: Failure,
+    },
     #[error("token cannot be minted")]
     Mint(#[source] harombe_identity::Error),
 }
@@ -44,7 +50,9 @@ pub enum Error {
 impl ServiceError for Error {
     fn code(&self) -> Code {
         match self {
-            Self::Peer { .. } | Self::Distrusted { .. } | Self::Mint(_) => Code::Internal,
+            Self::Peer { .. } | Self::Distrusted { .. } | Self::Failed { .. } | Self::Mint(_) => {
+                Code::Internal
+            }
             Self::LargeFile { .. } => Code::ResourceExhausted,
             _ => Code::InvalidArgument,
         }
@@ -52,7 +60,9 @@ impl ServiceError for Error {
 
     fn reason(&self) -> Reason {
         match self {
-            Self::Peer { .. } | Self::Distrusted { .. } | Self::Mint(_) => Reason::Internal,
+            Self::Peer { .. } | Self::Distrusted { .. } | Self::Failed { .. } | Self::Mint(_) => {
+                Reason::Internal
+            }
             Self::LargeFile { .. } => Reason::LimitExceeded,
             _ => Reason::InvalidArgument,
         }

@@ -62,7 +62,7 @@ impl Peers {
         response
             .into_inner()
             .session
-            .ok_or_else(|| nonsense(MEMORY, "no session").into())
+            .ok_or_else(|| nonsense(MEMORY, &"no session").into())
     }
 
     /// A run of the person's own, as memory knows it.
@@ -80,7 +80,7 @@ impl Peers {
         response
             .into_inner()
             .run
-            .ok_or_else(|| nonsense(MEMORY, "no run").into())
+            .ok_or_else(|| nonsense(MEMORY, &"no run").into())
     }
 }
 
@@ -134,8 +134,8 @@ pub(crate) fn principal(
     Ok(RunPrincipal {
         tenant: person.tenant.clone(),
         subject: person.subject.clone(),
-        agent: agent.parse().map_err(|error| nonsense(MEMORY, error))?,
-        session: session.parse().map_err(|error| nonsense(MEMORY, error))?,
+        agent: agent.parse().map_err(|error| nonsense(MEMORY, &error))?,
+        session: session.parse().map_err(|error| nonsense(MEMORY, &error))?,
         run,
     })
 }
@@ -170,6 +170,12 @@ pub(crate) const AUDIT: Peer = Peer {
 pub(crate) fn passed_on(peer: Peer, status: &Status) -> Status {
     let mut failure = Failure::from(status);
     match (failure.code, failure.reason) {
+        // Its request id stands in our log beside the one that the client gets; its words may be a library's.
+        (Code::Internal, _) => Error::Failed {
+            peer: peer.name,
+            source: failure,
+        }
+        .into(),
         (Code::Unauthenticated, _) => Error::Distrusted {
             peer: peer.name,
             source: failure,
@@ -183,7 +189,7 @@ pub(crate) fn passed_on(peer: Peer, status: &Status) -> Status {
     }
 }
 
-pub(crate) fn nonsense(peer: Peer, what: impl ToString) -> Error {
+pub(crate) fn nonsense(peer: Peer, what: &impl ToString) -> Error {
     Error::Peer {
         peer: peer.name,
         what: what.to_string(),

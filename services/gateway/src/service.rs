@@ -53,7 +53,6 @@ pub struct Service {
 ///
 /// # Errors
 /// The configuration is wrong, or the server cannot be built.
-#[expect(clippy::unused_async, reason = "every service is built alike")]
 pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
     let faults = config.validate();
     if !faults.is_empty() {

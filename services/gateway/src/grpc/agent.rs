@@ -95,7 +95,7 @@ impl AgentService for AgentGrpc {
         let request = self.0.tokens.person(message, &person, ServiceName::Memory)?;
         let created = self.0.sessions.clone().create_session(request).await;
         let created = created.map_err(|status| passed_on(MEMORY, &status))?.into_inner();
-        let session = created.session.ok_or_else(|| nonsense(MEMORY, "no session"))?;
+        let session = created.session.ok_or_else(|| nonsense(MEMORY, &"no session"))?;
         Ok(Response::new(CreateSessionResponse {
             session: Some(convert::session(session)),
         }))

@@ -1,0 +1,452 @@
+//! Stand-ins for the services that the gateway passes calls on to. They are served by the real stack, so a call without
+//! the right caller and token does not reach them.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use futures_util::Stream;
+use harombe_error::{Code, Failure, Reason};
+use harombe_proto::audit::v1 as audit;
+use harombe_proto::audit::v1::audit_service_server::{AuditService, AuditServiceServer};
+use harombe_proto::hitl::v1 as hitl;
+use harombe_proto::hitl::v1::approval_service_server::{ApprovalService, ApprovalServiceServer};
+use harombe_proto::memory::v1 as memory;
+use harombe_proto::memory::v1::conversation_service_client::ConversationServiceClient;
+use harombe_proto::memory::v1::run_journal_service_client::RunJournalServiceClient;
+use harombe_proto::runtime::v1 as runtime;
+use harombe_proto::runtime::v1::runtime_service_server::{RuntimeService, RuntimeServiceServer};
+use harombe_proto::types::v1::run_event::Event;
+use harombe_proto::types::v1::{RunEvent, RunFinished, RunStarted, TextDelta, TextFinished};
+use harombe_rpc::{CallerExt as _, Deps, GrpcChannel, LogRefusals, RequestExt as _, Server};
+use harombe_testkit::TestPki;
+use harombe_types::{Clock, Person, RunPrincipal, ServiceName};
+use parking_lot::Mutex;
+use tonic::{Request, Response, Status, Streaming};
+
+type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+fn stream<T: Send + 'static>(items: Vec<Result<T, Status>>) -> Response<Answers<T>> {
+    Response::new(Box::pin(futures_util::stream::iter(items)))
+}
+
+pub(crate) fn unavailable() -> Status {
+    Failure::new(Code::Unavailable, Reason::Unavailable, "gone").to_status()
+}
+
+fn deps(pki: &TestPki, clock: Arc<dyn Clock>) -> Deps {
+    Deps {
+        door: pki.door(),
+        clock,
+        refusals: Arc::new(LogRefusals),
+    }
+}
+
+/// Drives runs in the real memory; what it does is in the message's text.
+pub(crate) struct Runtime {
+    conversations: ConversationServiceClient<GrpcChannel>,
+    journal: RunJournalServiceClient<GrpcChannel>,
+    /// Everything that reached it, with the run that it was for.
+    pub(crate) seen: Mutex<Vec<(String, RunPrincipal)>>,
+    /// The token and epoch of a run that was left open.
+    pub(crate) open: Mutex<Option<(String, u64)>>,
+    pub(crate) uploaded: Mutex<Vec<u8>>,
+}
+
+pub(crate) fn event(run: &str, cursor: u64, event: Event) -> RunEvent {
+    RunEvent {
+        run_id: run.to_owned(),
+        cursor,
+        time: None,
+        event: Some(event),
+    }
+}
+
+pub(crate) fn entry(event: RunEvent) -> memory::JournalEntry {
+    memory::JournalEntry {
+        event: Some(event),
+        ..Default::default()
+    }
+}
+
+impl Runtime {
+    pub(crate) fn new(memory: GrpcChannel) -> Self {
+        Self {
+            conversations: ConversationServiceClient::new(memory.clone()),
+            journal: RunJournalServiceClient::new(memory),
+            seen: Mutex::default(),
+            open: Mutex::default(),
+            uploaded: Mutex::default(),
+        }
+    }
+
+    fn see(&self, what: &str, run: &RunPrincipal) {
+        self.seen.lock().push((what.to_owned(), run.clone()));
+    }
+
+    pub(crate) fn last_seen(&self) -> (String, RunPrincipal) {
+        self.seen.lock().last().unwrap().clone()
+    }
+
+    /// Ends the run that was left open, as another node would.
+    pub(crate) async fn finish(&self, run: &str) {
+        let (token, epoch) = self.open.lock().take().unwrap();
+        let answer = vec![
+            entry(event(
+                run,
+                2,
+                Event::TextFinished(TextFinished {
+                    text: "done".to_owned(),
+                }),
+            )),
+            entry(event(run, 3, Event::RunFinished(RunFinished::default()))),
+        ];
+        let request = memory::FinishTurnRequest {
+            epoch,
+            entries: answer,
+            state: memory::RunState::Finished.into(),
+            ..Default::default()
+        };
+        self.conversations
+            .clone()
+            .finish_turn(Request::new(request).with_token(token))
+            .await
+            .unwrap();
+    }
+}
+
+struct RuntimeGrpc(Arc<Runtime>);
+
+pub(crate) fn runtime(double: &Arc<Runtime>, pki: &TestPki, clock: Arc<dyn Clock>) -> GrpcChannel {
+    let service = RuntimeServiceServer::new(RuntimeGrpc(Arc::clone(double)));
+    let server = Server::builder(ServiceName::Runtime, deps(pki, clock))
+        .service(service)
+        .build()
+        .unwrap();
+    GrpcChannel::local(&server, ServiceName::Gateway)
+}
+
+#[tonic::async_trait]
+impl RuntimeService for RuntimeGrpc {
+    type RunStream = Answers<runtime::RunResponse>;
+    type CallToolStream = Answers<runtime::CallToolResponse>;
+    type DownloadFileStream = Answers<runtime::DownloadFileResponse>;
+
+    async fn run(&self, request: Request<runtime::RunRequest>) -> Result<Response<Self::RunStream>, Status> {
+        let principal = request.run()?;
+        let token = request.token().unwrap().to_owned();
+        let runtime::RunRequest {
+            client_message_id,
+            text,
+        } = request.into_inner();
+        self.0.see(&text, &principal);
+        if text == "refuse" {
+            return Err(Failure::new(Code::ResourceExhausted, Reason::BudgetExceeded, "no more").to_status());
+        }
+        let run = principal.run.to_string();
+        let started = event(&run, 1, Event::RunStarted(RunStarted::default()));
+        let begin = memory::BeginTurnRequest {
+            client_message_id,
+            text: text.clone(),
+            entries: vec![entry(started.clone())],
+        };
+        let begun = self
+            .0
+            .conversations
+            .clone()
+            .begin_turn(Request::new(begin).with_token(&token))
+            .await?;
+        let begun = begun.into_inner();
+        if begun.existing {
+            let marker = RunEvent {
+                run_id: begun.run_id,
+                ..Default::default()
+            };
+            return Ok(stream(vec![Ok(runtime::RunResponse { event: Some(marker) })]));
+        }
+        *self.0.open.lock() = Some((token, begun.lease.unwrap().epoch));
+        let delta = event(
+            &run,
+            1,
+            Event::TextDelta(TextDelta {
+                offset: 0,
+                text: "do".to_owned(),
+            }),
+        );
+        let mut items: Vec<_> = [started, delta]
+            .into_iter()
+            .map(|event| Ok(runtime::RunResponse { event: Some(event) }))
+            .collect();
+        match text.as_str() {
+            "die" => items.push(Err(unavailable())),
+            "fail" => items.push(Err(Status::internal("stack trace of /secret/path"))),
+            "wait" => {}
+            _ => {
+                self.0.finish(&run).await;
+                let text = Event::TextFinished(TextFinished {
+                    text: "done".to_owned(),
+                });
+                let rest = [
+                    event(&run, 2, text),
+                    event(&run, 3, Event::RunFinished(RunFinished::default())),
+                ];
+                items.extend(rest.map(|event| Ok(runtime::RunResponse { event: Some(event) })));
+            }
+        }
+        Ok(stream(items))
+    }
+
+    async fn cancel(
+        &self,
+        request: Request<runtime::CancelRequest>,
+    ) -> Result<Response<runtime::CancelResponse>, Status> {
+        let principal = request.run()?;
+        let token = request.token().unwrap().to_owned();
+        let reason = request.into_inner().reason;
+        self.0.see(&reason, &principal);
+        let request = Request::new(memory::RequestCancelRequest { reason }).with_token(token);
+        self.0.journal.clone().request_cancel(request).await?;
+        Ok(Response::new(runtime::CancelResponse {}))
+    }
+
+    async fn list_tools(
+        &self,
+        _: Request<runtime::ListToolsRequest>,
+    ) -> Result<Response<runtime::ListToolsResponse>, Status> {
+        let tool = runtime::Tool {
+            name: "code_execute".to_owned(),
+            ..Default::default()
+        };
+        Ok(Response::new(runtime::ListToolsResponse { tools: vec![tool] }))
+    }
+
+    async fn list_agents(
+        &self,
+        _: Request<runtime::ListAgentsRequest>,
+    ) -> Result<Response<runtime::ListAgentsResponse>, Status> {
+        let agent = |name: &str| runtime::Agent {
+            name: name.to_owned(),
+            ..Default::default()
+        };
+        Ok(Response::new(runtime::ListAgentsResponse {
+            agents: vec![agent("default"), agent("analyst")],
+        }))
+    }
+
+    async fn call_tool(
+        &self,
+        request: Request<runtime::CallToolRequest>,
+    ) -> Result<Response<Self::CallToolStream>, Status> {
+        let principal = request.run()?;
+        self.0.see(&request.get_ref().tool, &principal);
+        let event = event(
+            &principal.run.to_string(),
+            0,
+            Event::ToolFinished(Default::default()),
+        );
+        Ok(stream(vec![Ok(runtime::CallToolResponse { event: Some(event) })]))
+    }
+
+    async fn upload_file(
+        &self,
+        request: Request<Streaming<runtime::UploadFileRequest>>,
+    ) -> Result<Response<runtime::UploadFileResponse>, Status> {
+        let principal = request.run()?;
+        let mut frames = request.into_inner();
+        let mut path = String::new();
+        while let Some(frame) = frames.message().await? {
+            match frame.frame.unwrap() {
+                runtime::upload_file_request::Frame::Start(start) => path = start.path,
+                runtime::upload_file_request::Frame::Data(data) => self.0.uploaded.lock().extend(data),
+            }
+            if path == "refused" {
+                return Err(Failure::new(Code::ResourceExhausted, Reason::WorkspaceFull, "full").to_status());
+            }
+        }
+        self.0.see(&path, &principal);
+        let size = u64::try_from(self.0.uploaded.lock().len()).unwrap();
+        Ok(Response::new(runtime::UploadFileResponse { path, size }))
+    }
+
+    async fn download_file(
+        &self,
+        request: Request<runtime::DownloadFileRequest>,
+    ) -> Result<Response<Self::DownloadFileStream>, Status> {
+        let principal = request.run()?;
+        self.0.see(&request.get_ref().path, &principal);
+        let part = |size: usize| {
+            Ok(runtime::DownloadFileResponse {
+                data: vec![b'x'; size].into(),
+            })
+        };
+        let parts = match request.get_ref().path.as_str() {
+            "endless" => (0..65).map(|_| part(1024 * 1024)).collect(),
+            _ => vec![part(3), part(4)],
+        };
+        Ok(stream(parts))
+    }
+
+    async fn delete_workspace(
+        &self,
+        request: Request<runtime::DeleteWorkspaceRequest>,
+    ) -> Result<Response<runtime::DeleteWorkspaceResponse>, Status> {
+        let principal = request.run()?;
+        self.0.see(&request.get_ref().workspace_id, &principal);
+        Ok(Response::new(runtime::DeleteWorkspaceResponse {}))
+    }
+}
+
+/// Records who asks; can be told to fail.
+#[derive(Default)]
+pub(crate) struct Hitl {
+    pub(crate) seen: Mutex<Vec<Person>>,
+    pub(crate) failure: Mutex<Option<Failure>>,
+}
+
+struct HitlGrpc(Arc<Hitl>);
+
+pub(crate) fn hitl(double: &Arc<Hitl>, pki: &TestPki, clock: Arc<dyn Clock>) -> GrpcChannel {
+    let service = ApprovalServiceServer::new(HitlGrpc(Arc::clone(double)));
+    let server = Server::builder(ServiceName::Hitl, deps(pki, clock))
+        .service(service)
+        .build()
+        .unwrap();
+    GrpcChannel::local(&server, ServiceName::Gateway)
+}
+
+impl HitlGrpc {
+    fn see<T>(&self, request: &Request<T>) -> Result<(), Status> {
+        self.0.seen.lock().push(request.person()?);
+        match &*self.0.failure.lock() {
+            Some(failure) => Err(failure.to_status()),
+            None => Ok(()),
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl ApprovalService for HitlGrpc {
+    type WatchStream = Answers<hitl::WatchResponse>;
+
+    async fn list(
+        &self,
+        request: Request<hitl::ListRequest>,
+    ) -> Result<Response<hitl::ListResponse>, Status> {
+        self.see(&request)?;
+        Ok(Response::new(hitl::ListResponse {
+            approvals: vec![hitl::Approval::default()],
+        }))
+    }
+
+    async fn watch(
+        &self,
+        request: Request<hitl::WatchRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        self.see(&request)?;
+        Ok(stream(vec![
+            Ok(hitl::WatchResponse::default()),
+            Err(unavailable()),
+        ]))
+    }
+
+    async fn decide(
+        &self,
+        request: Request<hitl::DecideRequest>,
+    ) -> Result<Response<hitl::DecideResponse>, Status> {
+        self.see(&request)?;
+        let hitl::DecideRequest {
+            approval_id,
+            decision,
+            unattended,
+            comment,
+        } = request.into_inner();
+        let approval = hitl::Approval {
+            approval_id,
+            decision,
+            unattended,
+            comment,
+            ..Default::default()
+        };
+        Ok(Response::new(hitl::DecideResponse {
+            approval: Some(approval),
+        }))
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct Log {
+    pub(crate) seen: Mutex<Vec<Person>>,
+}
+
+struct LogGrpc(Arc<Log>);
+
+pub(crate) fn log(double: &Arc<Log>, pki: &TestPki, clock: Arc<dyn Clock>) -> GrpcChannel {
+    let service = AuditServiceServer::new(LogGrpc(Arc::clone(double)));
+    let server = Server::builder(ServiceName::Audit, deps(pki, clock))
+        .service(service)
+        .build()
+        .unwrap();
+    GrpcChannel::local(&server, ServiceName::Gateway)
+}
+
+impl LogGrpc {
+    fn see<T>(&self, request: &Request<T>) -> Result<(), Status> {
+        self.0.seen.lock().push(request.person()?);
+        Ok(())
+    }
+}
+
+#[tonic::async_trait]
+impl AuditService for LogGrpc {
+    type QueryStream = Answers<audit::QueryResponse>;
+
+    async fn append(
+        &self,
+        _: Request<audit::AppendRequest>,
+    ) -> Result<Response<audit::AppendResponse>, Status> {
+        panic!("a client wrote to the log")
+    }
+
+    async fn append_batch(
+        &self,
+        _: Request<audit::AppendBatchRequest>,
+    ) -> Result<Response<audit::AppendBatchResponse>, Status> {
+        panic!("a client wrote to the log")
+    }
+
+    async fn query(
+        &self,
+        request: Request<audit::QueryRequest>,
+    ) -> Result<Response<Self::QueryStream>, Status> {
+        self.see(&request)?;
+        let end = audit::QueryEnd {
+            complete_to: request.get_ref().from_index,
+            ..Default::default()
+        };
+        let item = audit::query_response::Item::End(end);
+        Ok(stream(vec![Ok(audit::QueryResponse { item: Some(item) })]))
+    }
+
+    async fn get_checkpoint(
+        &self,
+        request: Request<audit::GetCheckpointRequest>,
+    ) -> Result<Response<audit::GetCheckpointResponse>, Status> {
+        self.see(&request)?;
+        let checkpoint = "a note".to_owned();
+        Ok(Response::new(audit::GetCheckpointResponse {
+            checkpoint,
+            ..Default::default()
+        }))
+    }
+
+    async fn get_inclusion_proof(
+        &self,
+        request: Request<audit::GetInclusionProofRequest>,
+    ) -> Result<Response<audit::GetInclusionProofResponse>, Status> {
+        self.see(&request)?;
+        let index = request.get_ref().index;
+        Ok(Response::new(audit::GetInclusionProofResponse {
+            index,
+            ..Default::default()
+        }))
+    }
+}

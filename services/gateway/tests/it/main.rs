@@ -1,0 +1,16 @@
+//! The gateway from outside, with the real memory behind it. Runtime, hitl and audit's reads are small stand-ins: what
+//! they do is theirs to test, here it matters what reaches them and what comes back.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests fail like tests"
+)]
+
+mod door;
+mod doubles;
+mod files;
+mod forwarding;
+mod runs;
+mod sessions;
+mod world;
