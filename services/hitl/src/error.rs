@@ -77,6 +77,8 @@ impl ServiceError for Error {
 
     fn retry_after(&self) -> Option<Duration> {
         match self {
+            // An audit that does not answer was waited for already; asking again at once would only wait again.
+            Self::Trail(harombe_trail::Error::Unavailable) => None,
             Self::Trail(error) => error.retry_after(),
             Self::Store(error) if error.is_unavailable() => Some(Duration::from_secs(1)),
             _ => None,
