@@ -154,7 +154,7 @@ fn separator(line: &[u8], name: &Range<usize>) -> Option<(Separator, usize)> {
         [b'>', ..] if name.start.checked_sub(1).and_then(|i| line.get(i)) == Some(&b'<') => {
             (Separator::Loose, 1)
         }
-        _ if gap > 0 && closing == 0 => (Separator::Weak, 0),
+        _ if gap > 0 && closing == 0 && takes_argument(line, name, rest) => (Separator::Weak, 0),
         _ => return None,
     };
     let after = at + len;
@@ -165,6 +165,18 @@ fn separator(line: &[u8], name: &Range<usize>) -> Option<(Separator, usize)> {
         kind
     };
     Some((kind, after + trailing))
+}
+
+/// A flag, the word `Bearer`, a line of a netrc file, or a quoted text: there a blank stands before the value.
+fn takes_argument(line: &[u8], name: &Range<usize>, rest: &[u8]) -> bool {
+    let before = line.get(..name.start).unwrap_or_default();
+    let bearer = line
+        .get(name.clone())
+        .is_some_and(|text| text.eq_ignore_ascii_case(b"bearer"));
+    let near = before
+        .get(before.len().saturating_sub(NAME_REACH)..)
+        .unwrap_or_default();
+    bearer || before.ends_with(b"-") || quote_len(rest) > 0 || memchr::memmem::find(near, b"login ").is_some()
 }
 
 fn value(
@@ -203,10 +215,13 @@ fn value(
             .iter()
             .position(u8::is_ascii_whitespace)
             .map_or(line.len(), |n| start + n);
-        return Some(Value {
-            span: start..end,
-            form: Form::Environment,
-        });
+        // `password=password,` is an argument in source code
+        if !line.get(start..end)?.ends_with(b",") {
+            return Some(Value {
+                span: start..end,
+                form: Form::Environment,
+            });
+        }
     }
     Some(Value {
         span: start..bare_end(line, start, seen),
@@ -317,10 +332,12 @@ fn plausible_password(value: &[u8], form: Form, upper_name: bool) -> bool {
         let humps = value
             .windows(2)
             .filter(|p| matches!(p, [a, b] if a.is_ascii_lowercase() && b.is_ascii_uppercase()));
-        return value.len() >= 20
-            || humps.count() >= 3
-            || (value.len() >= 8 && upper_name && form == Form::Environment)
-            || (value.len() >= 10 && form == Form::Quoted);
+        return match form {
+            // names of types have humps too, and less entropy
+            Form::Bare => humps.count() >= 3 && entropy(value) >= 3.9,
+            Form::Quoted => value.len() >= 10 || humps.count() >= 3,
+            Form::Environment => value.len() >= 20 || humps.count() >= 3 || (value.len() >= 8 && upper_name),
+        };
     }
     let lower = value.to_ascii_lowercase();
     let speaks = ["pass", "secret", "token", "key", "pwd"]
@@ -337,5 +354,5 @@ fn looks_random(value: &[u8], min: usize) -> bool {
     let digit = value.iter().any(u8::is_ascii_digit);
     let letter = value.iter().any(u8::is_ascii_alphabetic);
     let bits = entropy(value);
-    (digit && letter && bits >= 2.5) || (letter && value.len() >= 16 && bits >= 3.3)
+    (digit && letter && bits >= 2.5) || (letter && value.len() >= 16 && bits >= 3.9)
 }

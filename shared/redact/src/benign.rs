@@ -261,7 +261,7 @@ pub(crate) fn is_expression(value: &[u8]) -> bool {
         _ => {
             let name = value
                 .iter()
-                .take_while(|b| b.is_ascii_alphanumeric() || b"_.:?->".contains(b))
+                .take_while(|b| b.is_ascii_alphanumeric() || b"_.:?->!".contains(b))
                 .count();
             let (path, rest) = value.split_at(name);
             matches!(rest.first(), Some(b'(' | b'['))

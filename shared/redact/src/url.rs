@@ -93,4 +93,6 @@ fn is_password(user: &[u8], password: &[u8]) -> bool {
         && !password.starts_with(b"$")
         // a marker has a colon of its own
         && !user.starts_with(b"[REDACTED")
+        // the grammar of addresses: `user[:password]@`
+        && !user.ends_with(b"[")
 }
