@@ -142,8 +142,8 @@ impl AgentConfig {
         if self.max_wall.as_duration() < Duration::from_secs(1) {
             fault(".max_wall", "is too short; give at least 1s".into());
         }
-        if !(1024..=1 << 20).contains(&self.max_result.as_bytes()) {
-            fault(".max_result", "must be from 1KiB to 1MiB".into());
+        if !(1024..=256 << 10).contains(&self.max_result.as_bytes()) {
+            fault(".max_result", "must be from 1KiB to 256KiB".into());
         }
     }
 }

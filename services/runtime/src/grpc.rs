@@ -62,7 +62,7 @@ impl RuntimeService for Handlers {
         };
         let joined = self.0.begin(message).await.map_err(|error| status(&error))?;
         let events = match joined {
-            Joined::Here(run) => run.events().boxed(),
+            Joined::Here(events) => events,
             // says which run it is and nothing else: its events are in the journal
             Joined::Elsewhere(run_id) => futures_util::stream::iter([RunEvent {
                 run_id,

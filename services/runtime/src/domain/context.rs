@@ -8,6 +8,10 @@ use super::agent::Agent;
 use super::model::{Call, Message, estimate_tokens};
 use crate::peers::History;
 
+/// Memory's limits for what one turn adds, with room to spare.
+const MAX_TURN: usize = 3 << 19;
+const MAX_MESSAGES: usize = 900;
+
 /// Tokens that are left for the session's history; `None` when the message alone is too long.
 pub(crate) fn history_budget(agent: &Agent, text: &str) -> Option<u32> {
     let fixed = fixed_tokens(agent) + estimate_tokens(text);
@@ -38,9 +42,26 @@ pub(crate) fn messages(turns: &[Turn], text: &str) -> Vec<Message> {
     past.chain([Message::User(text.to_owned())]).collect()
 }
 
-/// What the turn adds to the session.
+/// What the turn adds to the session. Of a turn that is longer than memory keeps only the answer stays.
 pub(crate) fn stored(said: &[Message]) -> Vec<Stored> {
-    said.iter().map(store).collect()
+    let all: Vec<_> = said.iter().map(store).collect();
+    let bytes: usize = all.iter().map(prost::Message::encoded_len).sum();
+    if all.len() <= MAX_MESSAGES && bytes <= MAX_TURN {
+        return all;
+    }
+    let answer = said.iter().rev().find_map(|message| match message {
+        Message::Assistant { text, .. } => Some(text),
+        _ => None,
+    });
+    answer
+        .map(|text| {
+            store(&Message::Assistant {
+                text: text.clone(),
+                calls: Vec::new(),
+            })
+        })
+        .into_iter()
+        .collect()
 }
 
 fn fixed_tokens(agent: &Agent) -> u64 {
@@ -148,5 +169,23 @@ mod tests {
         let mut expected = said.to_vec();
         expected.push(Message::User("and now?".into()));
         assert_eq!(messages(&[turn], "and now?"), expected);
+    }
+
+    #[test]
+    fn a_turn_too_long_to_keep_is_kept_as_its_answer() {
+        let id = CallId::generate(&SystemClock);
+        let result = || Message::Tool {
+            call: id,
+            provider_id: String::new(),
+            text: "x".repeat(200_000),
+        };
+        let mut said: Vec<_> = std::iter::repeat_with(result).take(20).collect();
+        said.push(Message::Assistant {
+            text: "done".into(),
+            calls: Vec::new(),
+        });
+        let kept = stored(&said);
+        assert_eq!(kept.len(), 1);
+        assert_eq!(kept[0].text, "done");
     }
 }

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use futures_util::StreamExt as _;
+use futures_util::stream::BoxStream;
 use harombe_identity::TokenVerifier;
 use harombe_proto::memory::v1::{BeginTurnRequest, JournalEntry, RunState};
-use harombe_proto::types::v1::RunStarted;
 use harombe_proto::types::v1::run_event::Event;
+use harombe_proto::types::v1::{RunEvent, RunStarted};
 use harombe_rpc::TaskSet;
 use harombe_trail::Trail;
 use harombe_types::{AgentName, Clock, Principal, RunId, RunPrincipal, ServiceName};
@@ -19,7 +21,7 @@ use super::run::{Run, stamped};
 use super::state::Progress;
 use super::tools::Registry;
 use crate::error::Error;
-use crate::live::{Driving, Hub, LiveRun};
+use crate::live::{Driving, Hub};
 use crate::peers::{Begun, History, Lease, Peers};
 use crate::tasks::lease;
 
@@ -73,10 +75,9 @@ pub(crate) struct Message {
 }
 
 /// Where the run of a message is.
-#[derive(Clone, Debug)]
 pub(crate) enum Joined {
-    /// Driven by this node.
-    Here(Arc<LiveRun>),
+    /// Driven by this node: its events so far and from now on.
+    Here(BoxStream<'static, RunEvent>),
     /// Begun before, and driven by another node or ended: its events are in the journal.
     Elsewhere(String),
 }
@@ -171,7 +172,8 @@ impl Node {
         // a caller that went away needs no answer; its run goes on
         match self.open_turn(message, agent).await {
             Ok(Opened::New(run, driving)) => {
-                let _ = tell.send(Ok(Joined::Here(Arc::clone(driving.run()))));
+                // listens before the run goes on, so that the caller misses nothing
+                let _ = tell.send(Ok(Joined::Here(driving.run().events().boxed())));
                 self.drive_new(*run, driving).await;
             }
             Ok(Opened::Before(joined)) => {
@@ -225,7 +227,9 @@ impl Node {
             Begun::New { lease, cursor } => (lease, cursor),
             Begun::Existing { run } => {
                 let here = run.parse().ok().and_then(|id: RunId| hub.get(id));
-                return Ok(Opened::Before(here.map_or(Joined::Elsewhere(run), Joined::Here)));
+                return Ok(Opened::Before(here.map_or(Joined::Elsewhere(run), |run| {
+                    Joined::Here(run.events().boxed())
+                })));
             }
         };
         let Some(driving) = hub.drive(principal.run, lease.expires) else {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use harombe_error::{Failure, Reason};
+use harombe_error::{Code, Failure, Reason};
 use harombe_proto::memory::v1::{AppendRequest, FinishTurnRequest, JournalEntry, RunState};
 use harombe_proto::types::v1 as events;
 use harombe_proto::types::v1::run_event::Event;
@@ -34,6 +34,9 @@ const MAX_RESPONSE: usize = 1 << 20;
 
 /// Most calls that a model may propose at once.
 const MAX_CALLS: usize = 32;
+
+/// Bytes after which no further call's steps join a write.
+const MAX_WRITE: usize = 1 << 20;
 
 /// Steps of calls that wait to be journalled together.
 const RECORDS: usize = 64;
@@ -102,8 +105,11 @@ impl Run {
         };
         let ended = match stop {
             Stop::Finish(reason) => self.finish(reason).await,
-            Stop::Fail { reason, message } => self.fail(reason, message).await,
-            Stop::Leave => Err(Stop::Leave),
+            stop => Err(stop),
+        };
+        let ended = match ended {
+            Err(Stop::Fail { reason, message }) => self.fail(reason, message).await,
+            ended => ended,
         };
         self.let_go(&ended);
     }
@@ -245,8 +251,12 @@ impl Run {
 
     /// Journals everything that calls have ready, with one write.
     async fn write(&mut self, first: Record, more: &mut mpsc::Receiver<Record>) -> Result<(), Stop> {
+        let mut bytes = first.bytes();
         let mut records = vec![first];
-        while let Ok(record) = more.try_recv() {
+        while bytes < MAX_WRITE
+            && let Ok(record) = more.try_recv()
+        {
+            bytes += record.bytes();
             records.push(record);
         }
         let (entries, written): (Vec<_>, Vec<_>) = records
@@ -303,10 +313,11 @@ impl Run {
     }
 
     async fn fail(&mut self, reason: Reason, message: String) -> Result<(), Stop> {
-        let recorded = self.record_end(Outcome::Failed, reason.as_str()).await;
         // a run that failed because audit is away must be able to end while it is away: nothing was done
-        if recorded.is_err() && reason != Reason::AuditUnavailable {
-            return Err(Stop::Leave);
+        if reason != Reason::AuditUnavailable {
+            self.record_end(Outcome::Failed, reason.as_str())
+                .await
+                .map_err(|_| Stop::Leave)?;
         }
         let event = Event::RunFailed(events::RunFailed {
             reason: reason.as_str().to_owned(),
@@ -352,8 +363,16 @@ impl Run {
                 Ok(value) => return Ok(value),
                 Err(failure) => failure,
             };
+            if matches!(failure.code, Code::InvalidArgument | Code::ResourceExhausted) {
+                let message = format!("A step of the run could not be stored: {failure}.");
+                return Err(Stop::Fail {
+                    reason: failure.reason,
+                    message,
+                });
+            }
             if !is_unreachable(&failure) || self.clock.now() >= self.live.lease_expires() {
-                tracing::warn!(run = %self.principal.run, reason = %failure.reason, error = %failure, "the journal cannot be written");
+                let Failure { reason, .. } = failure;
+                tracing::warn!(run = %self.principal.run, %reason, error = %failure, "the journal cannot be written");
                 return Err(Stop::Leave);
             }
             tokio::time::sleep(pause).await;
@@ -417,6 +436,16 @@ async fn perform(
 struct Record {
     entries: Vec<Entry>,
     written: oneshot::Sender<()>,
+}
+
+impl Record {
+    fn bytes(&self) -> usize {
+        self.entries
+            .iter()
+            .filter_map(|entry| entry.event.as_ref())
+            .map(Event::encoded_len)
+            .sum()
+    }
 }
 
 /// What a call sees of its run's journal: the loop does the writing, for all calls together.

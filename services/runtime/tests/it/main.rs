@@ -1,0 +1,17 @@
+//! The service through its own interface, with small stand-ins for its peers that keep their contracts.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests fail like tests"
+)]
+
+mod calls;
+mod egress;
+mod hitl;
+mod memory;
+mod messages;
+mod personal;
+mod resume;
+mod sandbox;
+mod world;
