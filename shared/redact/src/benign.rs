@@ -248,7 +248,10 @@ fn is_word(segment: &[u8]) -> bool {
         .filter(|p| matches!(p, [a, b] if a.is_ascii_lowercase() && b.is_ascii_uppercase()))
         .count();
     let upper = word.iter().filter(|b| b.is_ascii_uppercase()).count();
-    upper == word.len() || (humps * 4 <= word.len() && upper <= humps + 1 && entropy(word) < 3.9)
+    upper == word.len()
+        || (humps * 4 <= word.len()
+            && upper <= humps + 1
+            && entropy(word) < if humps >= 2 { 4.2 } else { 3.9 })
 }
 
 /// Source code rather than a value: a call, an index, a path through fields, an address.
