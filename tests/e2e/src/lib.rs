@@ -1,1 +1,11 @@
-//! To be written.
+//! Scenarios across services: a world to play them in, in one process or with audit as a process of its own.
+
+mod node;
+mod talk;
+mod tap;
+mod world;
+
+pub use node::Node;
+pub use talk::{Answer, Talk, name_of};
+pub use tap::{Cut, RunCalls, Side};
+pub use world::{Stopped, Topology, World, quick};

@@ -25,23 +25,44 @@ struct Method {
 fn methods() -> Vec<Method> {
     let pool = pool();
     let auth = pool.get_extension_by_name("harombe.options.v1.auth").unwrap();
-    let idempotency = pool.get_extension_by_name("harombe.options.v1.idempotency").unwrap();
+    let idempotency = pool
+        .get_extension_by_name("harombe.options.v1.idempotency")
+        .unwrap();
     let mut methods = Vec::new();
     for service in pool.services() {
         for method in service.methods() {
             let options = method.options();
-            assert!(options.has_extension(&auth), "{} has no auth option", method.full_name());
-            assert!(options.has_extension(&idempotency), "{} has no idempotency option", method.full_name());
+            assert!(
+                options.has_extension(&auth),
+                "{} has no auth option",
+                method.full_name()
+            );
+            assert!(
+                options.has_extension(&idempotency),
+                "{} has no idempotency option",
+                method.full_name()
+            );
             let auth = options.get_extension(&auth).as_message().unwrap().clone();
-            let key_field = text(options.get_extension(&idempotency).as_message().unwrap(), "key_field");
+            let key_field = text(
+                options.get_extension(&idempotency).as_message().unwrap(),
+                "key_field",
+            );
             methods.push(Method {
                 path: method.full_name().to_owned(),
                 server: server_of(service.package_name()),
                 callers: texts(&auth, "callers").into_iter().collect(),
-                principal: auth.get_field_by_name("principal").unwrap().as_enum_number().unwrap(),
+                principal: auth
+                    .get_field_by_name("principal")
+                    .unwrap()
+                    .as_enum_number()
+                    .unwrap(),
                 roles: texts(&auth, "roles"),
                 key_field: Some(key_field).filter(|field| !field.is_empty()),
-                fields: method.input().fields().map(|field| field.name().to_owned()).collect(),
+                fields: method
+                    .input()
+                    .fields()
+                    .map(|field| field.name().to_owned())
+                    .collect(),
             });
         }
     }
@@ -50,13 +71,22 @@ fn methods() -> Vec<Method> {
 }
 
 fn text(message: &DynamicMessage, field: &str) -> String {
-    message.get_field_by_name(field).unwrap().as_str().unwrap().to_owned()
+    message
+        .get_field_by_name(field)
+        .unwrap()
+        .as_str()
+        .unwrap()
+        .to_owned()
 }
 
 fn texts(message: &DynamicMessage, field: &str) -> Vec<String> {
     let list = message.get_field_by_name(field).unwrap().into_owned();
-    let Value::List(list) = list else { panic!("{field} is no list") };
-    list.iter().map(|value| value.as_str().unwrap().to_owned()).collect()
+    let Value::List(list) = list else {
+        panic!("{field} is no list")
+    };
+    list.iter()
+        .map(|value| value.as_str().unwrap().to_owned())
+        .collect()
 }
 
 fn server_of(package: &str) -> ServiceName {
@@ -71,11 +101,16 @@ fn server_of(package: &str) -> ServiceName {
 /// Lines of `service: callee callee …`.
 fn allowed() -> BTreeMap<String, BTreeSet<String>> {
     let file = include_str!("service-graph.txt");
-    let lines = file.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let lines = file
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'));
     lines
         .map(|line| {
             let (from, to) = line.split_once(':').unwrap();
-            (from.to_owned(), to.split_whitespace().map(str::to_owned).collect())
+            (
+                from.to_owned(),
+                to.split_whitespace().map(str::to_owned).collect(),
+            )
         })
         .collect()
 }
@@ -90,13 +125,19 @@ fn methods_may_be_called_by_whom_the_graph_says() {
     }
     let mut expected = allowed();
     expected.retain(|_, to| !to.is_empty());
-    assert_eq!(graph, expected, "the callers in proto/ and tests/arch/tests/it/service-graph.txt differ");
+    assert_eq!(
+        graph, expected,
+        "the callers in proto/ and tests/arch/tests/it/service-graph.txt differ"
+    );
 }
 
 #[test]
 fn the_graph_has_no_cycle() {
     let mut graph = allowed();
-    while let Some(leaf) = graph.iter().find(|(_, to)| to.iter().all(|to| !graph.contains_key(to))) {
+    while let Some(leaf) = graph
+        .iter()
+        .find(|(_, to)| to.iter().all(|to| !graph.contains_key(to)))
+    {
         let leaf = leaf.0.clone();
         graph.remove(&leaf);
     }
@@ -127,8 +168,15 @@ fn options_name_real_services_roles_and_fields() {
         if method.principal != 3 && !method.roles.is_empty() {
             faults.push(format!("{}: roles without a person", method.path));
         }
-        if method.key_field.as_ref().is_some_and(|field| !method.fields.contains(field)) {
-            faults.push(format!("{}: idempotency key {:?} is no field", method.path, method.key_field));
+        if method
+            .key_field
+            .as_ref()
+            .is_some_and(|field| !method.fields.contains(field))
+        {
+            faults.push(format!(
+                "{}: idempotency key {:?} is no field",
+                method.path, method.key_field
+            ));
         }
     }
     tree::none("options of proto/", &faults);
@@ -139,7 +187,12 @@ fn deciding_policy_and_log_reads_need_a_person_through_the_gateway() {
     for method in methods() {
         let reads_log = method.server == ServiceName::Audit && !method.path.contains("Append");
         if method.path.contains("ApprovalService") || reads_log {
-            assert_eq!(method.callers, BTreeSet::from(["gateway".to_owned()]), "{}", method.path);
+            assert_eq!(
+                method.callers,
+                BTreeSet::from(["gateway".to_owned()]),
+                "{}",
+                method.path
+            );
             assert_eq!(method.principal, 3, "{}", method.path);
             assert!(!method.roles.is_empty(), "{}", method.path);
         }
@@ -160,8 +213,17 @@ fn a_run_has_no_persons_power() {
 fn descriptors_keep_their_options() {
     // `prost_types` would drop them; this guards the build script.
     let pool = pool();
-    let field = pool.get_message_by_name("harombe.hitl.v1.Granted").unwrap().get_field_by_name("grant").unwrap();
-    let sensitive = pool.get_extension_by_name("harombe.options.v1.sensitive").unwrap();
+    let field = pool
+        .get_message_by_name("harombe.hitl.v1.Granted")
+        .unwrap()
+        .get_field_by_name("grant")
+        .unwrap();
+    let sensitive = pool
+        .get_extension_by_name("harombe.options.v1.sensitive")
+        .unwrap();
     assert!(field.options().has_extension(&sensitive));
-    assert_eq!(field.options().descriptor().full_name(), "google.protobuf.FieldOptions");
+    assert_eq!(
+        field.options().descriptor().full_name(),
+        "google.protobuf.FieldOptions"
+    );
 }

@@ -20,21 +20,38 @@ fn packages() -> Vec<Package> {
         .current_dir(tree::root())
         .output()
         .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
     let root = tree::root().to_str().unwrap().to_owned();
-    metadata["packages"].as_array().unwrap().iter().map(|package| read(package, &root)).collect()
+    metadata["packages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|package| read(package, &root))
+        .collect()
 }
 
 fn read(package: &Value, root: &str) -> Package {
     let manifest = package["manifest_path"].as_str().unwrap();
-    let folder = manifest.strip_prefix(root).unwrap().trim_matches('/').trim_end_matches("/Cargo.toml");
+    let folder = manifest
+        .strip_prefix(root)
+        .unwrap()
+        .trim_matches('/')
+        .trim_end_matches("/Cargo.toml");
     let dependencies = package["dependencies"].as_array().unwrap();
-    let normal = dependencies.iter().filter(|dependency| dependency["kind"].is_null());
+    let normal = dependencies
+        .iter()
+        .filter(|dependency| dependency["kind"].is_null());
     Package {
         folder: folder.to_owned(),
         name: package["name"].as_str().unwrap().to_owned(),
-        normal: normal.map(|dependency| dependency["name"].as_str().unwrap().to_owned()).collect(),
+        normal: normal
+            .map(|dependency| dependency["name"].as_str().unwrap().to_owned())
+            .collect(),
     }
 }
 
@@ -48,12 +65,19 @@ fn a_service_reaches_another_only_over_the_wire() {
         .map(|package| (package.name.as_str(), package))
         .collect();
     let mut faults = Vec::new();
-    for package in packages.iter().filter(|package| !package.folder.starts_with("tests/")) {
+    for package in packages
+        .iter()
+        .filter(|package| !package.folder.starts_with("tests/"))
+    {
         // The one binary puts all of them together.
         if package.name == "harombe" {
             continue;
         }
-        for name in package.normal.iter().filter(|name| services.contains_key(name.as_str())) {
+        for name in package
+            .normal
+            .iter()
+            .filter(|name| services.contains_key(name.as_str()))
+        {
             faults.push(format!("{} depends on {name}", package.folder));
         }
     }
@@ -65,7 +89,11 @@ fn packages_are_named_after_their_folders() {
     let mut faults = Vec::new();
     for package in packages() {
         let folder = package.folder.rsplit('/').next().unwrap();
-        let expected = if folder == "harombe" { folder.to_owned() } else { format!("harombe-{folder}") };
+        let expected = if folder == "harombe" {
+            folder.to_owned()
+        } else {
+            format!("harombe-{folder}")
+        };
         if package.name != expected {
             faults.push(format!("{} is called {}", package.folder, package.name));
         }
@@ -80,14 +108,26 @@ fn heavy_and_powerful_crates_stay_where_they_are_needed() {
         ("hickory-resolver", &["services/egress-proxy"]),
         ("rustls-native-certs", &["services/egress-proxy"]),
         ("tokio-rustls", &["services/egress-proxy", "shared/rpc"]),
-        ("seccompiler", &["services/sandbox-broker", "services/sandbox-broker/guest"]),
-        ("sqlx", &["shared/sql", "services/audit", "services/hitl", "services/memory"]),
+        (
+            "seccompiler",
+            &["services/sandbox-broker", "services/sandbox-broker/guest"],
+        ),
+        (
+            "sqlx",
+            &["shared/sql", "services/audit", "services/hitl", "services/memory"],
+        ),
         ("rcgen", &["shared/identity"]),
         ("tonic-types", &["shared/error"]),
-        ("libc", &["services/sandbox-broker", "services/sandbox-broker/guest"]),
+        (
+            "libc",
+            &["services/sandbox-broker", "services/sandbox-broker/guest"],
+        ),
     ];
     let mut faults = Vec::new();
-    for package in packages().iter().filter(|package| !package.folder.starts_with("tests/")) {
+    for package in packages()
+        .iter()
+        .filter(|package| !package.folder.starts_with("tests/"))
+    {
         for (name, folders) in rooms {
             if package.normal.contains(*name) && !folders.contains(&package.folder.as_str()) {
                 faults.push(format!("{} depends on {name}", package.folder));

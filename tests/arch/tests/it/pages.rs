@@ -17,7 +17,11 @@ fn every_reason_has_its_page_and_every_page_its_reason() {
     assert_eq!(pages, reasons);
     for reason in Reason::ALL {
         let text = std::fs::read_to_string(dir.join(format!("{reason}.md"))).unwrap();
-        for part in [format!("# {reason}\n"), "**What happened.**".to_owned(), "**What to do.**".to_owned()] {
+        for part in [
+            format!("# {reason}\n"),
+            "**What happened.**".to_owned(),
+            "**What to do.**".to_owned(),
+        ] {
             assert!(text.contains(&part), "{reason}.md lacks {part:?}");
         }
     }
@@ -25,8 +29,22 @@ fn every_reason_has_its_page_and_every_page_its_reason() {
 
 #[test]
 fn every_service_has_its_readme() {
-    let services = ["gateway", "runtime", "memory", "sandbox-broker", "egress-proxy", "hitl", "audit"];
-    let has_readme = |service: &str| tree::root().join("services").join(service).join("README.md").is_file();
+    let services = [
+        "gateway",
+        "runtime",
+        "memory",
+        "sandbox-broker",
+        "egress-proxy",
+        "hitl",
+        "audit",
+    ];
+    let has_readme = |service: &str| {
+        tree::root()
+            .join("services")
+            .join(service)
+            .join("README.md")
+            .is_file()
+    };
     let missing = services.into_iter().filter(|service| !has_readme(service));
     let missing: Vec<_> = missing.map(str::to_owned).collect();
     tree::none("services without a README.md", &missing);

@@ -22,26 +22,68 @@ fn in_room(path: &str, room: &str) -> bool {
 
 #[test]
 fn the_domain_does_no_io() {
-    let words = ["tonic::", "sqlx::", "harombe_sql", "harombe_rpc", "tokio::net", "std::net::Tcp", "SystemTime", "std::env::", "std::fs", "crate::grpc", "crate::store::sqlite"];
-    tree::none("domain code that does I/O", &uses(|path| in_room(path, "domain"), &words));
+    let words = [
+        "tonic::",
+        "sqlx::",
+        "harombe_sql",
+        "harombe_rpc",
+        "tokio::net",
+        "std::net::Tcp",
+        "SystemTime",
+        "std::env::",
+        "std::fs",
+        "crate::grpc",
+        "crate::store::sqlite",
+    ];
+    tree::none(
+        "domain code that does I/O",
+        &uses(|path| in_room(path, "domain"), &words),
+    );
 }
 
 #[test]
 fn storage_knows_no_transport() {
-    tree::none("storage that knows transport", &uses(|path| in_room(path, "store"), &["tonic::", "crate::grpc", "harombe_proto::"]));
+    tree::none(
+        "storage that knows transport",
+        &uses(
+            |path| in_room(path, "store"),
+            &["tonic::", "crate::grpc", "harombe_proto::"],
+        ),
+    );
 }
 
 #[test]
 fn only_shared_error_makes_a_status() {
     let outside = |path: &str| !path.starts_with("shared/error/");
-    let words = ["Status::new(", "Status::internal(", "Status::unavailable(", "Status::not_found(", "Status::invalid_argument(", "Status::permission_denied(", "Status::unauthenticated(", "Status::failed_precondition(", "Status::aborted(", "Status::cancelled(", "Status::unknown(", "Status::resource_exhausted(", "Status::deadline_exceeded("];
+    let words = [
+        "Status::new(",
+        "Status::internal(",
+        "Status::unavailable(",
+        "Status::not_found(",
+        "Status::invalid_argument(",
+        "Status::permission_denied(",
+        "Status::unauthenticated(",
+        "Status::failed_precondition(",
+        "Status::aborted(",
+        "Status::cancelled(",
+        "Status::unknown(",
+        "Status::resource_exhausted(",
+        "Status::deadline_exceeded(",
+    ];
     tree::none("a status made outside of shared/error", &uses(outside, &words));
 }
 
 #[test]
 fn only_egress_proxy_and_rpc_open_connections() {
-    let outside = |path: &str| !path.starts_with("services/egress-proxy/") && !path.starts_with("shared/rpc/");
-    let words = ["TcpStream::connect", "TcpSocket::", "UdpSocket::", "ToSocketAddrs", "lookup_host"];
+    let outside =
+        |path: &str| !path.starts_with("services/egress-proxy/") && !path.starts_with("shared/rpc/");
+    let words = [
+        "TcpStream::connect",
+        "TcpSocket::",
+        "UdpSocket::",
+        "ToSocketAddrs",
+        "lookup_host",
+    ];
     // The guest's probe tries to connect in order to prove that it cannot.
     let outside = |path: &str| outside(path) && !path.starts_with("services/sandbox-broker/");
     tree::none("a connection opened elsewhere", &uses(outside, &words));
@@ -50,7 +92,10 @@ fn only_egress_proxy_and_rpc_open_connections() {
 #[test]
 fn programs_are_started_by_the_broker_only() {
     let outside = |path: &str| !path.starts_with("services/sandbox-broker/");
-    tree::none("a program started elsewhere", &uses(outside, &["process::Command", "Command::new("]));
+    tree::none(
+        "a program started elsewhere",
+        &uses(outside, &["process::Command", "Command::new("]),
+    );
 }
 
 #[test]

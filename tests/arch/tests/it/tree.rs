@@ -4,7 +4,10 @@ use std::path::{Path, PathBuf};
 
 /// The root of the work tree.
 pub(crate) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .canonicalize()
+        .unwrap()
 }
 
 /// A file of the tree: its path from the root, and its text.
@@ -38,9 +41,13 @@ pub(crate) fn rust() -> Vec<Source> {
 
 /// The Rust files of the product itself: under `src/`, and not a test of its own.
 pub(crate) fn product() -> Vec<Source> {
-    let is_test = |path: &str| path.ends_with("/tests.rs") || path.contains("/tests/") || path.ends_with("/contract.rs");
+    let is_test = |path: &str| {
+        path.ends_with("/tests.rs") || path.contains("/tests/") || path.ends_with("/contract.rs")
+    };
     let mut files = rust();
-    files.retain(|file| file.path.contains("/src/") && !file.path.starts_with("tests/") && !is_test(&file.path));
+    files.retain(|file| {
+        file.path.contains("/src/") && !file.path.starts_with("tests/") && !is_test(&file.path)
+    });
     files
 }
 

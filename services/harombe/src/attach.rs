@@ -1,0 +1,159 @@
+//! Where a command works: on a server that is alive on the data directory, or on one that it runs for its own lifetime.
+
+use std::path::{Path, PathBuf};
+
+use harombe_proto::agent::v1::agent_service_client::AgentServiceClient;
+use harombe_proto::audit::v1::audit_service_client::AuditServiceClient;
+use harombe_proto::hitl::v1::approval_service_client::ApprovalServiceClient;
+use harombe_proto::hitl::v1::{Approval, DecideRequest, ListRequest};
+use harombe_proto::types::v1::Decision;
+use harombe_rpc::GrpcChannel;
+use tonic::Status;
+
+use crate::compose::{Assembly, Config, DataDir, Embedded, ModelSource, StartError};
+
+/// The data directory and the configuration file that were named, if any.
+#[derive(Clone, Debug, Default)]
+pub struct Place {
+    pub data: Option<PathBuf>,
+    pub config: Option<PathBuf>,
+}
+
+impl Place {
+    /// The data directory: the one named, or the user's own.
+    ///
+    /// # Errors
+    /// When none was named and there is no home directory.
+    pub fn data(&self) -> Result<PathBuf, StartError> {
+        match &self.data {
+            Some(dir) => Ok(dir.clone()),
+            None => DataDir::default_path().ok_or(StartError::NoHome),
+        }
+    }
+
+    /// A client of whatever serves the data directory, or of the composition started here.
+    ///
+    /// # Errors
+    /// When nothing serves the directory and the composition cannot start on it.
+    pub async fn attach(&self, model: Option<ModelSource>) -> Result<Attached, StartError> {
+        let data = self.data()?;
+        let socket = DataDir::socket_of(&data);
+        if is_alive(&socket).await {
+            if model.is_some() {
+                return Err(StartError::ModelOfRunning);
+            }
+            return Ok(Attached {
+                client: Client::at(&socket)?,
+                own: None,
+            });
+        }
+        let config = Config::load(self.config.as_deref())?;
+        let embedded = Assembly::new(&data, config, model).start().await?;
+        Ok(Attached {
+            client: Client::at(&socket)?,
+            own: Some(embedded),
+        })
+    }
+
+    /// A client of the server that is alive on the data directory.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn attach_to_running(&self) -> Result<Client, StartError> {
+        let data = self.data()?;
+        let socket = DataDir::socket_of(&data);
+        if is_alive(&socket).await {
+            Client::at(&socket)
+        } else {
+            Err(StartError::NotRunning(data))
+        }
+    }
+}
+
+async fn is_alive(socket: &Path) -> bool {
+    tokio::net::UnixStream::connect(socket).await.is_ok()
+}
+
+/// A client, and the composition it talks to when that lives in this process.
+pub struct Attached {
+    pub client: Client,
+    own: Option<Embedded>,
+}
+
+impl Attached {
+    /// Ends the composition if it is ours.
+    pub async fn close(self) {
+        if let Some(embedded) = self.own {
+            embedded.shutdown().await;
+        }
+    }
+}
+
+/// An ordinary client of the public door.
+#[derive(Clone)]
+pub struct Client {
+    pub agent: AgentServiceClient<GrpcChannel>,
+    pub approvals: ApprovalServiceClient<GrpcChannel>,
+    pub audit: AuditServiceClient<GrpcChannel>,
+}
+
+impl Client {
+    /// A client of the server on that socket; connects at the first call.
+    ///
+    /// # Errors
+    /// When no channel can be made.
+    pub fn at(socket: &Path) -> Result<Self, StartError> {
+        let channel = GrpcChannel::unix(socket).map_err(StartError::Channel)?;
+        Ok(Self {
+            agent: AgentServiceClient::new(channel.clone()),
+            approvals: ApprovalServiceClient::new(channel.clone()),
+            audit: AuditServiceClient::new(channel),
+        })
+    }
+
+    /// An approval by its id, decided or not.
+    ///
+    /// # Errors
+    /// The server's refusal; NOT_FOUND when there is no such approval among the newest thousand.
+    pub async fn approval(&mut self, approval_id: &str) -> Result<Approval, Status> {
+        let listed = self
+            .approvals
+            .list(ListRequest {
+                include_decided: true,
+                limit: 1000,
+            })
+            .await?;
+        let mut approvals = listed.into_inner().approvals.into_iter();
+        approvals
+            .find(|approval| approval.approval_id == approval_id)
+            .ok_or_else(|| {
+                let message = format!("there is no approval {approval_id}; see `harombe approvals list`");
+                harombe_error::Failure::new(
+                    harombe_error::Code::NotFound,
+                    harombe_error::Reason::NotFound,
+                    message,
+                )
+                .to_status()
+            })
+    }
+
+    /// Decides an approval.
+    ///
+    /// # Errors
+    /// The server's refusal.
+    pub async fn decide(
+        &mut self,
+        approval_id: &str,
+        decision: Decision,
+        unattended: bool,
+        comment: &str,
+    ) -> Result<(), Status> {
+        let request = DecideRequest {
+            approval_id: approval_id.to_owned(),
+            decision: decision as i32,
+            unattended,
+            comment: comment.to_owned(),
+        };
+        self.approvals.decide(request).await.map(drop)
+    }
+}

@@ -1,0 +1,82 @@
+//! The command line: what there is to say, and who does it.
+
+mod approvals;
+mod audit;
+mod conversation;
+mod demo;
+mod doctor;
+mod error;
+mod run;
+mod sandbox;
+mod up;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use error::Error;
+
+use crate::attach::Place;
+use crate::compose::ModelSource;
+
+/// Runs LLM agents that can be held to account: approved, sandboxed, filtered, recorded.
+#[derive(Debug, Parser)]
+#[command(name = "harombe", version, arg_required_else_help = true)]
+pub struct Cli {
+    /// Data directory [default: $XDG_DATA_HOME/harombe or ~/.local/share/harombe]
+    #[arg(long, global = true, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Configuration file (TOML); without one everything has its default
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run all services in this process until interrupted
+    Up {
+        /// The model behind the default agent: scripted:FILE
+        #[arg(long, value_name = "MODEL")]
+        model: Option<ModelSource>,
+    },
+    /// Send one message and show what happens
+    Run(run::Args),
+    /// Decide what agents may do
+    #[command(subcommand)]
+    Approvals(approvals::Command),
+    /// Read and check the log
+    #[command(subcommand)]
+    Audit(audit::Command),
+    /// Run code of your own in a sandbox
+    #[command(subcommand)]
+    Sandbox(sandbox::Command),
+    /// The main job in a minute, on real parts, with a scripted model
+    Demo(demo::Args),
+    /// Check that this machine can run it all
+    Doctor,
+}
+
+impl Cli {
+    /// Does what the command line says.
+    ///
+    /// # Errors
+    /// Whatever kept it from being done, in words for the person who typed it.
+    pub async fn run(self) -> Result<ExitCode, Error> {
+        let place = Place {
+            data: self.data,
+            config: self.config,
+        };
+        match self.command {
+            Command::Up { model } => up::run(place, model).await,
+            Command::Run(args) => run::run(place, args).await,
+            Command::Approvals(command) => approvals::run(place, command).await,
+            Command::Audit(command) => audit::run(place, command).await,
+            Command::Sandbox(command) => sandbox::run(place, command).await,
+            Command::Demo(args) => demo::run(place, args).await,
+            Command::Doctor => doctor::run(place).await,
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! One message and everything that it sets off, shown as it happens; approvals are answered on the way.
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::path::Path;
+
+use bytes::Bytes;
+use futures_util::stream::{BoxStream, Peekable};
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use harombe_proto::agent::v1::{
+    CreateSessionRequest, SendMessageRequest, UploadFileRequest, UploadStart, upload_file_request,
+};
+use harombe_proto::types::v1::run_event::Event;
+use harombe_proto::types::v1::{ApprovalRequired, Decision, RunEvent, RunFailed};
+use harombe_types::{EventId, SystemClock};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use super::Error;
+use crate::attach::Client;
+use crate::terminal::{Answers, Prompt, Screen};
+
+/// How a run ended.
+#[derive(Debug)]
+pub(super) enum End {
+    Finished,
+    Failed(RunFailed),
+}
+
+/// A session and the terminal it is shown on.
+pub(super) struct Conversation<W> {
+    pub(super) client: Client,
+    pub(super) session: String,
+    pub(super) screen: Screen<W>,
+    answers: Answers,
+    prompt: Option<Prompt>,
+}
+
+impl<W: Write + Send> Conversation<W> {
+    /// Begins a session, or goes on with one.
+    pub(super) async fn open(
+        mut client: Client,
+        session: Option<String>,
+        screen: Screen<W>,
+        answers: Answers,
+    ) -> Result<Self, Error> {
+        let session = match session {
+            Some(session) => session,
+            None => {
+                let created = client
+                    .agent
+                    .create_session(CreateSessionRequest::default())
+                    .await?
+                    .into_inner();
+                created.session.unwrap_or_default().session_id
+            }
+        };
+        let prompt = (answers == Answers::Terminal).then(Prompt::start);
+        Ok(Self {
+            client,
+            session,
+            screen,
+            answers,
+            prompt,
+        })
+    }
+
+    /// Puts a file into the session's workspace under its own name.
+    pub(super) async fn upload(&mut self, path: &Path) -> Result<(), Error> {
+        let content = std::fs::read(path).map_err(|source| Error::File {
+            what: "cannot read",
+            path: path.to_owned(),
+            source,
+        })?;
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .ok_or_else(|| Error::Usage(format!("{} has no file name in UTF-8", path.display())))?;
+        self.upload_bytes(name, content).await
+    }
+
+    pub(super) async fn upload_bytes(&mut self, name: &str, content: Vec<u8>) -> Result<(), Error> {
+        let start = UploadStart {
+            session_id: self.session.clone(),
+            path: name.to_owned(),
+            size: content.len() as u64,
+            sha256: Bytes::copy_from_slice(&Sha256::digest(&content)),
+        };
+        let content = Bytes::from(content);
+        let chunks = (0..content.len()).step_by(UPLOAD_CHUNK).map(move |at| {
+            let end = content.len().min(at + UPLOAD_CHUNK);
+            upload_file_request::Frame::Data(content.slice(at..end))
+        });
+        let frames = std::iter::once(upload_file_request::Frame::Start(start)).chain(chunks);
+        let requests = frames.map(|frame| UploadFileRequest { frame: Some(frame) });
+        let done = self
+            .client
+            .agent
+            .upload_file(tokio_stream::iter(requests))
+            .await?
+            .into_inner();
+        self.screen.step(
+            "file",
+            &format!("{} · {} bytes · in the workspace", done.path, done.size),
+        )?;
+        Ok(())
+    }
+
+    /// Sends a message and shows its run to the end.
+    pub(super) async fn send(&mut self, text: &str) -> Result<End, Error> {
+        self.screen.step("message", text)?;
+        let request = SendMessageRequest {
+            session_id: self.session.clone(),
+            client_message_id: EventId::generate(&SystemClock).to_string(),
+            text: text.to_owned(),
+        };
+        let stream = self.client.agent.send_message(request).await?.into_inner();
+        let mut events: Events = stream
+            .map_ok(|response| response.event.unwrap_or_default())
+            .boxed()
+            .peekable();
+        let mut proposed = HashMap::new();
+        while let Some(event) = events.next().await.transpose()? {
+            self.screen.event(&event)?;
+            match event.event {
+                Some(Event::ToolCallProposed(call)) => {
+                    proposed.insert(call.call_id, call.arguments);
+                }
+                Some(Event::ApprovalRequired(required)) => {
+                    let shown = proposed.get(&required.call_id).map_or("", String::as_str);
+                    self.answer(&required, shown, &mut events).await?;
+                }
+                Some(Event::RunFinished(_)) => return Ok(End::Finished),
+                Some(Event::RunFailed(failed)) => return Ok(End::Failed(failed)),
+                _ => {}
+            }
+        }
+        Err(Error::CutShort)
+    }
+
+    /// Sees to it that an approval is answered. `shown` is what stood on the screen as the call's arguments.
+    async fn answer(
+        &mut self,
+        required: &ApprovalRequired,
+        shown: &str,
+        events: &mut Events,
+    ) -> Result<(), Error> {
+        // What will run is what hitl holds, not what the model's event said.
+        let approval = self.client.approval(&required.approval_id).await?;
+        if !same_json(&approval.arguments, shown) {
+            self.screen.approval(&approval)?;
+        }
+        match self.answers {
+            Answers::Unattended => {
+                self.client
+                    .decide(&approval.approval_id, Decision::Approved, true, "")
+                    .await?
+            }
+            Answers::Elsewhere => {
+                self.screen.detail(&format!(
+                    "answer with: harombe approvals approve {}",
+                    approval.approval_id
+                ))?;
+            }
+            Answers::Terminal => {
+                self.screen.ask("run exactly this? [y/N]")?;
+                self.answer_at_terminal(&approval.approval_id, events).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn answer_at_terminal(&mut self, approval_id: &str, events: &mut Events) -> Result<(), Error> {
+        let Some(prompt) = &mut self.prompt else {
+            return Ok(());
+        };
+        // Somebody else may decide first, or time may: then the next event says so.
+        let yes = tokio::select! {
+            yes = prompt.yes() => yes,
+            _ = std::pin::Pin::new(events).peek() => return Ok(()),
+        };
+        self.screen.answered();
+        let decision = if yes { Decision::Approved } else { Decision::Denied };
+        self.client.decide(approval_id, decision, false, "").await?;
+        Ok(())
+    }
+}
+
+type Events = Peekable<BoxStream<'static, Result<RunEvent, tonic::Status>>>;
+
+const UPLOAD_CHUNK: usize = 256 * 1024;
+
+fn same_json(a: &str, b: &str) -> bool {
+    match (serde_json::from_str::<Value>(a), serde_json::from_str::<Value>(b)) {
+        (Ok(a), Ok(b)) => a == b,
+        _ => false,
+    }
+}

@@ -1,0 +1,87 @@
+//! `harombe doctor`: whether this machine can run it all, and what to do where it cannot.
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+use harombe_types::ServiceName;
+
+use super::Error;
+use crate::attach::Place;
+use crate::compose::{Config, StartError};
+use crate::terminal::Style;
+
+/// What one check found.
+enum Finding {
+    Good(String),
+    /// What is wrong, and what to do.
+    Bad(String),
+}
+
+pub(super) async fn run(place: Place) -> Result<ExitCode, Error> {
+    let config = Config::load(place.config.as_deref())?;
+    let data = place.data()?;
+    let checks = [
+        ("platform", platform()),
+        ("user", user()),
+        ("data", writable(&data)),
+        ("sandbox", sandbox(&config).await),
+    ];
+    let style = Style::of_stdout();
+    let mut out = std::io::stdout();
+    let mut all_good = true;
+    for (name, finding) in &checks {
+        match finding {
+            Finding::Good(text) => writeln!(out, "{} {name:<10} {text}", style.good("ok  "))?,
+            Finding::Bad(text) => {
+                all_good = false;
+                writeln!(out, "{} {name:<10} {text}", style.bad("fail"))?;
+            }
+        }
+    }
+    Ok(if all_good {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn platform() -> Finding {
+    let uname = rustix::system::uname();
+    let release = uname.release().to_string_lossy().into_owned();
+    if cfg!(all(target_os = "linux", target_arch = "x86_64")) {
+        Finding::Good(format!("Linux {release}, x86-64"))
+    } else {
+        Finding::Bad(format!(
+            "{} is not supported; Harombe needs Linux on x86-64",
+            std::env::consts::ARCH
+        ))
+    }
+}
+
+fn user() -> Finding {
+    if rustix::process::geteuid().is_root() {
+        Finding::Good("root, which sandboxes need".to_owned())
+    } else {
+        Finding::Bad("not root; sandboxes need it: run as root".to_owned())
+    }
+}
+
+fn writable(data: &Path) -> Finding {
+    // The nearest directory that exists is where the rest would be made.
+    let existing = data.ancestors().find(|path| path.exists()).unwrap_or(data);
+    match tempfile::tempfile_in(existing) {
+        Ok(_) => Finding::Good(format!("{} can be written", data.display())),
+        Err(error) => Finding::Bad(format!(
+            "{} cannot be written: {error}; name another with --data DIR",
+            data.display()
+        )),
+    }
+}
+
+async fn sandbox(config: &Config) -> Finding {
+    match harombe_sandbox_broker::prove(&config.sandbox_broker).await {
+        Ok(proof) => Finding::Good(format!("gvisor, proven from inside: {}", proof.kernel)),
+        Err(error) => Finding::Bad(Error::from(StartError::of(ServiceName::SandboxBroker)(error)).report()),
+    }
+}

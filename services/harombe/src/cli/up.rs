@@ -1,0 +1,44 @@
+//! `harombe up`: all services in this process, until interrupted.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use harombe_telemetry::Options;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::Error;
+use crate::attach::Place;
+use crate::compose::{Assembly, Config, ModelSource};
+
+pub(super) async fn run(place: Place, model: Option<ModelSource>) -> Result<ExitCode, Error> {
+    let data = place.data()?;
+    let config = Config::load(place.config.as_deref())?;
+    harombe_telemetry::init(&Options::default())?;
+    let embedded = Assembly::new(&data, config, model).start().await?;
+    let mut out = std::io::stdout();
+    writeln!(out, "harombe is up")?;
+    writeln!(out, "  data      {}", data.display())?;
+    writeln!(out, "  socket    {}", embedded.socket().display())?;
+    match embedded.isolation().await {
+        Ok(isolation) => writeln!(out, "  sandbox   {isolation}, proven from inside")?,
+        Err(error) => writeln!(
+            out,
+            "  sandbox   none, so no code will run: {}",
+            Error::from(error).report()
+        )?,
+    }
+    if let Some(key) = embedded.audit_key() {
+        writeln!(out, "  log key   {key}")?;
+    }
+    writeln!(out, "  approve   harombe approvals watch")?;
+    out.flush()?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    writeln!(out, "finishing what was begun …")?;
+    embedded.shutdown().await;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,135 @@
+//! The one directory that everything durable lives in (CONTRACTS §10), and the lock that keeps it to one process.
+
+use std::fs::{DirBuilder, File, TryLockError};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+
+use harombe_types::ServiceName;
+
+use super::StartError;
+
+/// An opened data directory; locked until it is dropped.
+#[derive(Debug)]
+pub struct DataDir {
+    path: PathBuf,
+    /// Held, never read: closing it releases the lock, also when the process dies.
+    _lock: File,
+}
+
+/// `sun_path` holds 108 bytes, the last a zero (unix(7)).
+const MAX_SOCKET_PATH: usize = 107;
+
+impl DataDir {
+    /// `$XDG_DATA_HOME/harombe`, or `~/.local/share/harombe` (XDG Base Directory Specification).
+    #[must_use]
+    pub fn default_path() -> Option<PathBuf> {
+        let absolute = |name| {
+            std::env::var_os(name)
+                .map(PathBuf::from)
+                .filter(|path| path.is_absolute())
+        };
+        absolute("XDG_DATA_HOME")
+            .or_else(|| absolute("HOME").map(|home| home.join(".local/share")))
+            .map(|base| base.join("harombe"))
+    }
+
+    /// Where a server on that directory listens.
+    #[must_use]
+    pub fn socket_of(path: &Path) -> PathBuf {
+        path.join("harombe.sock")
+    }
+
+    /// Makes the directory where it is absent (0700) and locks it.
+    ///
+    /// # Errors
+    /// When it cannot be written, is locked by another process, or its socket's path is too long.
+    pub fn open(path: &Path) -> Result<Self, StartError> {
+        let fault = |source| StartError::DataDir {
+            path: path.to_owned(),
+            source,
+        };
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(path)
+            .map_err(fault)?;
+        let path = path.canonicalize().map_err(fault)?;
+        let socket = Self::socket_of(&path);
+        if socket.as_os_str().len() > MAX_SOCKET_PATH {
+            return Err(StartError::SocketPath {
+                path: socket,
+                max: MAX_SOCKET_PATH,
+            });
+        }
+        let lock = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(path.join("lock"));
+        let lock = lock.map_err(|source| StartError::DataDir {
+            path: path.clone(),
+            source,
+        })?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { path, _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(StartError::InUse(path)),
+            Err(TryLockError::Error(source)) => Err(StartError::DataDir { path, source }),
+        }
+    }
+
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        Self::socket_of(&self.path)
+    }
+
+    /// The folder of one service, made where it is absent (0700).
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn service(&self, service: ServiceName) -> Result<PathBuf, StartError> {
+        let name = match service {
+            ServiceName::SandboxBroker => "broker",
+            ServiceName::EgressProxy => "egress",
+            other => other.as_str(),
+        };
+        let path = self.path.join(name);
+        match DirBuilder::new().recursive(true).mode(0o700).create(&path) {
+            Ok(()) => Ok(path),
+            Err(source) => Err(StartError::DataDir { path, source }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_is_locked_while_it_is_open() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a/b");
+        let open = DataDir::open(&path).unwrap();
+        assert!(matches!(DataDir::open(&path), Err(StartError::InUse(_))));
+        drop(open);
+        assert!(DataDir::open(&path).is_ok());
+    }
+
+    #[test]
+    fn a_path_under_a_file_names_the_fix() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let error = DataDir::open(&file.path().join("data")).unwrap_err();
+        assert!(error.to_string().contains("--data DIR"), "{error}");
+    }
+
+    #[test]
+    fn a_path_too_long_for_a_socket_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = DataDir::open(&dir.path().join("x".repeat(100))).unwrap_err();
+        assert!(matches!(error, StartError::SocketPath { .. }), "{error}");
+    }
+}

@@ -1,0 +1,61 @@
+//! What can keep the system from starting, and what to do about it.
+
+use std::path::PathBuf;
+
+use harombe_types::ServiceName;
+
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("there is no home directory to keep data in; name one with --data DIR")]
+    NoHome,
+    #[error("nothing runs on {}; start it with `harombe up`", .0.display())]
+    NotRunning(PathBuf),
+    #[error("another harombe works on {}; stop it, or use another directory with --data DIR", .0.display())]
+    InUse(PathBuf),
+    #[error(
+        "a server is running already, and its model cannot be changed from here; leave --model out, or stop it first"
+    )]
+    ModelOfRunning,
+    #[error("the data directory {} cannot be written; check its owner and its disk, or name another with --data DIR", path.display())]
+    DataDir {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("the path of the socket {} is longer than {max} bytes; use a shorter --data DIR", path.display())]
+    SocketPath { path: PathBuf, max: usize },
+    #[error("cannot listen on {}", path.display())]
+    Listen {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("the configuration has faults:\n{0}")]
+    Config(#[from] harombe_config::Faults),
+    #[error("the certificates under {} cannot be used; move the directory away to have new ones made", path.display())]
+    Pki {
+        path: PathBuf,
+        #[source]
+        source: harombe_identity::Error,
+    },
+    #[error("a channel cannot be made")]
+    Channel(#[source] harombe_rpc::TlsError),
+    #[error("{service} cannot start")]
+    Service {
+        service: ServiceName,
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+impl StartError {
+    pub(crate) fn of<E>(service: ServiceName) -> impl FnOnce(E) -> Self
+    where
+        E: std::error::Error + Send + Sync + 'static,
+    {
+        move |source| Self::Service {
+            service,
+            source: Box::new(source),
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! `harombe-e2e-node`: services in a process that a test may kill. It ends when its standard input closes.
+
+use std::error::Error;
+use std::io::Write as _;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use harombe::compose::{Assembly, ModelSource};
+use harombe_e2e::{RunCalls, Side, quick};
+use harombe_identity::ServiceIdentity;
+use harombe_types::{Clock, SystemClock};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+#[derive(Parser)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// The audit service, on a loopback port that it names
+    Audit { keys: PathBuf, data: PathBuf },
+    /// The whole system; at the end it names the calls of the run
+    Up {
+        data: PathBuf,
+        script: PathBuf,
+        /// Die at the nth call of the run
+        #[arg(long, requires = "side")]
+        crash: Option<u64>,
+        #[arg(long)]
+        side: Option<When>,
+    },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum When {
+    Before,
+    After,
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    match Args::parse().command {
+        Command::Audit { keys, data } => audit(&keys, data).await,
+        Command::Up {
+            data,
+            script,
+            crash,
+            side,
+        } => {
+            let calls = match (crash, side) {
+                (Some(nth), Some(When::Before)) => RunCalls::crashing(nth, Side::Before),
+                (Some(nth), Some(When::After)) => RunCalls::crashing(nth, Side::After),
+                _ => RunCalls::default(),
+            };
+            up(&data, script, calls).await
+        }
+    }
+}
+
+async fn audit(keys: &Path, data: PathBuf) -> Result<(), Box<dyn Error>> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let identity = ServiceIdentity::load(keys, clock.now())?;
+    let deps = harombe_audit::Deps {
+        clock,
+        identity: identity.clone(),
+        data,
+    };
+    let service = harombe_audit::build(harombe_audit::Config::default(), deps).await?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    say(&format!("https://{}", listener.local_addr()?))?;
+    let stop = CancellationToken::new();
+    let serving = tokio::spawn({
+        let (server, stop) = (service.server().clone(), stop.clone());
+        async move { server.serve_tls(listener, &identity, stop).await }
+    });
+    end_of_input().await?;
+    stop.cancel();
+    service.shutdown(Duration::from_secs(5)).await;
+    serving.await??;
+    Ok(())
+}
+
+async fn up(data: &Path, script: PathBuf, calls: RunCalls) -> Result<(), Box<dyn Error>> {
+    let mut assembly = Assembly::new(data, quick(), Some(ModelSource::Scripted(script)));
+    assembly.wire = Arc::new(calls.clone());
+    let embedded = assembly.start().await?;
+    say("up")?;
+    end_of_input().await?;
+    embedded.shutdown().await;
+    for call in calls.calls() {
+        say(&call)?;
+    }
+    Ok(())
+}
+
+fn say(line: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout();
+    writeln!(out, "{line}")?;
+    out.flush()
+}
+
+async fn end_of_input() -> std::io::Result<()> {
+    let mut input = Vec::new();
+    tokio::io::stdin().read_to_end(&mut input).await.map(drop)
+}

@@ -1,0 +1,170 @@
+//! A system with a scripted model, in a directory of its own.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use harombe::attach::Client;
+use harombe::compose::{Assembly, AuditPlace, Config, DataDir, Embedded, ModelSource, Pki};
+use harombe_identity::TokenMinter;
+use harombe_rpc::GrpcChannel;
+use harombe_types::{ServiceName, SystemClock};
+
+use crate::Node;
+
+/// How the services are spread over processes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Topology {
+    /// All in this process.
+    Embedded,
+    /// Audit in a process of its own, reached over mutual TLS; the rest in this one.
+    AuditApart,
+}
+
+/// A running system and its directory.
+pub struct World {
+    dir: tempfile::TempDir,
+    embedded: Option<Embedded>,
+    audit: Option<Node>,
+}
+
+impl World {
+    /// Starts a system whose model plays `script`. `node` is the program that runs services apart.
+    pub async fn start(topology: Topology, node: &str, script: &str) -> Self {
+        Self::start_with(topology, node, script, |_| {}).await
+    }
+
+    /// The same, with changes.
+    ///
+    /// # Panics
+    /// When it does not start: a test cannot go on.
+    #[expect(clippy::expect_used, reason = "a test's world: without it there is no test")]
+    pub async fn start_with(
+        topology: Topology,
+        node: &str,
+        script: &str,
+        change: impl FnOnce(&mut Assembly),
+    ) -> Self {
+        let dir = tempfile::Builder::new()
+            .prefix("harombe-e2e-")
+            .tempdir()
+            .expect("a temporary directory");
+        let model = dir.path().join("model.toml");
+        std::fs::write(&model, script).expect("the script");
+        let data = dir.path().join("data");
+        let mut assembly = Assembly::new(&data, quick(), Some(ModelSource::Scripted(model)));
+        let audit = match topology {
+            Topology::Embedded => None,
+            Topology::AuditApart => {
+                make_certificates(&data);
+                let node = Node::audit(node, &data.join("audit/keys"), &dir.path().join("audit")).await;
+                assembly.audit = AuditPlace::At(node.uri());
+                Some(node)
+            }
+        };
+        change(&mut assembly);
+        let embedded = assembly.start().await.expect("the system starts");
+        Self {
+            dir,
+            embedded: Some(embedded),
+            audit,
+        }
+    }
+
+    /// The data directory.
+    #[must_use]
+    pub fn data(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    /// Where the log's files are.
+    #[must_use]
+    pub fn log(&self) -> PathBuf {
+        match self.audit {
+            Some(_) => self.dir.path().join("audit"),
+            None => self.data().join("audit"),
+        }
+    }
+
+    /// A client of the public door.
+    ///
+    /// # Panics
+    /// When no channel can be made.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "a test's world: without it there is no test")]
+    pub fn client(&self) -> Client {
+        Client::at(&DataDir::socket_of(&self.data())).expect("a client")
+    }
+
+    /// The channel by which `from` calls a service in this process.
+    #[must_use]
+    pub fn channel(&self, to: ServiceName, from: ServiceName) -> Option<GrpcChannel> {
+        let server = self.embedded.as_ref()?.server(to)?;
+        Some(GrpcChannel::local(server, from))
+    }
+
+    /// Mints tokens as the gateway does.
+    ///
+    /// # Panics
+    /// When the gateway's key cannot be read.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "a test's world: without it there is no test")]
+    pub fn minter(&self) -> TokenMinter {
+        let keys = self.data().join("gateway/keys");
+        let now = harombe_types::Clock::now(&SystemClock);
+        let identity = harombe_identity::ServiceIdentity::load(&keys, now).expect("the gateway's identity");
+        TokenMinter::new(identity).expect("a minter")
+    }
+
+    /// Ends the audit process without a word to anybody; the system goes on without it.
+    pub async fn kill_audit(&mut self) {
+        if let Some(node) = self.audit.take() {
+            node.kill().await;
+        }
+    }
+
+    /// Ends the system in order. The directory stays until the result is dropped.
+    pub async fn stop(mut self) -> Stopped {
+        let log = self.log();
+        if let Some(embedded) = self.embedded.take() {
+            embedded.shutdown().await;
+        }
+        if let Some(node) = self.audit.take() {
+            node.stop().await;
+        }
+        Stopped { log, dir: self.dir }
+    }
+}
+
+/// What a system leaves behind.
+pub struct Stopped {
+    log: PathBuf,
+    dir: tempfile::TempDir,
+}
+
+impl Stopped {
+    #[must_use]
+    pub fn log(&self) -> &Path {
+        &self.log
+    }
+
+    #[must_use]
+    pub fn data(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+}
+
+/// The defaults, with leases short enough for a test to see one expire.
+#[must_use]
+pub fn quick() -> Config {
+    let mut config = Config::default();
+    config.memory.lease = Duration::from_secs(1).into();
+    config.runtime.claim_every = Duration::from_millis(250).into();
+    config
+}
+
+/// The system makes its certificates at first start; a process apart needs its own before.
+#[expect(clippy::expect_used, reason = "a test's world: without it there is no test")]
+fn make_certificates(data: &Path) {
+    let dir = DataDir::open(data).expect("the data directory");
+    Pki::open(&dir, &SystemClock).expect("the certificates");
+}
