@@ -125,3 +125,47 @@ async fn without_audit_a_stranger_is_refused_all_the_same() {
         REFUSED
     );
 }
+
+#[tokio::test]
+async fn health_and_reflection_answer_anyone() {
+    use tonic_health::pb::HealthCheckRequest;
+    use tonic_health::pb::health_client::HealthClient;
+    use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
+    use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
+    use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
+    use tonic_reflection::pb::v1::{ServerReflectionRequest, ServerReflectionResponse};
+
+    let world = World::new().await;
+    let channel = GrpcChannel::local(world.gateway.server(), ServiceName::Client);
+    let health = HealthClient::new(channel.clone())
+        .check(HealthCheckRequest::default())
+        .await
+        .unwrap();
+    assert_eq!(health.into_inner().status, 1);
+
+    let list = Some(MessageRequest::ListServices(String::new()));
+    let request = ServerReflectionRequest {
+        host: String::new(),
+        message_request: list,
+    };
+    let mut reflection = ServerReflectionClient::new(channel);
+    let answers = reflection
+        .server_reflection_info(tokio_stream::once(request))
+        .await
+        .unwrap();
+    let answer: ServerReflectionResponse = answers.into_inner().message().await.unwrap().unwrap();
+    let Some(MessageResponse::ListServicesResponse(listed)) = answer.message_response else {
+        panic!("no list of services")
+    };
+    let names: Vec<_> = listed.service.into_iter().map(|service| service.name).collect();
+    for name in [
+        "harombe.agent.v1.AgentService",
+        "harombe.hitl.v1.ApprovalService",
+        "harombe.audit.v1.AuditService",
+    ] {
+        assert!(
+            names.iter().any(|known| known == name),
+            "{name} is not among {names:?}"
+        );
+    }
+}

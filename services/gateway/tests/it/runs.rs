@@ -141,6 +141,11 @@ async fn bad_messages_go_nowhere() {
     ] {
         assert_eq!(refused(world.send(session, id, text)).await, INVALID, "{id:?}");
     }
+    let huge = refused(world.send(&session, "1", &"x".repeat(10 * 1024 * 1024))).await;
+    assert!(
+        matches!(huge.0, Code::InvalidArgument | Code::ResourceExhausted),
+        "{huge:?}"
+    );
     let unknown = SessionId::generate(&*world.clock).to_string();
     assert_eq!(refused(world.send(&unknown, "1", "hello")).await, NOT_FOUND);
     assert!(world.runtime.seen.lock().is_empty());
