@@ -226,6 +226,11 @@ impl Files {
         })
     }
 
+    /// Writes the log as of now into a new file.
+    pub(crate) async fn copy_to(&self, target: &Path) -> Result<(), Error> {
+        self.reader.copy_to(target).await
+    }
+
     /// At most `limit` entries that match, from `from` on, and where to go on when there may be more.
     pub(crate) async fn find(
         &self,

@@ -84,7 +84,8 @@ impl Store {
 
     /// Takes no more events, writes those that wait, and closes the file.
     pub(crate) async fn close(&self) {
-        self.commits.shutdown().await;
+        // The writer last: SQLite folds its write-ahead log into the file when the last connection closes.
         self.reader.close().await;
+        self.commits.shutdown().await;
     }
 }

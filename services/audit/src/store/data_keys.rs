@@ -103,10 +103,10 @@ impl DataKeys {
     }
 
     pub(crate) async fn close(&self) {
+        self.database.close().await;
         if let Some(writer) = &self.writer {
             writer.shutdown().await;
         }
-        self.database.close().await;
     }
 
     async fn by_id(&self, id: KeyId) -> Result<Option<Arc<DataKey>>, Error> {

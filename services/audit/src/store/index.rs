@@ -137,8 +137,8 @@ impl Index {
     }
 
     pub(crate) async fn close(&self) {
-        self.writer.shutdown().await;
         self.database.close().await;
+        self.writer.shutdown().await;
     }
 
     async fn progress(&self) -> Result<(u64, Option<Vec<u8>>), Error> {

@@ -2,6 +2,7 @@
 //! nobody else has open.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use harombe_sql::Database;
 use harombe_tlog::{Hash, ProofPlan, Tile, TileId};
@@ -92,6 +93,16 @@ impl Reader {
                 .await
                 .map_err(|error| self.database.error(error))?;
         Ok(hashes.map(|bytes| Tile::from_bytes(id, &bytes)).transpose()?)
+    }
+
+    /// Writes a compact copy of the file, as of one moment, to a path where there is none.
+    pub(crate) async fn copy_to(&self, target: &Path) -> Result<(), Error> {
+        sqlx::query("VACUUM INTO ?")
+            .bind(target.to_string_lossy().into_owned())
+            .execute(self.database.readers())
+            .await
+            .map_err(|error| self.database.error(error))?;
+        Ok(())
     }
 
     pub(crate) async fn close(&self) {

@@ -84,6 +84,37 @@ async fn an_untouched_log_is_verified_in_use_and_as_a_copy() {
 }
 
 #[tokio::test]
+async fn a_changed_byte_in_a_copy_is_named() {
+    let directory = TempDir::new().unwrap();
+    let log = open(directory.path()).await;
+    let mut writer = Writer::new(harombe_types::ServiceName::Hitl);
+    for kind in ["approval.requested", "approval.decided", "grant.redeemed"] {
+        log.append(writer.service, vec![writer.event("alpha", kind)])
+            .await
+            .unwrap();
+    }
+    let copy = TempDir::new().unwrap();
+    crate::files::copy(directory.path(), copy.path()).await.unwrap();
+    assert_eq!(intact(copy.path()).await.entries, 3);
+    let mut bytes = fs::read(copy.path().join(LOG_FILE)).unwrap();
+    let word = b"approval.decided";
+    let at = bytes
+        .windows(word.len())
+        .position(|window| window == word)
+        .unwrap();
+    bytes[at] ^= 1;
+    fs::write(copy.path().join(LOG_FILE), bytes).unwrap();
+    let damage = damaged(copy.path()).await;
+    assert_eq!((damage.kind, damage.entry), (Kind::Changed, Some(1)), "{damage}");
+    assert_eq!(intact(directory.path()).await.entries, 3);
+    assert!(
+        crate::files::copy(directory.path(), copy.path()).await.is_err(),
+        "a log is there already"
+    );
+    log.close().await;
+}
+
+#[tokio::test]
 async fn an_empty_log_is_verified() {
     let directory = TempDir::new().unwrap();
     open(directory.path()).await.close().await;
@@ -382,6 +413,12 @@ fn any_flipped_byte_is_noticed_or_changes_nothing() {
         copy.path().join("keys/verifier.pub"),
     )
     .unwrap();
+    fs::write(copy.path().join(LOG_FILE), &bytes).unwrap();
+    assert_eq!(
+        runtime.block_on(verify(copy.path(), None)).unwrap().entries,
+        284,
+        "the file alone is the whole log"
+    );
     let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(150));
     let flips = (any::<prop::sample::Index>(), 1_u8..=255);
     runner
