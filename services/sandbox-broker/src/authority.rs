@@ -52,7 +52,7 @@ impl Authority {
     }
 
     /// Reads the call and holds the grant against it and against the run that asks.
-    pub(crate) fn check<T: ToolCall>(&self, run: RunPrincipal, shown: Shown) -> Result<Checked<T>, Error> {
+    pub(crate) fn check<T: ToolCall>(&self, run: &RunPrincipal, shown: Shown) -> Result<Checked<T>, Error> {
         let call = CanonicalCall::parse(&shown.call).map_err(Error::Call)?;
         if call.tool() != T::TOOL {
             return Err(Error::Tool {
@@ -81,7 +81,7 @@ impl Authority {
         Ok(Checked {
             args,
             grant,
-            run,
+            run: run.clone(),
             token: shown.grant,
         })
     }

@@ -5,9 +5,10 @@ mod output;
 
 use std::sync::Arc;
 
+use harombe_error::ServiceError;
 use harombe_grant::Grant;
 use harombe_trail::{Event, Kind, Outcome, Trail};
-use harombe_types::Principal;
+use harombe_types::{Principal, RunPrincipal};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -54,13 +55,27 @@ pub(crate) struct Report {
 }
 
 impl Broker {
-    /// Holds what a run shows against the call that it asks for.
-    pub(crate) fn check<T: ToolCall>(
+    /// Holds what a run shows against the call that it asks for. A permission that is not good is recorded: somebody
+    /// may be trying what they are not granted.
+    pub(crate) async fn check<T: ToolCall>(
         &self,
-        run: harombe_types::RunPrincipal,
+        run: RunPrincipal,
         shown: Shown,
     ) -> Result<Checked<T>, Error> {
-        self.authority.check(run, shown)
+        let checked = self.authority.check(&run, shown);
+        if let Err(error @ (Error::Grant(_) | Error::ForeignGrant(_) | Error::Tool { .. })) = &checked {
+            let details =
+                json!({ "tool": T::TOOL, "reason": error.reason().as_str(), "error": error.to_string() });
+            let event = Event::new(Kind::GrantRefused, &run.tenant)
+                .principal(&Principal::Run(run))
+                .outcome(Outcome::Denied)
+                .details(details);
+            // Refused it is in any case, and for its own reason.
+            if let Err(error) = self.trail.record(event).await {
+                tracing::warn!(%error, "a refused permission could not be recorded");
+            }
+        }
+        checked
     }
 
     /// Everything that comes before an execution. When this returns, the grant is spent and the start recorded.

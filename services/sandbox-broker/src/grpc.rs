@@ -104,7 +104,11 @@ impl SandboxService for Service {
             workspace_id,
         } = request.into_inner();
         let shown = shown(permission).map_err(|error| to_status(&error))?;
-        let checked = self.broker.check(run, shown).map_err(|error| to_status(&error))?;
+        let checked = self
+            .broker
+            .check(run, shown)
+            .await
+            .map_err(|error| to_status(&error))?;
         let (responses, stream) = mpsc::channel(FRAMES);
         let (begun, beginning) = oneshot::channel();
         let execution = Execution {
@@ -132,6 +136,7 @@ impl SandboxService for Service {
         let checked = self
             .broker
             .check::<FileRead>(run, shown)
+            .await
             .map_err(|error| to_status(&error))?;
         let broker = Arc::clone(&self.broker);
         let reading = async move {
@@ -178,6 +183,7 @@ impl SandboxService for Service {
         let checked = self
             .broker
             .check::<FileWrite>(run, shown)
+            .await
             .map_err(|error| to_status(&error))?;
         let contents = contents(&checked.args.source, &mut frames).await?;
         let size = contents.len() as u64;
@@ -206,6 +212,7 @@ impl SandboxService for Service {
         let checked = self
             .broker
             .check::<FileList>(run, shown)
+            .await
             .map_err(|error| to_status(&error))?;
         let broker = Arc::clone(&self.broker);
         let listing = async move {

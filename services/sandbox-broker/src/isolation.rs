@@ -78,6 +78,7 @@ enum State {
 }
 
 /// Hands out the driver to those who wait for the proof.
+#[derive(Clone)]
 pub(crate) struct Isolation {
     state: watch::Receiver<State>,
 }

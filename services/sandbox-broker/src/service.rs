@@ -13,10 +13,11 @@ use harombe_trail::Trail;
 use harombe_types::{Clock, ServiceName};
 
 use crate::authority::Authority;
-use crate::broker::Broker;
+use crate::broker::{Broker, ISOLATION};
 use crate::config::Config;
 use crate::domain::admission::Admission;
 use crate::domain::limits::Limits;
+use crate::error::Error;
 use crate::grpc;
 use crate::hitl::Hitl;
 use crate::isolation::Isolation;
@@ -51,6 +52,7 @@ pub enum BuildError {
 /// The running service.
 pub struct Service {
     server: Server,
+    isolation: Isolation,
 }
 
 impl Service {
@@ -58,6 +60,14 @@ impl Service {
     #[must_use]
     pub fn server(&self) -> &Server {
         &self.server
+    }
+
+    /// What isolates executions, once that is proven; waits until it is known.
+    ///
+    /// # Errors
+    /// ISOLATION_UNAVAILABLE, with what is missing and how to get it.
+    pub async fn isolation(&self) -> Result<&'static str, Error> {
+        self.isolation.driver().await.map(|_| ISOLATION)
     }
 
     /// Takes no more calls, waits until `deadline` for those that run, then kills them.
@@ -101,6 +111,7 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
         .map_err(failed)?;
     let tasks = TaskSet::new();
     let roots = identity.roots().clone();
+    let isolation = Isolation::start(&config, &data.join("driver"), &tasks);
     let broker = Broker {
         authority: Authority::new(
             Verifier::new(roots.clone()),
@@ -108,7 +119,7 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
             Arc::clone(&clock),
         ),
         sessions: Arc::new(sessions),
-        isolation: Isolation::start(&config, &data.join("driver"), &tasks),
+        isolation: isolation.clone(),
         admission: Admission::new(config.sandboxes, config.queue, config.patience.into()),
         trail: trail.clone(),
         defaults: Limits::from(&config.limits),
@@ -125,5 +136,5 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
         .service(SandboxServiceServer::new(service))
         .health()
         .build()?;
-    Ok(Service { server })
+    Ok(Service { server, isolation })
 }

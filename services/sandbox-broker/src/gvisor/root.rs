@@ -79,9 +79,12 @@ impl HostRoot {
     }
 }
 
-/// A directory, made if it is absent, that only the broker's user can enter.
+/// A directory, made if it is absent, that only the broker's user can enter. What it lies in must be there.
 pub(super) fn private_directory(path: &Path) -> io::Result<()> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    match fs::DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
     fs::set_permissions(path, fs::Permissions::from_mode(0o700))
 }
 

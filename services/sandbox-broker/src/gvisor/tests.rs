@@ -420,6 +420,68 @@ async fn what_a_killed_broker_left_is_swept_up() {
     assert_eq!(fs::read_dir(&second.sandboxes).unwrap().count(), 0);
 }
 
+/// Set for the process that [`killing_the_broker_kills_its_sandboxes`] starts: where it keeps its state.
+const BROKER_TO_KILL: &str = "HAROMBE_TEST_BROKER_TO_KILL";
+
+#[tokio::test]
+async fn killing_the_broker_kills_its_sandboxes() {
+    let directory = tempfile::tempdir().unwrap();
+    let state = directory.path().join("driver");
+    let mut broker = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "--nocapture", "gvisor::tests::broker_to_kill"])
+        .env(BROKER_TO_KILL, directory.path())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = io::BufRead::lines(io::BufReader::new(broker.stdout.take().unwrap()));
+    assert!(lines.map_while(Result::ok).any(|line| line.contains("alive")));
+    broker.kill().unwrap();
+    broker.wait().unwrap();
+    let left: Vec<_> = fs::read_dir(state.join("sandboxes"))
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .collect();
+    assert_eq!(left.len(), 1);
+    let groups = cgroup_of(&left[0]);
+    let living = || {
+        groups
+            .iter()
+            .any(|group| !fs::read_to_string(group.join("cgroup.procs")).unwrap().is_empty())
+    };
+    // Nobody sweeps here: the kernel and the guest see the broker's end by themselves, a moment later.
+    let deadline = std::time::Instant::now() + Duration::from_secs(60);
+    while living() {
+        assert!(
+            std::time::Instant::now() < deadline,
+            "the sandbox outlives its broker"
+        );
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    drop(Gvisor::open(&state, runsc()).unwrap());
+    assert!(groups.iter().all(|group| !group.exists()));
+}
+
+/// Not a test of its own: the broker that is killed.
+#[tokio::test]
+async fn broker_to_kill() {
+    let Some(directory) = std::env::var_os(BROKER_TO_KILL).map(PathBuf::from) else {
+        return;
+    };
+    let gvisor = Gvisor::open(&directory.join("driver"), runsc()).unwrap();
+    let workspaces = Workspaces::open(&directory.join("workspaces"), SANDBOX_USER).unwrap();
+    let spec = SandboxSpec {
+        language: Language::Shell,
+        program: b"echo alive; sleep 1000".to_vec(),
+        env: Vec::new(),
+        workspace: workspaces.create(Uuid::now_v7()).unwrap().path().to_owned(),
+        limits: Limits::DEFAULT,
+    };
+    let mut sandbox = gvisor.start(&spec).await.unwrap();
+    let chunk = sandbox.next().await.unwrap();
+    println!("{}", String::from_utf8_lossy(&chunk.bytes));
+    std::future::pending::<()>().await;
+}
+
 fn cgroup_of(sandbox: &Path) -> Vec<PathBuf> {
     let text = fs::read_to_string(sandbox.join(undertaker::GROUPS)).unwrap();
     text.lines().map(PathBuf::from).collect()
@@ -447,10 +509,11 @@ async fn output_is_live() {
     let f = fixture();
     let spec = f.spec(Language::Python, "import time\nprint('first')\ntime.sleep(600)");
     let mut sandbox = f.gvisor.start(&spec).await.unwrap();
-    let first = tokio::time::timeout(Duration::from_secs(60), sandbox.next())
-        .await
-        .unwrap();
-    assert_eq!(&*first.unwrap().bytes, b"first\n");
+    let mut seen = Vec::new();
+    while seen != b"first\n" {
+        let chunk = tokio::time::timeout(Duration::from_secs(60), sandbox.next());
+        seen.extend_from_slice(&chunk.await.unwrap().unwrap().bytes);
+    }
     sandbox.kill().await.unwrap();
     f.nothing_left();
 }

@@ -91,6 +91,8 @@ impl Bench {
             hitl: GrpcChannel::local(&server, ServiceName::SandboxBroker),
         };
         let service = build(config, deps).await.unwrap();
+        // Otherwise a short test would remove the directory while the driver is being set up in it.
+        let _ = service.isolation().await;
         let run = harombe_testkit::run("alice", &*clock);
         Self {
             clock,

@@ -22,7 +22,17 @@ impl Bench {
         let refused = self.execute(permission, &workspace).await.unwrap_err();
         assert_eq!(reason(&refused), expected, "{refused:?}");
         assert_eq!(self.spent(), 0);
-        assert_eq!(self.kinds(), Vec::<String>::new());
+        let events = self.sink.events();
+        let attempts = [Reason::GrantInvalid, Reason::GrantExpired, Reason::CallMismatch];
+        assert_eq!(
+            events.iter().any(|event| event.kind == "grant.refused"),
+            attempts.contains(&expected)
+        );
+        assert!(
+            events
+                .iter()
+                .all(|event| event.kind == "grant.refused" && event.outcome == "denied")
+        );
         assert!(!self.directory(&workspace).join("ran").exists());
     }
 }
@@ -38,7 +48,9 @@ async fn a_call_that_is_not_the_granted_one() {
     );
     b.refuses(b.permission(&grant, &other), Reason::CallMismatch)
         .await;
-    let mut permission = b.permission(&grant, &granted).unwrap();
+    let b = Bench::new().await;
+    let granted = b.call("code_execute", &args());
+    let mut permission = b.permission(&b.grant(&granted), &granted).unwrap();
     let mut bytes = permission.call.to_vec();
     bytes.push(b' ');
     permission.call = bytes.into();
@@ -89,19 +101,23 @@ async fn a_grant_that_is_too_late_forged_or_none() {
     let mut nothing = permission.clone().unwrap();
     nothing.grant = String::new();
     b.refuses(Some(nothing), Reason::GrantInvalid).await;
-    b.refuses(None, Reason::InvalidArgument).await;
     b.clock.advance(Duration::from_secs(120));
     b.refuses(permission, Reason::GrantExpired).await;
 }
 
 #[tokio::test]
+async fn no_permission_at_all() {
+    Bench::new().await.refuses(None, Reason::InvalidArgument).await;
+}
+
+#[tokio::test]
 async fn a_tool_of_another_method() {
     let b = Bench::new().await;
-    b.refuses(
-        b.permitted("file_read", &json!({ "path": "a" })),
-        Reason::CallInvalid,
-    )
-    .await;
+    let workspace = b.workspace().await;
+    let permission = b.permitted("file_read", &json!({ "path": "a" }));
+    let refused = b.execute(permission, &workspace).await.unwrap_err();
+    assert_eq!(reason(&refused), Reason::CallInvalid);
+    assert_eq!((b.spent(), b.kinds()), (0, vec!["grant.refused".to_owned()]));
 }
 
 #[tokio::test]
