@@ -40,7 +40,7 @@ pub struct AgentConfig {
     pub max_steps: u32,
     /// Tokens read and written in one run.
     pub max_tokens: u64,
-    /// From the message to the end of its run.
+    /// From the message to the end of its run. Give less than `gateway.wall_limit`, at which its token ends.
     pub max_wall: Span,
     /// Estimated tokens of prompt, tools, history and message.
     pub context_tokens: u32,
@@ -76,7 +76,8 @@ impl Default for AgentConfig {
             tools: Registry::names().map(str::to_owned).collect(),
             max_steps: 12,
             max_tokens: 200_000,
-            max_wall: Span::from(Duration::from_secs(15 * 60)),
+            // a little less than the gateway's wall limit, at which the run's token ends and nothing more can be written
+            max_wall: Span::from(Duration::from_secs(14 * 60)),
             context_tokens: 32_000,
             max_result: Size::from(64 * 1024),
         }

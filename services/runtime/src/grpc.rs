@@ -18,9 +18,9 @@ use harombe_types::RunPrincipal;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::domain::node::{Joined, Message, Node};
-use crate::domain::personal::Upload;
 use crate::error::{Error, status};
+use crate::node::personal::Upload;
+use crate::node::{Joined, Message, Node};
 
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 

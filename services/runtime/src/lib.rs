@@ -9,6 +9,7 @@ mod error;
 mod grpc;
 mod live;
 mod models;
+mod node;
 mod peers;
 mod service;
 mod tasks;

@@ -14,11 +14,11 @@ use tokio::sync::Semaphore;
 use crate::config::{AgentConfig, Config, ModelSpec};
 use crate::domain::agent::{Agent, Limits};
 use crate::domain::model::Model;
-use crate::domain::node::{Node, Parts};
 use crate::domain::tools::{BadSchema, Registry};
 use crate::grpc::Handlers;
 use crate::live::Hub;
 use crate::models::scripted::{ScriptError, Scripted};
+use crate::node::{Node, Parts};
 use crate::peers::Peers;
 use crate::tasks::claim;
 

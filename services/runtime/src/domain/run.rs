@@ -4,42 +4,34 @@
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
-use async_trait::async_trait;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use harombe_error::{Code, Failure, Reason};
-use harombe_proto::memory::v1::{AppendRequest, FinishTurnRequest, JournalEntry, RunState};
+use harombe_error::{Failure, Reason};
+use harombe_proto::memory::v1::RunState;
 use harombe_proto::types::v1 as events;
+use harombe_proto::types::v1::StopReason;
 use harombe_proto::types::v1::run_event::Event;
-use harombe_proto::types::v1::{RunEvent, StopReason};
 use harombe_trail::{Outcome, Trail};
 use harombe_types::{CallId, Clock, RunPrincipal};
-use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::agent::Agent;
 use super::calls::{Calls, Finished};
-use super::events::{Entry, Events, Stop};
+use super::events::{Entry, Stop};
+use super::journal::{Steps, Writer, records};
 use super::model::{Call, Message, ModelError, Request, Response, Usage};
-use super::state::{OpenCall, Progress, State, from_timestamp};
+use super::state::{OpenCall, Progress, State};
 use super::{budget, context, repetition};
 use crate::audit;
 use crate::live::LiveRun;
-use crate::peers::{Peers, is_unreachable};
+use crate::peers::Peers;
 
 /// Longest response that is taken from a model, text and calls together, in bytes.
 const MAX_RESPONSE: usize = 1 << 20;
 
 /// Most calls that a model may propose at once.
 const MAX_CALLS: usize = 32;
-
-/// Bytes after which no further call's steps join a write.
-const MAX_WRITE: usize = 1 << 20;
-
-/// Steps of calls that wait to be journalled together.
-const RECORDS: usize = 64;
 
 /// What is said in a turn's place for a call that has no result.
 const NO_RESULT: &str = "The run ended before this call was finished.";
@@ -50,20 +42,14 @@ pub(crate) struct Run {
     pub agent: Arc<Agent>,
     /// For whom.
     pub principal: RunPrincipal,
-    /// By what right.
-    pub token: String,
     /// Where listeners and cancellation meet it.
     pub live: Arc<LiveRun>,
-    /// Of the lease.
-    pub epoch: u64,
-    /// Of the last entry in the journal.
-    pub cursor: u64,
+    /// Where its steps are written.
+    pub journal: Writer,
     /// Earlier turns and the person's message.
     pub opening: Vec<Message>,
     /// How far it has come.
     pub progress: Progress,
-    /// Entries that go with the next write.
-    pub pending: Vec<Entry>,
     /// The calls' shared part.
     pub calls: Arc<Calls>,
     /// The services.
@@ -83,7 +69,7 @@ impl Run {
         );
         if let Some((opening, built)) = again {
             self.opening = opening;
-            self.pending.push(Event::ContextBuilt(built).into());
+            self.journal.add([Event::ContextBuilt(built).into()]);
         }
         match started {
             Ok(()) => self.drive().await,
@@ -128,7 +114,7 @@ impl Run {
             _ => None,
         })?;
         let budget = context::history_budget(&self.agent, text)?;
-        let history = self.peers.memory.history(&self.token, budget).await.ok()?;
+        let history = self.peers.memory.history(&self.calls.token, budget).await.ok()?;
         let opening = context::messages(&history.turns, text);
         let built = context::built(&self.agent, &history, &opening);
         (opening != self.opening).then_some((opening, built))
@@ -155,10 +141,10 @@ impl Run {
             let entries = response_entries(&text, &calls, usage);
             self.progress.respond(text, calls, usage);
             if answered {
-                self.pending.extend(entries);
+                self.journal.add(entries);
                 return Err(Stop::Finish(StopReason::Answered));
             }
-            self.append(entries).await?;
+            self.journal.append(entries).await?;
         }
     }
 
@@ -174,8 +160,8 @@ impl Run {
         let delta = |text: &str| {
             let offset = sent.fetch_add(text.len() as u64, Ordering::Relaxed);
             let text = text.to_owned();
-            self.live
-                .passing(self.event(self.cursor, Event::TextDelta(events::TextDelta { offset, text })));
+            self.journal
+                .pass(Event::TextDelta(events::TextDelta { offset, text }));
         };
         let asked = self.agent.model.respond(request, &delta);
         let response = self.unless_stopped(wall, asked).await?;
@@ -213,32 +199,23 @@ impl Run {
             });
         }
         let open = std::mem::take(&mut self.progress.open);
-        let (records, mut to_record) = mpsc::channel(RECORDS);
+        let (steps, mut to_record) = records();
+        let refused = repeated > repetition::TOLERATED;
         let mut running: FuturesUnordered<_> = open
             .iter()
             .map(|open| {
-                let journal = Journal {
-                    records: records.clone(),
-                    live: Arc::clone(&self.live),
-                    clock: Arc::clone(&self.clock),
-                    cursor: self.cursor,
-                };
-                perform(
-                    Arc::clone(&self.calls),
-                    open,
-                    journal,
-                    repeated > repetition::TOLERATED,
-                )
+                let steps = self.journal.steps(steps.clone());
+                perform(Arc::clone(&self.calls), open, steps, refused)
             })
             .collect();
-        drop(records);
+        drop(steps);
         let live = Arc::clone(&self.live);
         loop {
             tokio::select! {
                 biased;
                 () = live.cancel.cancelled() => return Err(Stop::Finish(StopReason::Cancelled)),
                 () = tokio::time::sleep_until(wall) => return Err(Stop::Finish(StopReason::TimeLimit)),
-                Some(record) = to_record.recv() => self.write(record, &mut to_record).await?,
+                Some(record) = to_record.recv() => self.journal.write(record, &mut to_record).await?,
                 done = running.next() => match done {
                     Some((call, text)) => self.progress.answer(call, text?),
                     None => break,
@@ -246,47 +223,6 @@ impl Run {
             }
         }
         self.progress.close_answered_calls();
-        Ok(())
-    }
-
-    /// Journals everything that calls have ready, with one write.
-    async fn write(&mut self, first: Record, more: &mut mpsc::Receiver<Record>) -> Result<(), Stop> {
-        let mut bytes = first.bytes();
-        let mut records = vec![first];
-        while bytes < MAX_WRITE
-            && let Ok(record) = more.try_recv()
-        {
-            bytes += record.bytes();
-            records.push(record);
-        }
-        let (entries, written): (Vec<_>, Vec<_>) = records
-            .into_iter()
-            .map(|record| (record.entries, record.written))
-            .unzip();
-        self.append(entries.into_iter().flatten().collect()).await?;
-        for written in written {
-            // the call may be gone
-            let _ = written.send(());
-        }
-        Ok(())
-    }
-
-    async fn append(&mut self, entries: Vec<Entry>) -> Result<(), Stop> {
-        let entries = self.numbered(entries);
-        let told = told(&entries);
-        let request = AppendRequest {
-            epoch: self.epoch,
-            entries,
-            expected_cursor: self.cursor,
-        };
-        let written = self
-            .insist(|| self.peers.memory.append(&self.token, request.clone()))
-            .await?;
-        self.cursor = written.cursor;
-        self.live.journalled(told);
-        if written.cancel_requested {
-            self.live.cancel.cancel();
-        }
         Ok(())
     }
 
@@ -309,7 +245,7 @@ impl Run {
             Outcome::Ok
         };
         self.record_end(outcome, ending).await.map_err(|_| Stop::Leave)?;
-        self.end(event, messages, state).await
+        self.journal.close(event, messages, state).await
     }
 
     async fn fail(&mut self, reason: Reason, message: String) -> Result<(), Stop> {
@@ -323,160 +259,31 @@ impl Run {
             reason: reason.as_str().to_owned(),
             message,
         });
-        self.end(event, Vec::new(), RunState::Failed).await
+        self.journal.close(event, Vec::new(), RunState::Failed).await
     }
 
     async fn record_end(&self, outcome: Outcome, ending: &str) -> Result<(), Failure> {
         let facts = (ending, self.progress.steps, self.progress.usage);
         audit::run_finished(&self.trail, &self.principal, outcome, facts).await
     }
-
-    async fn end(
-        &mut self,
-        event: Event,
-        messages: Vec<harombe_proto::memory::v1::Message>,
-        state: RunState,
-    ) -> Result<(), Stop> {
-        let entries = self.numbered(vec![event.into()]);
-        let told = told(&entries);
-        let request = FinishTurnRequest {
-            epoch: self.epoch,
-            messages,
-            entries,
-            state: state.into(),
-        };
-        self.cursor = self
-            .insist(|| self.peers.memory.finish(&self.token, request.clone()))
-            .await?;
-        self.live.journalled(told);
-        Ok(())
-    }
-
-    /// Tries a write until it succeeds or the lease is over.
-    async fn insist<T, F>(&self, write: impl Fn() -> F) -> Result<T, Stop>
-    where
-        F: Future<Output = Result<T, Failure>>,
-    {
-        let mut pause = Duration::from_millis(50);
-        loop {
-            let failure = match write().await {
-                Ok(value) => return Ok(value),
-                Err(failure) => failure,
-            };
-            if matches!(failure.code, Code::InvalidArgument | Code::ResourceExhausted) {
-                let message = format!("A step of the run could not be stored: {failure}.");
-                return Err(Stop::Fail {
-                    reason: failure.reason,
-                    message,
-                });
-            }
-            if !is_unreachable(&failure) || self.clock.now() >= self.live.lease_expires() {
-                let Failure { reason, .. } = failure;
-                tracing::warn!(run = %self.principal.run, %reason, error = %failure, "the journal cannot be written");
-                return Err(Stop::Leave);
-            }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(Duration::from_secs(1));
-        }
-    }
-
-    /// The entries that wait and these, with their places in the journal.
-    fn numbered(&mut self, entries: Vec<Entry>) -> Vec<JournalEntry> {
-        let pending = std::mem::take(&mut self.pending);
-        let places = self.cursor + 1..;
-        pending
-            .into_iter()
-            .chain(entries)
-            .zip(places)
-            .map(|(entry, cursor)| self.journalled(entry, cursor))
-            .collect()
-    }
-
-    fn journalled(&self, entry: Entry, cursor: u64) -> JournalEntry {
-        let event = entry.event.map(|event| self.event(cursor, event));
-        let state = entry.state.map(|state| state.encode().into()).unwrap_or_default();
-        JournalEntry { cursor, event, state }
-    }
-
-    fn event(&self, cursor: u64, event: Event) -> RunEvent {
-        stamped(self.live.id, cursor, self.clock.as_ref(), event)
-    }
-}
-
-/// An event with its run, place and time.
-pub(crate) fn stamped(run: harombe_types::RunId, cursor: u64, clock: &dyn Clock, event: Event) -> RunEvent {
-    let time = Some(from_timestamp(clock.now()));
-    RunEvent {
-        run_id: run.to_string(),
-        cursor,
-        time,
-        event: Some(event),
-    }
 }
 
 async fn perform(
     calls: Arc<Calls>,
     open: &OpenCall,
-    journal: Journal,
+    steps: Steps,
     refused: bool,
 ) -> (CallId, Result<String, Stop>) {
     let result = if refused {
         let text = "The call was not made: you have proposed exactly this before and were told the result. \
                     Do something else, or answer.";
         calls
-            .refuse(open, Finished::invalid(Reason::ModelInvalid, text), &journal)
+            .refuse(open, Finished::invalid(Reason::ModelInvalid, text), &steps)
             .await
     } else {
-        calls.perform(open, &journal).await
+        calls.perform(open, &steps).await
     };
     (open.call.id, result)
-}
-
-/// Steps of one call that are to be journalled, and whom to tell when they are.
-struct Record {
-    entries: Vec<Entry>,
-    written: oneshot::Sender<()>,
-}
-
-impl Record {
-    fn bytes(&self) -> usize {
-        self.entries
-            .iter()
-            .filter_map(|entry| entry.event.as_ref())
-            .map(Event::encoded_len)
-            .sum()
-    }
-}
-
-/// What a call sees of its run's journal: the loop does the writing, for all calls together.
-struct Journal {
-    records: mpsc::Sender<Record>,
-    live: Arc<LiveRun>,
-    clock: Arc<dyn Clock>,
-    /// Of the last entry when the call began; deltas carry it.
-    cursor: u64,
-}
-
-#[async_trait]
-impl Events for Journal {
-    async fn record(&self, entries: Vec<Entry>) -> Result<(), Stop> {
-        let (written, done) = oneshot::channel();
-        // the loop goes away only together with this call
-        self.records
-            .send(Record { entries, written })
-            .await
-            .map_err(|_| Stop::Leave)?;
-        done.await.map_err(|_| Stop::Leave)
-    }
-
-    fn pass(&self, event: Event) {
-        self.live
-            .passing(stamped(self.live.id, self.cursor, self.clock.as_ref(), event));
-    }
-}
-
-fn told(entries: &[JournalEntry]) -> Vec<RunEvent> {
-    entries.iter().filter_map(|entry| entry.event.clone()).collect()
 }
 
 fn on_the_wire(usage: Usage) -> events::Usage {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::node::Node;
+use crate::node::Node;
 
 /// Runs claimed with one call.
 const BATCH: u32 = 16;

@@ -16,12 +16,12 @@ use harombe_types::{CallId, Clock, RunId, RunPrincipal};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use super::calls::{Calls, Workspace};
-use super::events::{Entry, Events, Stop};
-use super::model::Call;
-use super::node::{Node, Parts};
-use super::run::stamped;
-use super::state::OpenCall;
+use super::{Node, Parts};
+use crate::domain::calls::{Calls, Workspace};
+use crate::domain::events::{Entry, Events, Stop};
+use crate::domain::journal::stamped;
+use crate::domain::model::Call;
+use crate::domain::state::OpenCall;
 use crate::error::Error;
 use crate::peers::{Decision, Permission};
 

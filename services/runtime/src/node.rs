@@ -1,5 +1,7 @@
 //! One replica of runtime: takes messages, drives runs, takes over those of others. It holds nothing that cannot be lost.
 
+pub(crate) mod personal;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -14,12 +16,13 @@ use harombe_trail::Trail;
 use harombe_types::{AgentName, Clock, Principal, RunId, RunPrincipal, ServiceName};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
-use super::agent::Agent;
-use super::calls::{Calls, Workspace};
-use super::context;
-use super::run::{Run, stamped};
-use super::state::Progress;
-use super::tools::Registry;
+use crate::domain::agent::Agent;
+use crate::domain::calls::{Calls, Workspace};
+use crate::domain::context;
+use crate::domain::journal::{Writer, stamped};
+use crate::domain::run::Run;
+use crate::domain::state::Progress;
+use crate::domain::tools::Registry;
 use crate::error::Error;
 use crate::live::{Driving, Hub};
 use crate::peers::{Begun, History, Lease, Peers};
@@ -174,7 +177,7 @@ impl Node {
             Ok(Opened::New(run, driving)) => {
                 // listens before the run goes on, so that the caller misses nothing
                 let _ = tell.send(Ok(Joined::Here(driving.run().events().boxed())));
-                self.drive_new(*run, driving).await;
+                self.drive(*run, driving).await;
             }
             Ok(Opened::Before(joined)) => {
                 let _ = tell.send(Ok(joined));
@@ -314,16 +317,22 @@ impl Node {
             progress,
             opening,
         } = place;
+        let journal = Writer {
+            memory: peers.memory.clone(),
+            token,
+            epoch: lease.epoch,
+            cursor,
+            live: Arc::clone(driving.run()),
+            clock: Arc::clone(clock),
+            pending: Vec::new(),
+        };
         Run {
             agent,
             principal,
-            token,
             live: Arc::clone(driving.run()),
-            epoch: lease.epoch,
-            cursor,
+            journal,
             opening,
             progress,
-            pending: Vec::new(),
             calls: Arc::new(calls),
             peers: peers.clone(),
             trail: trail.clone(),
@@ -331,14 +340,9 @@ impl Node {
         }
     }
 
-    async fn drive_new(&self, run: Run, driving: Driving) {
-        self.while_leased(&run.token.clone(), run.epoch, &driving, run.begin())
-            .await;
-    }
-
     async fn drive(&self, run: Run, driving: Driving) {
+        let (token, epoch) = (run.journal.token.clone(), run.journal.epoch);
         // whether its beginning is on record is not known before the first response
-        let (token, epoch) = (run.token.clone(), run.epoch);
         if run.progress.steps == 0 {
             self.while_leased(&token, epoch, &driving, run.begin()).await;
         } else {
@@ -371,5 +375,5 @@ struct Place {
     lease: Lease,
     cursor: u64,
     progress: Progress,
-    opening: Vec<super::model::Message>,
+    opening: Vec<crate::domain::model::Message>,
 }
