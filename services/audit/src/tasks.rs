@@ -3,25 +3,30 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::Error;
 use crate::log::Log;
 use crate::store::{CHECKPOINT_FILE, write_whole};
 
-/// Fills the query index behind the log, a step at a time.
+/// Fills the query index behind the log. It works for half of the time at most: when appends come faster than it can
+/// follow, they go first, and queries say how far they are complete.
 pub(crate) async fn index(log: Arc<Log>, every: Duration, stop: CancellationToken) {
     let mut heads = log.store().watch();
     loop {
-        match log.index_more().await {
-            // More may be waiting; let appends go first.
-            Ok(true) => tokio::task::yield_now().await,
-            Ok(false) => {}
-            Err(error) => tracing::warn!(%error, "the query index could not be filled"),
-        }
+        let begun = Instant::now();
+        let has_more = log.index_more().await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "the query index could not be filled");
+            false
+        });
+        let pause = if has_more { begun.elapsed() } else { every };
         tokio::select! {
             () = stop.cancelled() => return,
-            () = tokio::time::sleep(every) => {}
+            () = tokio::time::sleep(pause) => {}
+        }
+        if has_more {
+            continue;
         }
         tokio::select! {
             () = stop.cancelled() => return,

@@ -452,6 +452,31 @@ async fn a_failed_commit_leaves_nothing_and_the_log_goes_on() {
 }
 
 #[tokio::test]
+async fn two_processes_on_one_log_write_one_history() {
+    let directory = TempDir::new().unwrap();
+    let (one, two) = (open(directory.path()).await, open(directory.path()).await);
+    let mut writer = Writer::new(ServiceName::Hitl);
+    for round in 0..4 {
+        for (at, log) in [&one, &two].into_iter().enumerate() {
+            let places = log
+                .append(writer.service, writer.events("alpha", 100))
+                .await
+                .unwrap();
+            assert_eq!(places[0], (round * 2 + at as u64) * 100);
+        }
+    }
+    one.close().await;
+    two.close().await;
+    assert_eq!(
+        crate::verify::verify(directory.path(), None)
+            .await
+            .unwrap()
+            .entries,
+        800
+    );
+}
+
+#[tokio::test]
 async fn a_log_that_contradicts_its_checkpoint_is_not_opened() {
     let directory = TempDir::new().unwrap();
     written(directory.path(), &[3, 2]).await;

@@ -26,8 +26,6 @@ pub(crate) struct Appender {
     tenants: HashMap<String, u64>,
     /// What becomes true when the open transaction commits.
     pending: Option<Pending>,
-    /// A commit failed: what the file holds must be read again before the next group.
-    is_stale: bool,
     entries: BulkInsert,
 }
 
@@ -68,7 +66,6 @@ impl Appender {
             head,
             tenants,
             pending: None,
-            is_stale: false,
             entries,
         }
     }
@@ -152,11 +149,9 @@ impl Appender {
             .await
     }
 
-    /// After a failed commit the file decides what is true, not what this process remembers.
+    /// The file decides what is true, not what this process remembers: a commit whose failure was reported may be there
+    /// after all, and another process with the same key may have appended.
     async fn reconcile(&mut self, tx: &mut Connection) -> Result<(), SqlError> {
-        if !self.is_stale {
-            return Ok(());
-        }
         let size: i64 = sqlx::query_scalar("SELECT coalesce(max(idx) + 1, 0) FROM entries")
             .fetch_one(&mut *tx)
             .await?;
@@ -165,7 +160,6 @@ impl Appender {
             self.head.send_replace(Arc::new(head));
             self.tenants = tenants;
         }
-        self.is_stale = false;
         Ok(())
     }
 }
@@ -248,7 +242,6 @@ impl Handler for Appender {
 
     fn rolled_back(&mut self) {
         self.pending = None;
-        self.is_stale = true;
     }
 }
 
