@@ -1,7 +1,7 @@
 //! hitl: asks for permission and waits for decisions.
 
 use futures_util::StreamExt as _;
-use harombe_error::{Failure, Reason};
+use harombe_error::{Code, Failure, Reason};
 use harombe_proto::hitl::v1 as wire;
 use harombe_proto::hitl::v1::authorization_service_client::AuthorizationServiceClient;
 use harombe_proto::hitl::v1::authorize_response::Outcome;
@@ -108,8 +108,7 @@ impl Hitl {
                 return Ok(decided);
             }
         }
-        Err(at(&Status::unavailable(
-            "the decision's stream ended before the decision",
-        )))
+        let words = "the stream ended before the decision";
+        Err(Failure::new(Code::Unavailable, Reason::HitlUnavailable, words))
     }
 }
