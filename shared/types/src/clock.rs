@@ -54,6 +54,24 @@ impl fmt::Display for Timestamp {
     }
 }
 
+impl From<Timestamp> for prost_types::Timestamp {
+    fn from(time: Timestamp) -> Self {
+        let nanos = time.0.rem_euclid(1000) * 1_000_000;
+        Self {
+            seconds: time.as_secs(),
+            nanos: i32::try_from(nanos).unwrap_or(0),
+        }
+    }
+}
+
+/// Parts of a millisecond are dropped; a time beyond the end of time is its end.
+impl From<&prost_types::Timestamp> for Timestamp {
+    fn from(time: &prost_types::Timestamp) -> Self {
+        let millis = time.seconds.saturating_mul(1000);
+        Self(millis.saturating_add(i64::from(time.nanos).div_euclid(1_000_000)))
+    }
+}
+
 /// Where the time comes from.
 pub trait Clock: fmt::Debug + Send + Sync {
     fn now(&self) -> Timestamp;
@@ -95,5 +113,33 @@ impl ManualClock {
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
         *self.0.lock()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_survives_the_wire() {
+        for millis in [0, 1, 999, 1_700_000_000_123, -1, -1_000, -1_001] {
+            let time = Timestamp::from_millis(millis);
+            let wire = prost_types::Timestamp::from(time);
+            assert!((0..1_000_000_000).contains(&wire.nanos), "{wire:?}");
+            assert_eq!(Timestamp::from(&wire), time);
+        }
+    }
+
+    #[test]
+    fn absurd_times_do_not_wrap() {
+        let end = prost_types::Timestamp {
+            seconds: i64::MAX,
+            nanos: i32::MAX,
+        };
+        assert_eq!(Timestamp::from(&end), Timestamp::from_millis(i64::MAX));
+        assert_eq!(
+            Timestamp::from_millis(i64::MAX).plus(Duration::MAX),
+            Timestamp::from_millis(i64::MAX)
+        );
     }
 }

@@ -20,7 +20,11 @@ pub(crate) struct Report {
 
 impl Report {
     pub(crate) fn of(latencies: Vec<u64>, elapsed: Duration) -> Self {
-        Self { latencies, elapsed, ..Self::default() }
+        Self {
+            latencies,
+            elapsed,
+            ..Self::default()
+        }
     }
 
     /// A further key of the result.
@@ -52,7 +56,11 @@ impl Report {
 pub(crate) fn quantile(sorted: &[u64], share: f64) -> u64 {
     let last = sorted.len().saturating_sub(1);
     let at = (last as f64 * share).round();
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index between 0 and last")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "an index between 0 and last"
+    )]
     sorted.get(at as usize).copied().unwrap_or(0)
 }
 

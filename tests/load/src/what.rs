@@ -2,6 +2,7 @@
 
 mod audit_append;
 mod authorize;
+mod bare;
 mod classify;
 mod message;
 mod sandbox_run;
@@ -52,7 +53,11 @@ impl What {
     pub(crate) async fn measure(self, plan: &Plan) -> Result<Report> {
         let remote = matches!(self, Self::Message | Self::SandboxRun);
         if plan.target.is_some() && !remote {
-            return Err(format!("{} is measured inside of one process; leave --target out", self.name()).into());
+            return Err(format!(
+                "{} is measured inside of one process; leave --target out",
+                self.name()
+            )
+            .into());
         }
         match self {
             Self::AuditAppend => audit_append::measure(plan).await,

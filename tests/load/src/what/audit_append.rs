@@ -31,9 +31,11 @@ pub(super) async fn measure(plan: &Plan) -> Result<Report> {
     .await;
     let log = world.path().join("audit");
     let dir = world.close().await;
-    let verified = verify::verify(&log, None)?;
+    let verified = verify::verify(&log, None).await?;
     drop(dir);
-    Ok(report.with("fdatasync_p50_us", fdatasync).with("entries_verified", verified.entries))
+    Ok(report
+        .with("fdatasync_p50_us", fdatasync)
+        .with("entries_verified", verified.entries))
 }
 
 struct Writer {
@@ -55,13 +57,17 @@ impl Writer {
             subject: "load".to_owned(),
             agent: "default".to_owned(),
             run_id: self.run.clone(),
-            time: Some(harombe_rpc::timestamp(now)),
+            time: Some(now.into()),
             outcome: "ok".to_owned(),
             instance: self.instance.clone(),
             instance_seq: self.sequence.fetch_add(1, Ordering::Relaxed) + 1,
             details: r#"{"model":"scripted","message_bytes":120}"#.to_owned(),
             ..Event::default()
         };
-        self.client.clone().append(AppendRequest { event: Some(event) }).await.is_ok()
+        self.client
+            .clone()
+            .append(AppendRequest { event: Some(event) })
+            .await
+            .is_ok()
     }
 }

@@ -52,7 +52,10 @@ struct Caller {
 
 impl Caller {
     async fn authorize(&self) -> bool {
-        let (run, call) = (self.run.run.to_string(), CallId::generate(&SystemClock).to_string());
+        let (run, call) = (
+            self.run.run.to_string(),
+            CallId::generate(&SystemClock).to_string(),
+        );
         let args = json!({ "path": "reports/2025/orders-by-region.csv" });
         let parts = CallParts {
             tenant: self.run.tenant.as_str(),
@@ -62,8 +65,13 @@ impl Caller {
             tool: "file_read",
             args: &args,
         };
-        let Ok(call) = CanonicalCall::new(parts) else { return false };
-        let request = AuthorizeRequest { call: call.bytes().to_vec().into(), model_risk: 0 };
+        let Ok(call) = CanonicalCall::new(parts) else {
+            return false;
+        };
+        let request = AuthorizeRequest {
+            call: call.bytes().to_vec().into(),
+            model_risk: 0,
+        };
         let request = Request::new(request).with_token(&self.token);
         let answer = self.client.clone().authorize(request).await;
         answer.is_ok_and(|answer| matches!(answer.into_inner().outcome, Some(Outcome::Granted(_))))

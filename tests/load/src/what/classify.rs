@@ -39,5 +39,7 @@ pub(super) fn measure(plan: &Plan) -> Result<Report> {
         let each = nanos(took) / calls.len() as u64;
         latencies.extend(std::iter::repeat_n(each, calls.len()));
     }
-    Ok(Report::of(latencies, busy).with("calls_in_mix", calls.len()).with("arg_bytes_p50", median))
+    Ok(Report::of(latencies, busy)
+        .with("calls_in_mix", calls.len())
+        .with("arg_bytes_p50", median))
 }

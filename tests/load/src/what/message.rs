@@ -15,7 +15,11 @@ pub(super) async fn measure(plan: &Plan) -> Result<Report> {
     let fdatasync = raw::fdatasync_p50_us(world.path())?;
     let mut sessions = Vec::new();
     for _ in 0..plan.concurrency {
-        let created = world.client()?.agent.create_session(CreateSessionRequest::default()).await?;
+        let created = world
+            .client()?
+            .agent
+            .create_session(CreateSessionRequest::default())
+            .await?;
         sessions.push(created.into_inner().session.unwrap_or_default().session_id);
     }
     let client = world.client()?;

@@ -23,7 +23,10 @@ impl World {
     /// The server at `target`, or one of its own.
     pub(super) async fn open(target: Option<&Path>) -> Result<Self> {
         match target {
-            Some(path) => Ok(Self { path: path.to_owned(), own: None }),
+            Some(path) => Ok(Self {
+                path: path.to_owned(),
+                own: None,
+            }),
             None => Self::embedded().await,
         }
     }
@@ -33,8 +36,13 @@ impl World {
         let script = dir.path().join("model.toml");
         std::fs::write(&script, SCRIPT)?;
         let data = dir.path().join("data");
-        let embedded = Assembly::new(&data, Config::default(), Some(ModelSource::Scripted(script))).start().await?;
-        Ok(Self { path: data, own: Some((embedded, dir)) })
+        let embedded = Assembly::new(&data, Config::default(), Some(ModelSource::Scripted(script)))
+            .start()
+            .await?;
+        Ok(Self {
+            path: data,
+            own: Some((embedded, dir)),
+        })
     }
 
     /// The data directory.
@@ -49,7 +57,10 @@ impl World {
 
     /// The in-process channel by which `from` calls `to`.
     pub(super) fn channel(&self, to: ServiceName, from: ServiceName) -> Result<GrpcChannel> {
-        let (embedded, _) = self.own.as_ref().ok_or("there is no in-process channel to a running server")?;
+        let (embedded, _) = self
+            .own
+            .as_ref()
+            .ok_or("there is no in-process channel to a running server")?;
         let server = embedded.server(to).ok_or("that service is not in this process")?;
         Ok(GrpcChannel::local(server, from))
     }
@@ -57,7 +68,7 @@ impl World {
     /// Mints tokens with the gateway's key.
     pub(super) fn minter(&self) -> Result<TokenMinter> {
         let identity = ServiceIdentity::load(&self.path.join("gateway/keys"), SystemClock.now())?;
-        Ok(TokenMinter::new(identity)?)
+        Ok(TokenMinter::new(identity))
     }
 
     /// Ends the composition; its files stay until the result is dropped.
