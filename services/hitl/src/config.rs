@@ -141,3 +141,35 @@ impl From<&LimitConfig> for LimitPolicy {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_have_no_fault_and_every_fault_names_its_key() {
+        assert_eq!(Config::default().validate(), Vec::<String>::new());
+        let mut config = Config {
+            trusted_hosts: vec!["a b".to_owned()],
+            ..Config::default()
+        };
+        config.limits = LimitConfig {
+            time: Duration::ZERO.into(),
+            max_time: Duration::from_secs(301).into(),
+            memory: 1.into(),
+            max_memory: (1 << 40).into(),
+            cpu_millis: 0,
+            processes: 0,
+            output: 0.into(),
+            connections: 0,
+            transfer: 0.into(),
+        };
+        let faults = config.validate();
+        assert_eq!(faults.len(), 10, "{faults:#?}");
+        assert!(
+            faults
+                .iter()
+                .all(|fault| fault.starts_with("hitl.") && fault.contains(": "))
+        );
+    }
+}

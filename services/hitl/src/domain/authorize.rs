@@ -9,6 +9,9 @@ use super::{Approval, record};
 use crate::Error;
 use crate::store::Mark;
 
+/// The longest call, in bytes: with what surrounds it, it must fit into one message to an approver.
+const MAX_CALL: usize = 3 << 20;
+
 /// The answer to a call.
 #[derive(Clone, Debug)]
 pub struct Authorized {
@@ -41,6 +44,12 @@ impl Authority {
         document: &[u8],
         claimed: Option<Risk>,
     ) -> Result<Authorized, Error> {
+        if document.len() > MAX_CALL {
+            return Err(Error::Limit {
+                what: "call in bytes",
+                most: MAX_CALL as u64,
+            });
+        }
         let call = CanonicalCall::parse(document).map_err(Error::CallInvalid)?;
         let id = belongs(run, &call)?;
         // What nobody can perform, nobody shall be asked about.
@@ -131,19 +140,21 @@ impl Authority {
         call: &CanonicalCall,
     ) -> Result<Option<Outcome>, Error> {
         let store = &self.parts.store;
-        if let Some(redemption) = store.redemption(&run.tenant, run.run, id).await? {
-            return if redemption.digest == *call.digest().as_bytes() {
-                Ok(Some(Outcome::AlreadyRedeemed))
-            } else {
-                Err(Error::CallMismatch("call with this id"))
-            };
-        }
-        match store.approval_of(&run.tenant, run.run, id).await? {
-            Some(kept) if kept.call.digest() != call.digest() => {
+        let (redeemed, asked) = tokio::try_join!(
+            store.redemption(&run.tenant, run.run, id),
+            store.approval_of(&run.tenant, run.run, id)
+        )?;
+        let same = |digest: &[u8; 32]| digest == call.digest().as_bytes();
+        match (redeemed, asked) {
+            (Some(redemption), _) if !same(&redemption.digest) => {
                 Err(Error::CallMismatch("call with this id"))
             }
-            Some(kept) => Ok(Some(Outcome::Pending(Box::new(self.make_known(kept).await?)))),
-            None => Ok(None),
+            (None, Some(kept)) if kept.call.digest() != call.digest() => {
+                Err(Error::CallMismatch("call with this id"))
+            }
+            (Some(_), _) => Ok(Some(Outcome::AlreadyRedeemed)),
+            (None, Some(kept)) => Ok(Some(Outcome::Pending(Box::new(self.make_known(kept).await?)))),
+            (None, None) => Ok(None),
         }
     }
 }

@@ -20,6 +20,8 @@ use crate::store::Which;
 
 /// Changes that a slow reader may leave unread before its stream waits.
 const UNREAD: usize = 16;
+/// Bytes of arguments in one list: the list and all else about its requests must fit into one message.
+const MAX_LIST_BYTES: usize = 3 << 20;
 /// Pending requests that a watcher is told of at first.
 const MOST_PENDING: u32 = 1000;
 
@@ -52,9 +54,13 @@ impl ApprovalService for Approvals {
         };
         let found = self.authority.list(&person.tenant, which, limit).await;
         let found = found.map_err(|error| to_status(&error))?;
-        Ok(Response::new(ListResponse {
-            approvals: found.iter().map(convert::approval).collect(),
-        }))
+        let mut bytes = 0;
+        let fits = |approval: &&Approval| {
+            bytes += approval.call.bytes().len();
+            bytes <= MAX_LIST_BYTES
+        };
+        let approvals = found.iter().take_while(fits).map(convert::approval).collect();
+        Ok(Response::new(ListResponse { approvals }))
     }
 
     async fn watch(&self, request: Request<WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {

@@ -220,3 +220,36 @@ async fn an_operators_rules_are_added() {
         (Risk::Medium, "We look.")
     );
 }
+
+#[tokio::test]
+async fn of_many_who_ask_for_one_call_all_get_one_request() {
+    let world = World::new().await;
+    let run = world.run("ann");
+    let call = world.python(&run);
+    let ids = futures_util::future::join_all((0..8).map(|_| world.pending(&run, &call))).await;
+    assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
+    assert_eq!(world.sink.of_kind(Kind::ApprovalRequested).len(), 1);
+}
+
+#[tokio::test]
+async fn what_does_not_fit_into_a_message_is_not_asked_and_a_list_always_fits() {
+    let world = World::new().await;
+    let run = world.run("ann");
+    let long = |bytes: usize| json!({ "language": "python", "code": "x".repeat(bytes) });
+    let too_long = world.call(&run, "code_execute", &long(3 << 20));
+    assert_eq!(
+        reason(world.authorize(&run, &too_long).await),
+        Reason::LimitExceeded
+    );
+    for _ in 0..4 {
+        world
+            .pending(&run, &world.call(&run, "code_execute", &long(1 << 20)))
+            .await;
+    }
+    world.clock.advance(std::time::Duration::from_millis(1));
+    let newest = world.pending(&run, &world.python(&run)).await;
+    let shown = world.list(&approver(), false).await;
+    assert_eq!((shown.len(), &shown[0].approval_id), (3, &newest));
+    let event = world.sink.of_kind(Kind::ApprovalRequested).remove(0);
+    assert!(details(&event)["args"]["bytes"].as_u64() > Some(1 << 20));
+}

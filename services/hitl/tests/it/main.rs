@@ -1,5 +1,9 @@
 //! hitl as its callers see it, through the in-process channel.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail the test they help")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests fail the test they help"
+)]
 
 mod authorize;
 mod decide;

@@ -2,8 +2,8 @@
 //!
 //! Each text is filed under a hash of three neighbouring bytes of it. The scan hashes every three bytes of the
 //! argument and compares whole texts only where the table has an entry. Unlike in an automaton no step waits for
-//! the table look-up before it, so a core keeps several in flight: an argument of 200 bytes takes about a tenth of
-//! a microsecond.
+//! the one before it, so a core keeps several in flight: an argument of 200 bytes takes about a tenth of a
+//! microsecond.
 //!
 //! Texts are compared without regard to ASCII case, and any ASCII white space stands for any other.
 
@@ -12,9 +12,13 @@ use super::literals::MIN_LITERAL;
 /// Bit `n` of a set is atom `n`: a group of texts that a condition needs.
 pub(super) type Atoms = u128;
 
-/// Spreads three bytes over the table (Knuth's multiplicative hash).
+const WHITE_SPACE: [u8; 6] = *b" \t\n\x0b\x0c\r";
+/// Three of the four bytes that are read at once.
+const WINDOW: u32 = 0x00ff_ffff;
+/// Makes letters of both cases equal, and some other bytes, which costs a comparison now and then.
+const ONE_CASE: u32 = 0x0020_2020;
+/// Spreads windows over the table (Knuth's multiplicative hash).
 const SPREAD: u32 = 0x9E37_79B1;
-const FOLDED: [u8; 256] = folded_bytes();
 
 /// The texts of one argument of one tool.
 #[derive(Debug)]
@@ -25,12 +29,12 @@ pub(super) struct Scanner {
     buckets: Vec<Vec<Needle>>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Needle {
     /// Folded.
     text: Box<[u8]>,
-    /// Where its hashed bytes end.
-    end: usize,
+    /// Where its hashed bytes begin.
+    at: usize,
     atoms: Atoms,
 }
 
@@ -51,10 +55,16 @@ impl Scanner {
 
     fn file(&mut self, text: Box<[u8]>, atoms: Atoms) {
         let windows = text.array_windows::<MIN_LITERAL>().enumerate();
-        let rarest = windows.max_by_key(|(_, window)| window.iter().map(|b| rarity(*b)).sum::<u32>());
+        let rarest = windows.max_by_key(|(_, window)| window.iter().map(|b| rarity(*b)).sum::<usize>());
         let Some((at, window)) = rarest else { return };
-        let end = at + MIN_LITERAL;
-        let slot = self.slot(window.iter().fold(0, |rolling, b| roll(rolling, *b)));
+        let spellings = spellings(*window);
+        let needle = Needle { text, at, atoms };
+        for [a, b, c] in spellings {
+            self.file_under(self.slot([a, b, c, 0]), &needle);
+        }
+    }
+
+    fn file_under(&mut self, slot: usize, needle: &Needle) {
         let next = u16::try_from(self.buckets.len()).unwrap_or(u16::MAX);
         let Some(entry) = self.table.get_mut(slot) else {
             return;
@@ -63,11 +73,12 @@ impl Scanner {
             *entry = next;
             self.buckets.push(Vec::new());
         }
-        if let Some(bucket) = self.buckets.get_mut(usize::from(*entry)) {
-            match bucket.iter_mut().find(|needle| needle.text == text) {
-                Some(needle) => needle.atoms |= atoms,
-                None => bucket.push(Needle { text, end, atoms }),
-            }
+        let Some(bucket) = self.buckets.get_mut(usize::from(*entry)) else {
+            return;
+        };
+        match bucket.iter_mut().find(|known| known.text == needle.text) {
+            Some(known) => known.atoms |= needle.atoms,
+            None => bucket.push(needle.clone()),
         }
     }
 
@@ -77,32 +88,39 @@ impl Scanner {
         if self.buckets.len() == 1 {
             return found;
         }
-        let mut rolling = 0;
-        for (last, byte) in haystack.iter().enumerate() {
-            rolling = roll(rolling, *byte);
-            let entry = self.table.get(self.slot(rolling)).copied().unwrap_or(0);
+        for (at, window) in haystack.array_windows::<4>().enumerate() {
+            let entry = self.entry(*window);
             if entry != 0 {
-                found |= self.compare(entry, haystack, last + 1);
+                found |= self.compare(entry, haystack, at);
             }
+        }
+        if let Some((before, &[a, b, c])) = haystack.split_last_chunk::<MIN_LITERAL>() {
+            found |= self.compare(self.entry([a, b, c, 0]), haystack, before.len());
         }
         found
     }
 
     #[inline]
-    fn slot(&self, rolling: u32) -> usize {
-        (rolling.wrapping_mul(SPREAD) >> self.shift) as usize
+    fn entry(&self, window: [u8; 4]) -> u16 {
+        self.table.get(self.slot(window)).copied().unwrap_or(0)
+    }
+
+    #[inline]
+    fn slot(&self, window: [u8; 4]) -> usize {
+        let window = (u32::from_le_bytes(window) & WINDOW) | ONE_CASE;
+        (window.wrapping_mul(SPREAD) >> self.shift) as usize
     }
 
     #[cold]
-    fn compare(&self, entry: u16, haystack: &[u8], end: usize) -> Atoms {
+    fn compare(&self, entry: u16, haystack: &[u8], at: usize) -> Atoms {
         let mut found = 0;
         for needle in self
             .buckets
             .get(usize::from(entry))
             .map_or(&[][..], Vec::as_slice)
         {
-            let text = end
-                .checked_sub(needle.end)
+            let text = at
+                .checked_sub(needle.at)
                 .and_then(|start| haystack.get(start..)?.get(..needle.text.len()));
             if text.is_some_and(|text| text.iter().zip(&needle.text).all(|(a, b)| fold(*a) == *b)) {
                 found |= needle.atoms;
@@ -112,40 +130,42 @@ impl Scanner {
     }
 }
 
-/// Takes one more byte into the last three, which are kept in the upper bytes.
-#[inline]
-fn roll(rolling: u32, byte: u8) -> u32 {
-    (rolling | u32::from(fold(byte))) << 8
-}
-
 /// The byte that stands for `byte` and all that count as equal to it.
 #[inline]
 pub(super) fn fold(byte: u8) -> u8 {
-    FOLDED.get(usize::from(byte)).copied().unwrap_or(byte)
+    if WHITE_SPACE.contains(&byte) {
+        b' '
+    } else {
+        byte.to_ascii_lowercase()
+    }
 }
 
-const fn folded_bytes() -> [u8; 256] {
-    let mut folded = [0; 256];
-    let mut byte = 0_u8;
-    loop {
-        folded[byte as usize] = match byte {
-            b'\t' | b'\n' | 0x0b | 0x0c | b'\r' => b' ',
-            other => other.to_ascii_lowercase(),
-        };
-        if byte == u8::MAX {
-            return folded;
+/// The window with every white space that may stand for its blanks: case is the hash's business, white space is not.
+fn spellings(window: [u8; MIN_LITERAL]) -> Vec<[u8; MIN_LITERAL]> {
+    let mut spellings = vec![window];
+    for place in 0..MIN_LITERAL {
+        if window.get(place) == Some(&b' ') {
+            spellings = spellings
+                .iter()
+                .flat_map(|known| WHITE_SPACE.map(|white| with(*known, place, white)))
+                .collect();
         }
-        byte += 1;
     }
+    spellings
+}
+
+fn with(mut window: [u8; MIN_LITERAL], place: usize, byte: u8) -> [u8; MIN_LITERAL] {
+    if let Some(at) = window.get_mut(place) {
+        *at = byte;
+    }
+    window
 }
 
 /// How seldom a byte stands in code and prose, roughly.
-fn rarity(byte: u8) -> u32 {
-    match byte {
-        b'e' | b't' | b'a' | b'o' | b'i' | b'n' | b's' | b'r' | b' ' => 1,
-        b'c' | b'd' | b'f' | b'l' | b'm' | b'p' | b'u' | b'h' => 2,
-        b'a'..=b'z' | b'"' | b'\'' | b'(' | b')' | b'.' | b'=' | b'_' => 3,
-        b'0'..=b'9' | b',' | b':' | b'/' | b'-' => 4,
-        _ => 5,
-    }
+fn rarity(byte: u8) -> usize {
+    const BY_FREQUENCY: &[u8] = b" etaoinsrlcdpumhfg(),.'\"=_by:0-12/;vwk[]345x6789jqz{}";
+    BY_FREQUENCY
+        .iter()
+        .position(|common| *common == byte)
+        .unwrap_or(BY_FREQUENCY.len())
 }
