@@ -109,7 +109,7 @@ impl Watch {
             let change = tokio::select! {
                 change = changes.recv() => change,
                 () = self.updates.closed() => return,
-                () = self.stop.cancelled() => return,
+                () = self.stop.cancelled() => return super::say_goodbye(&self.updates),
             };
             open = match change {
                 Ok(approval) if *approval.tenant() != self.tenant => true,

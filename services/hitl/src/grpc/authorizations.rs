@@ -123,7 +123,7 @@ impl Wait {
                 () = self.changed(&mut changes) => {}
                 () = tokio::time::sleep(patience) => {}
                 () = self.updates.closed() => return,
-                () = self.stop.cancelled() => return,
+                () = self.stop.cancelled() => return super::say_goodbye(&self.updates),
             }
             delivery = self.authority.deliver(&self.run, self.id).await;
         }

@@ -248,6 +248,21 @@ async fn requests_and_decisions_survive_a_restart() {
 }
 
 #[tokio::test]
+async fn a_stream_that_ends_because_hitl_stops_says_so() {
+    let world = World::new().await;
+    let run = world.run("ann");
+    let id = world.pending(&run, &world.python(&run)).await;
+    let mut waiting = world.await_decision(&run, &id).await.unwrap();
+    let mut watching = world.watch(&approver()).await;
+    assert!(waiting.message().await.is_ok() && watching.message().await.is_ok());
+    let world = world.restarted().await;
+    assert_eq!(reason(waiting.message().await), Reason::Unavailable);
+    assert_eq!(reason(watching.message().await), Reason::Unavailable);
+    world.decide(&approver(), &id, Decision::Denied).await.unwrap();
+    assert_eq!(world.decision(&run, &id).await.decision(), Decision::Denied);
+}
+
+#[tokio::test]
 async fn only_the_gateway_speaks_for_people_and_only_runtime_for_runs() {
     let world = World::new().await;
     let run = world.run("ann");

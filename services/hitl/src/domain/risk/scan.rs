@@ -122,7 +122,11 @@ impl Scanner {
             let text = at
                 .checked_sub(needle.at)
                 .and_then(|start| haystack.get(start..)?.get(..needle.text.len()));
-            if text.is_some_and(|text| text.iter().zip(&needle.text).all(|(a, b)| fold(*a) == *b)) {
+            if text.is_some_and(|text| {
+                text.iter()
+                    .zip(&needle.text)
+                    .all(|(a, b)| a == b || fold(*a) == *b)
+            }) {
                 found |= needle.atoms;
             }
         }
