@@ -77,7 +77,6 @@ private_apt() {
         -o APT::Architectures=amd64 \
         -o APT::Get::List-Cleanup=false \
         -o Acquire::Languages=none \
-        -o APT::Sandbox::Seccomp=false \
         "$@"
 }
 

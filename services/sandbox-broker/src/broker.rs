@@ -92,7 +92,7 @@ impl Broker {
             .path(language)
             .ok_or(Error::NoInterpreter(language))?;
         let in_use = self.sessions.enter(&owner(&checked), workspace)?;
-        if over_quota(&in_use.workspace, limits.workspace)? {
+        if over_quota(&in_use.workspace, limits.workspace).await? {
             return Err(FileError::Full {
                 limit: limits.workspace,
             }
@@ -267,8 +267,10 @@ fn measure(workspace: &Workspace, limit: u64) -> Result<OverQuota, Error> {
     Ok(Arc::new(move || workspace.usage().exceeds(limit)))
 }
 
-fn over_quota(workspace: &Workspace, limit: u64) -> Result<bool, Error> {
-    Ok(measure(workspace, limit)?())
+async fn over_quota(workspace: &Workspace, limit: u64) -> Result<bool, Error> {
+    let measure = measure(workspace, limit)?;
+    let measured = tokio::task::spawn_blocking(move || measure()).await;
+    measured.map_err(|panicked| Error::store("the workspace could not be measured")(panicked.into()))
 }
 
 const fn outcome(ending: Ending) -> Outcome {

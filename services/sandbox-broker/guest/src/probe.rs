@@ -36,14 +36,6 @@ pub(crate) fn facts() -> String {
     );
     fact("interfaces", &interfaces());
     fact("shadow", yes(fs::read("/etc/shadow").is_ok()));
-    fact(
-        "passwd_lines",
-        &fs::read_to_string("/etc/passwd")
-            .unwrap_or_default()
-            .lines()
-            .count()
-            .to_string(),
-    );
     for (name, directory) in [
         ("root", "/"),
         ("usr", "/usr"),

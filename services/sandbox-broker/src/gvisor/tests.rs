@@ -10,7 +10,7 @@ use super::*;
 use crate::domain::driver::{Chunk, Stream};
 use crate::domain::execution::{Ending, execute};
 use crate::domain::language::Language;
-use crate::domain::limits::MIB;
+use crate::domain::limits::{LimitsRequest, MIB};
 use crate::workspace::Workspace;
 
 fn runsc() -> Runsc {
@@ -349,6 +349,30 @@ async fn memory_runs_out() {
         assert!(ran.ending == Ending::MemoryLimit || told, "{program}: {ran:?}");
     }
     f.nothing_left();
+}
+
+#[tokio::test]
+async fn the_least_limits_still_run_a_program() {
+    let f = fixture();
+    for (language, program) in [(Language::Python, "print(1)"), (Language::Shell, "echo 1")] {
+        let mut spec = f.spec(language, program);
+        spec.limits = Limits::DEFAULT
+            .with(
+                LimitsRequest {
+                    memory: Some(32 * MIB),
+                    processes: Some(8),
+                    ..LimitsRequest::default()
+                },
+                Limits::MAXIMUM,
+            )
+            .unwrap();
+        let ran = f.run(&spec).await;
+        assert_eq!(
+            (ran.ending, &*ran.out),
+            (Ending::Exited(0), "1\n"),
+            "{language}: {ran:?}"
+        );
+    }
 }
 
 #[tokio::test]
