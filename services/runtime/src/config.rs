@@ -114,6 +114,17 @@ impl AgentConfig {
         }
     }
 
+    /// What clients and the audit log call the model: a script's file name without the operator's directories.
+    pub(crate) fn model_name(&self) -> String {
+        match self.model() {
+            Some(ModelSpec::Script(path)) => {
+                let file = path.file_name().unwrap_or(path.as_os_str());
+                format!("scripted:{}", file.to_string_lossy())
+            }
+            Some(ModelSpec::BuiltIn) | None => self.model.clone(),
+        }
+    }
+
     fn validate(&self, name: &str, faults: &mut Vec<String>) {
         let mut fault = |key: &str, words: String| faults.push(format!("runtime.agents.{name}{key} {words}"));
         if let Err(error) = name.parse::<AgentName>() {

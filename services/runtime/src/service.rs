@@ -161,7 +161,7 @@ fn build_agent(
         name: name.clone(),
         description: config.description.clone(),
         prompt: config.prompt.clone(),
-        model_name: config.model.clone(),
+        model_name: config.model_name(),
         model,
         tools: config
             .tools

@@ -194,6 +194,6 @@ async fn agents_and_tools_are_listed() {
         .into_inner()
         .agents;
     assert_eq!(agents[0].name, "default");
-    assert!(agents[0].model.starts_with("scripted:"));
+    assert_eq!(agents[0].model, "scripted:script.toml");
     assert_eq!(agents[0].tools.len(), 5);
 }
