@@ -1,12 +1,17 @@
 //! A client in a session: sends a message, answers approvals, keeps what it was told.
 
+use bytes::Bytes;
 use harombe::attach::Client;
+use harombe_error::{Failure, Reason};
+use harombe_proto::agent::v1::upload_file_request::Frame;
 use harombe_proto::agent::v1::{
-    CreateSessionRequest, SendMessageRequest, SendMessageResponse, WatchRunRequest,
+    CreateSessionRequest, DownloadFileRequest, SendMessageRequest, SendMessageResponse, UploadFileRequest,
+    UploadStart, WatchRunRequest,
 };
 use harombe_proto::types::v1::run_event::Event;
 use harombe_proto::types::v1::{Decision, RunEvent, ToolFinished};
 use harombe_types::{EventId, SystemClock};
+use sha2::{Digest as _, Sha256};
 use tonic::{Status, Streaming};
 
 /// What to say to an approval.
@@ -59,17 +64,48 @@ impl Talk {
     /// # Errors
     /// As [`Talk::say`].
     pub async fn say_as(&mut self, id: &str, text: &str, answer: Answer) -> Result<(), Status> {
+        let stream = self.send(id, text).await?;
+        self.follow(stream, answer).await
+    }
+
+    /// Sends a message and leaves its stream to the caller.
+    ///
+    /// # Errors
+    /// The server's refusal.
+    pub async fn send(&mut self, id: &str, text: &str) -> Result<Streaming<SendMessageResponse>, Status> {
         self.events.clear();
         let request = SendMessageRequest {
             session_id: self.session.clone(),
             client_message_id: id.to_owned(),
             text: text.to_owned(),
         };
-        let stream = self.client.agent.send_message(request).await?.into_inner();
-        self.follow(stream, answer).await
+        Ok(self.client.agent.send_message(request).await?.into_inner())
     }
 
-    async fn follow(
+    /// Receives events until one has that name, which is the last one received.
+    ///
+    /// # Errors
+    /// The stream's end before it.
+    pub async fn until(
+        &mut self,
+        stream: &mut Streaming<SendMessageResponse>,
+        name: &str,
+    ) -> Result<RunEvent, Status> {
+        while let Some(response) = stream.message().await? {
+            let event = response.event.unwrap_or_default();
+            self.events.push(event.clone());
+            if name_of(&event) == name {
+                return Ok(event);
+            }
+        }
+        Err(Status::aborted(format!("the run ended before {name}")))
+    }
+
+    /// Follows a run to its end.
+    ///
+    /// # Errors
+    /// As [`Talk::say`].
+    pub async fn follow(
         &mut self,
         mut stream: Streaming<SendMessageResponse>,
         answer: Answer,
@@ -98,9 +134,17 @@ impl Talk {
     /// # Errors
     /// The server's refusal.
     pub async fn watched(&mut self, run_id: &str) -> Result<Vec<RunEvent>, Status> {
+        self.watched_after(run_id, 0).await
+    }
+
+    /// Those after a cursor.
+    ///
+    /// # Errors
+    /// The server's refusal.
+    pub async fn watched_after(&mut self, run_id: &str, after_cursor: u64) -> Result<Vec<RunEvent>, Status> {
         let request = WatchRunRequest {
             run_id: run_id.to_owned(),
-            after_cursor: 0,
+            after_cursor,
         };
         let mut stream = self.client.agent.watch_run(request).await?.into_inner();
         let mut events = Vec::new();
@@ -108,6 +152,43 @@ impl Talk {
             events.push(response.event.unwrap_or_default());
         }
         Ok(events)
+    }
+
+    /// Puts a file into the session's workspace.
+    ///
+    /// # Errors
+    /// The server's refusal.
+    pub async fn upload(&mut self, path: &str, content: &[u8]) -> Result<(), Status> {
+        let start = UploadStart {
+            session_id: self.session.clone(),
+            path: path.to_owned(),
+            size: content.len() as u64,
+            sha256: Bytes::from_owner(Sha256::digest(content)),
+        };
+        let data = content.chunks(64 << 10).map(Bytes::copy_from_slice);
+        let frames: Vec<_> = std::iter::once(Frame::Start(start))
+            .chain(data.map(Frame::Data))
+            .map(|frame| UploadFileRequest { frame: Some(frame) })
+            .collect();
+        let uploaded = self.client.agent.upload_file(tokio_stream::iter(frames)).await;
+        uploaded.map(drop)
+    }
+
+    /// A file of the session's workspace.
+    ///
+    /// # Errors
+    /// The server's refusal.
+    pub async fn download(&mut self, path: &str) -> Result<Vec<u8>, Status> {
+        let request = DownloadFileRequest {
+            session_id: self.session.clone(),
+            path: path.to_owned(),
+        };
+        let mut parts = self.client.agent.download_file(request).await?.into_inner();
+        let mut content = Vec::new();
+        while let Some(part) = parts.message().await? {
+            content.extend_from_slice(&part.data);
+        }
+        Ok(content)
     }
 
     /// The run of the last message.
@@ -190,4 +271,10 @@ pub fn name_of(event: &RunEvent) -> &'static str {
         Some(Event::RunFailed(_)) => "run_failed",
         None => "none",
     }
+}
+
+/// Why a call was refused.
+#[must_use]
+pub fn reason_of(status: &Status) -> Reason {
+    Failure::from(status).reason
 }

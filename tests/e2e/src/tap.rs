@@ -94,6 +94,8 @@ impl Tap for RunCalls {
 /// Cuts the wires to one service, while it is on.
 #[derive(Clone, Debug)]
 pub struct Cut {
+    /// Only the wire from this service, if it names one.
+    from: Option<ServiceName>,
     to: ServiceName,
     on: Arc<AtomicBool>,
 }
@@ -103,8 +105,18 @@ impl Cut {
     #[must_use]
     pub fn to(to: ServiceName) -> Self {
         Self {
+            from: None,
             to,
             on: Arc::default(),
+        }
+    }
+
+    /// Of those wires only one service's.
+    #[must_use]
+    pub fn between(from: ServiceName, to: ServiceName) -> Self {
+        Self {
+            from: Some(from),
+            ..Self::to(to)
         }
     }
 
@@ -118,8 +130,8 @@ impl Cut {
 }
 
 impl Wire for Cut {
-    fn connect(&self, _from: ServiceName, to: ServiceName, channel: GrpcChannel) -> GrpcChannel {
-        if to == self.to {
+    fn connect(&self, from: ServiceName, to: ServiceName, channel: GrpcChannel) -> GrpcChannel {
+        if to == self.to && self.from.is_none_or(|only| only == from) {
             channel.tapped(Arc::new(self.clone()))
         } else {
             channel

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use harombe::attach::Client;
 use harombe::compose::{Assembly, AuditPlace, Config, DataDir, Embedded, ModelSource, Pki};
-use harombe_identity::TokenMinter;
+use harombe_identity::{ServiceIdentity, TokenMinter};
 use harombe_rpc::GrpcChannel;
-use harombe_types::{ServiceName, SystemClock};
+use harombe_types::{Clock as _, ServiceName, SystemClock};
 
-use crate::Node;
+use crate::{Log, Node};
 
 /// How the services are spread over processes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +78,7 @@ impl World {
 
     /// Where the log's files are.
     #[must_use]
-    pub fn log(&self) -> PathBuf {
+    pub fn log_dir(&self) -> PathBuf {
         match self.audit {
             Some(_) => self.dir.path().join("audit"),
             None => self.data().join("audit"),
@@ -103,16 +103,25 @@ impl World {
     }
 
     /// Mints tokens as the gateway does.
+    #[must_use]
+    pub fn minter(&self) -> TokenMinter {
+        TokenMinter::new(self.identity(ServiceName::Gateway))
+    }
+
+    /// The certificate and key of a service.
     ///
     /// # Panics
-    /// When the gateway's key cannot be read.
+    /// When they cannot be read.
     #[must_use]
     #[expect(clippy::expect_used, reason = "a test's world: without it there is no test")]
-    pub fn minter(&self) -> TokenMinter {
-        let keys = self.data().join("gateway/keys");
-        let now = harombe_types::Clock::now(&SystemClock);
-        let identity = harombe_identity::ServiceIdentity::load(&keys, now).expect("the gateway's identity");
-        TokenMinter::new(identity).expect("a minter")
+    pub fn identity(&self, service: ServiceName) -> ServiceIdentity {
+        let folder = match service {
+            ServiceName::SandboxBroker => "broker",
+            ServiceName::EgressProxy => "egress",
+            other => other.as_str(),
+        };
+        let keys = self.data().join(folder).join("keys");
+        ServiceIdentity::load(&keys, SystemClock.now()).expect("the service's identity")
     }
 
     /// Ends the audit process without a word to anybody; the system goes on without it.
@@ -124,7 +133,7 @@ impl World {
 
     /// Ends the system in order. The directory stays until the result is dropped.
     pub async fn stop(mut self) -> Stopped {
-        let log = self.log();
+        let log = self.log_dir();
         if let Some(embedded) = self.embedded.take() {
             embedded.shutdown().await;
         }
@@ -142,14 +151,22 @@ pub struct Stopped {
 }
 
 impl Stopped {
-    #[must_use]
-    pub fn log(&self) -> &Path {
-        &self.log
+    /// The log, verified: undamaged, with every number that a writer gave, and every act in its order.
+    pub async fn log(&self) -> Log {
+        let log = Log::verified(&self.log).await;
+        log.assert_complete();
+        log
     }
 
     #[must_use]
     pub fn data(&self) -> PathBuf {
         self.dir.path().join("data")
+    }
+
+    /// Everything that any process of the system wrote lies under it.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        self.dir.path()
     }
 }
 

@@ -12,7 +12,6 @@ use harombe::compose::{Assembly, ModelSource};
 use harombe_e2e::{RunCalls, Side, quick};
 use harombe_identity::ServiceIdentity;
 use harombe_types::{Clock, SystemClock};
-use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -107,6 +106,6 @@ fn say(line: &str) -> std::io::Result<()> {
 }
 
 async fn end_of_input() -> std::io::Result<()> {
-    let mut input = Vec::new();
-    tokio::io::stdin().read_to_end(&mut input).await.map(drop)
+    let reading = tokio::task::spawn_blocking(|| std::io::copy(&mut std::io::stdin(), &mut std::io::sink()));
+    reading.await?.map(drop)
 }

@@ -1,0 +1,122 @@
+//! What the scenarios share: the world they start in, and how they look at what came back.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use harombe::compose::Assembly;
+use harombe_e2e::{Talk, Topology, World};
+use harombe_proto::types::v1::run_event::Event;
+use harombe_proto::types::v1::{RunEvent, ToolFinished, ToolOutcome};
+
+/// The program that runs services apart.
+pub(crate) const NODE: &str = env!("CARGO_BIN_EXE_harombe-e2e-node");
+
+/// How often a condition is looked at before a test gives up on it.
+const TRIES: u32 = 600;
+
+pub(crate) async fn start(topology: Topology, script: &str) -> World {
+    World::start(topology, NODE, script).await
+}
+
+pub(crate) async fn start_with(
+    topology: Topology,
+    script: &str,
+    change: impl FnOnce(&mut Assembly),
+) -> World {
+    World::start_with(topology, NODE, script, change).await
+}
+
+pub(crate) async fn talk(world: &World) -> Talk {
+    Talk::begin(world.client()).await.unwrap()
+}
+
+/// A turn of the script that calls `code_execute` with Python.
+pub(crate) fn python(code: &str) -> String {
+    execute("python", code)
+}
+
+/// … with shell.
+pub(crate) fn shell(code: &str) -> String {
+    execute("shell", code)
+}
+
+fn execute(language: &str, code: &str) -> String {
+    call(&format!(
+        "tool = \"code_execute\"\narguments = {{ language = \"{language}\", code = '''\n{code}\n''' }}"
+    ))
+}
+
+/// A turn with one call.
+pub(crate) fn call(body: &str) -> String {
+    format!("[[turn]]\ntext = \"I will.\"\n[[turn.calls]]\n{body}\n")
+}
+
+/// A turn that ends the run, telling what the last tool answered.
+pub(crate) const ANSWER: &str = "[[turn]]\ntext = \"Done: {{result}}\"\n";
+
+/// Looks again and again until there is something.
+pub(crate) async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    for _ in 0..TRIES {
+        if let Some(found) = look().await {
+            return found;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("waited in vain for {what}");
+}
+
+/// The calls' outcomes with their reasons, in the order in which they ended.
+pub(crate) fn outcomes(talk: &Talk) -> Vec<(ToolOutcome, &str)> {
+    talk.finished().into_iter().map(outcome).collect()
+}
+
+pub(crate) fn outcome(finished: &ToolFinished) -> (ToolOutcome, &str) {
+    (finished.outcome(), finished.reason.as_str())
+}
+
+/// The last event of a run, as `finished:REASON` or `failed:REASON`.
+pub(crate) fn ending(events: &[RunEvent]) -> String {
+    match events.last().and_then(|event| event.event.as_ref()) {
+        Some(Event::RunFinished(finished)) => {
+            let name = finished.stop_reason().as_str_name();
+            format!("finished:{}", name.trim_start_matches("STOP_REASON_"))
+        }
+        Some(Event::RunFailed(failed)) => format!("failed:{}", failed.reason),
+        other => format!("not ended, but {other:?}"),
+    }
+}
+
+/// Every regular file under a directory.
+pub(crate) fn files_under(root: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut directories = vec![root.to_owned()];
+    while let Some(directory) = directories.pop() {
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let entry = entry.unwrap();
+            let kind = entry.file_type().unwrap();
+            if kind.is_dir() {
+                directories.push(entry.path());
+            } else if kind.is_file() {
+                files.push(entry.path());
+            }
+        }
+    }
+    files
+}
+
+/// The files under a directory whose bytes hold that text anywhere.
+pub(crate) fn holding(root: &Path, text: &str) -> Vec<PathBuf> {
+    let holds = |path: &PathBuf| {
+        let bytes = std::fs::read(path).unwrap();
+        bytes.windows(text.len()).any(|window| window == text.as_bytes())
+    };
+    files_under(root).into_iter().filter(holds).collect()
+}
+
+/// A file of the one workspace that the world has, as it lies on the disk; `None` when it is not there.
+pub(crate) fn in_workspace(data: &Path, name: &str) -> Option<String> {
+    let found = files_under(&data.join("broker/workspaces"))
+        .into_iter()
+        .find(|path| path.ends_with(name))?;
+    Some(std::fs::read_to_string(found).unwrap())
+}
