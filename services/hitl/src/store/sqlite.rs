@@ -34,8 +34,9 @@ impl SqliteStore {
 
     /// Finishes what waits and closes the file.
     pub(crate) async fn close(&self) {
-        self.units.shutdown().await;
+        // The writer last: SQLite folds its write-ahead log into the file when the last connection closes.
         self.database.close().await;
+        self.units.shutdown().await;
     }
 
     async fn write<T, F>(&self, tenant: Option<&Tenant>, unit: F) -> Result<T, Error>
