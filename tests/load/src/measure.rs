@@ -73,18 +73,43 @@ pub(crate) fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Runs `operation` from `plan.concurrency` callers until the time is up. `operation` gets the caller's number and says
-/// whether it succeeded. What began during the warm-up is not counted.
-pub(crate) async fn run<F, Fut>(plan: &Plan, operation: F) -> Report
+/// What one round of a caller came to.
+#[derive(Debug, Default)]
+pub(crate) struct Round {
+    took: Vec<Duration>,
+    errors: u64,
+}
+
+impl Round {
+    /// One more operation: how long it took, if it succeeded.
+    pub(crate) fn add(&mut self, outcome: Option<Duration>) {
+        match outcome {
+            Some(took) => self.took.push(took),
+            None => self.errors += 1,
+        }
+    }
+}
+
+/// A round of one operation, which says whether it succeeded.
+pub(crate) async fn timed(operation: impl Future<Output = bool>) -> Round {
+    let began = Instant::now();
+    let succeeded = operation.await;
+    let mut round = Round::default();
+    round.add(succeeded.then(|| began.elapsed()));
+    round
+}
+
+/// Plays rounds from `plan.concurrency` callers until the time is up. What began during the warm-up is not counted.
+pub(crate) async fn run<F, Fut>(plan: &Plan, round: F) -> Report
 where
-    F: Fn(u32) -> Fut + Clone + Send + 'static,
-    Fut: Future<Output = bool> + Send,
+    F: Fn() -> Fut + Clone + Send + 'static,
+    Fut: Future<Output = Round> + Send,
 {
     let from = Instant::now() + plan.warmup;
     let until = from + plan.time;
     let mut callers = Vec::new();
-    for caller in 0..plan.concurrency {
-        let operation = operation.clone();
+    for _ in 0..plan.concurrency {
+        let round = round.clone();
         callers.push(tokio::spawn(async move {
             let mut report = Report::default();
             loop {
@@ -92,13 +117,10 @@ where
                 if began >= until {
                     return report;
                 }
-                let succeeded = operation(caller).await;
+                let round = round().await;
                 if began >= from {
-                    if succeeded {
-                        report.latencies.push(nanos(began.elapsed()));
-                    } else {
-                        report.errors += 1;
-                    }
+                    report.latencies.extend(round.took.into_iter().map(nanos));
+                    report.errors += round.errors;
                 }
             }
         }));

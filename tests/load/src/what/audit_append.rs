@@ -24,9 +24,9 @@ pub(super) async fn measure(plan: &Plan) -> Result<Report> {
         run: RunId::generate(&SystemClock).to_string(),
         sequence: AtomicU64::new(0),
     });
-    let report = measure::run(plan, move |_| {
+    let report = measure::run(plan, move || {
         let writer = Arc::clone(&writer);
-        async move { writer.append().await }
+        async move { measure::timed(writer.append()).await }
     })
     .await;
     let log = world.path().join("audit");

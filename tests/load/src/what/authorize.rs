@@ -35,9 +35,9 @@ pub(super) async fn measure(plan: &Plan) -> Result<Report> {
         token: token.as_ref().to_owned(),
         run,
     });
-    let report = measure::run(plan, move |_| {
+    let report = measure::run(plan, move || {
         let caller = Arc::clone(&caller);
-        async move { caller.authorize().await }
+        async move { measure::timed(caller.authorize()).await }
     })
     .await;
     world.close().await;

@@ -1,4 +1,7 @@
-//! Messages without tools through the public door, each to the end of its run.
+//! Messages without tools through the public door, each to the end of its run. A session is given up after a few turns:
+//! what a longer history costs is another question.
+
+use std::time::Instant;
 
 use harombe::attach::Client;
 use harombe_proto::agent::v1::{CreateSessionRequest, SendMessageRequest};
@@ -6,36 +9,41 @@ use harombe_proto::types::v1::run_event::Event;
 use harombe_types::{EventId, SystemClock};
 
 use super::Result;
-use crate::measure::{self, Report};
+use crate::measure::{self, Report, Round};
 use crate::what::world::World;
 use crate::{Plan, raw};
+
+/// Messages in one session.
+const TURNS: usize = 10;
 
 pub(super) async fn measure(plan: &Plan) -> Result<Report> {
     let world = World::open(plan.target.as_deref()).await?;
     let fdatasync = raw::fdatasync_p50_us(world.path())?;
-    let mut sessions = Vec::new();
-    for _ in 0..plan.concurrency {
-        let created = world
-            .client()?
-            .agent
-            .create_session(CreateSessionRequest::default())
-            .await?;
-        sessions.push(created.into_inner().session.unwrap_or_default().session_id);
-    }
     let client = world.client()?;
-    let report = measure::run(plan, move |caller| {
-        let session = sessions.get(caller as usize).cloned().unwrap_or_default();
-        let client = client.clone();
-        async move { send(client, session).await.unwrap_or(false) }
-    })
-    .await;
+    let report = measure::run(plan, move || turns(client.clone())).await;
     world.close().await;
     Ok(report.with("fdatasync_p50_us", fdatasync))
 }
 
-async fn send(mut client: Client, session_id: String) -> Result<bool> {
+/// A new session and its first turns; only the messages are timed.
+async fn turns(mut client: Client) -> Round {
+    let mut round = Round::default();
+    let created = client.agent.create_session(CreateSessionRequest::default()).await;
+    let session = created.map(|created| created.into_inner().session.unwrap_or_default().session_id);
+    for _ in 0..TURNS {
+        let began = Instant::now();
+        let answered = match &session {
+            Ok(session) => send(&mut client, session).await.unwrap_or(false),
+            Err(_) => false,
+        };
+        round.add(answered.then(|| began.elapsed()));
+    }
+    round
+}
+
+async fn send(client: &mut Client, session_id: &str) -> Result<bool> {
     let request = SendMessageRequest {
-        session_id,
+        session_id: session_id.to_owned(),
         client_message_id: EventId::generate(&SystemClock).to_string(),
         text: "How are you today?".to_owned(),
     };
