@@ -130,7 +130,8 @@ fn whole(source: Source, message: String) -> Faults {
 }
 
 fn read(path: &Path) -> Result<Table, String> {
-    let text = std::fs::read_to_string(path).map_err(|error| format!("cannot be read: {error}"))?;
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| format!("cannot be read: {error}; correct its path, or leave it out"))?;
     text.parse::<Table>()
         .map_err(|error| format!("is not valid TOML: {error}"))
 }
