@@ -44,7 +44,7 @@ impl RunCalls {
         }))
     }
 
-    /// The calls so far, in order.
+    /// The calls so far, in order, each with who made it.
     #[must_use]
     pub fn calls(&self) -> Vec<String> {
         self.0
@@ -55,13 +55,13 @@ impl RunCalls {
     }
 
     /// The call's number, from 1; 0 for one that does not count.
-    fn count(&self, method: &str) -> u64 {
+    fn count(&self, from: ServiceName, method: &str) -> u64 {
         let mut calls = self.0.calls.lock().unwrap_or_else(PoisonError::into_inner);
         let counts = !calls.is_empty() || method.ends_with(BEGINNING);
         if !counts || TIMED.iter().any(|timed| method.ends_with(timed)) {
             return 0;
         }
-        calls.push(method.to_owned());
+        calls.push(format!("{from} {method}"));
         calls.len() as u64
     }
 
@@ -74,20 +74,29 @@ impl RunCalls {
 }
 
 impl Wire for RunCalls {
-    fn connect(&self, _from: ServiceName, _to: ServiceName, channel: GrpcChannel) -> GrpcChannel {
-        channel.tapped(Arc::new(self.clone()))
+    fn connect(&self, from: ServiceName, _to: ServiceName, channel: GrpcChannel) -> GrpcChannel {
+        channel.tapped(Arc::new(Caller {
+            from,
+            calls: self.clone(),
+        }))
     }
 }
 
-impl Tap for RunCalls {
+/// The calls of one service.
+struct Caller {
+    from: ServiceName,
+    calls: RunCalls,
+}
+
+impl Tap for Caller {
     fn before(&self, method: &str) -> Result<u64, Status> {
-        let nth = self.count(method);
-        self.pass(nth, Side::Before);
+        let nth = self.calls.count(self.from, method);
+        self.calls.pass(nth, Side::Before);
         Ok(nth)
     }
 
     fn after(&self, nth: u64) {
-        self.pass(nth, Side::After);
+        self.calls.pass(nth, Side::After);
     }
 }
 

@@ -158,6 +158,11 @@ impl Stopped {
         log
     }
 
+    /// The log, verified, after a test kept writers from it or killed them: what reached it is in order.
+    pub async fn log_after_a_fault(&self) -> Log {
+        Log::verified(&self.log).await
+    }
+
     #[must_use]
     pub fn data(&self) -> PathBuf {
         self.dir.path().join("data")

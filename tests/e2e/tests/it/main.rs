@@ -29,9 +29,16 @@ macro_rules! both {
 }
 
 mod approvals;
+mod authorization;
+mod crash;
+mod descriptors;
+mod faults;
+mod grants;
+mod model;
 mod outside;
 mod runs;
 mod secrets;
 mod spine;
+mod strangers;
 mod support;
 mod workspace;

@@ -117,7 +117,11 @@ async fn an_allowed_host_is_reached_and_no_other(topology: Topology) {
     });
     let policy = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(policy.path(), format!("[[allow]]\nhost = \"{HOST}\"\n")).unwrap();
-    let fetch = |url: &str| call(&format!("tool = \"web_fetch\"\narguments = {{ url = \"{url}\" }}"));
+    let fetch = |url: &str| {
+        call(&format!(
+            "tool = \"web_fetch\"\narguments = {{ url = \"{url}\" }}"
+        ))
+    };
     let script = [
         fetch(&format!("https://{HOST}/2025.txt?q=1")),
         fetch("https://elsewhere.example.com/"),
@@ -149,7 +153,10 @@ async fn an_allowed_host_is_reached_and_no_other(topology: Topology) {
     assert_eq!(detour.dialled.lock().unwrap()[..], [(IpAddr::from(ADDRESS), 443)]);
     let heard = heard.lock().unwrap().clone();
     assert_eq!(heard.len(), 1);
-    assert!(heard[0].starts_with("GET /2025.txt?q=1 HTTP/1.1\r\n"), "{heard:?}");
+    assert!(
+        heard[0].starts_with("GET /2025.txt?q=1 HTTP/1.1\r\n"),
+        "{heard:?}"
+    );
 
     let allowed = finished[0].call_id.clone();
     let log = world.stop().await.log().await;
@@ -158,6 +165,7 @@ async fn an_allowed_host_is_reached_and_no_other(topology: Topology) {
         [
             "approval.requested",
             "approval.decided",
+            "call.authorized",
             "grant.redeemed",
             "egress.decided",
             "egress.closed"

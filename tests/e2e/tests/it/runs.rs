@@ -73,7 +73,10 @@ async fn a_run_outlives_its_client(topology: Topology) {
     drop(stream);
     let run_id = asked.run_id;
 
-    let busy = talk.say_as("other", "And this?", Answer::Leave).await.unwrap_err();
+    let busy = talk
+        .say_as("other", "And this?", Answer::Leave)
+        .await
+        .unwrap_err();
     assert_eq!(reason_of(&busy), Reason::SessionBusy);
     let delete = DeleteSessionRequest {
         session_id: talk.session.clone(),

@@ -64,7 +64,13 @@ fn check(talk: &Talk, log: &Log) {
     let (ok, denied, failed) = (ToolOutcome::Ok, ToolOutcome::Denied, ToolOutcome::Failed);
     assert_eq!(
         outcomes(talk),
-        [(ok, ""), (ok, ""), (denied, "EGRESS_DENIED"), (failed, ""), (ok, "")]
+        [
+            (ok, ""),
+            (ok, ""),
+            (denied, "EGRESS_DENIED"),
+            (failed, ""),
+            (ok, "")
+        ]
     );
     assert_eq!(talk.finished()[0].result, "42\n");
     assert_eq!(talk.finished()[3].exit_code, Some(3));

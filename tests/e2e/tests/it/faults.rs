@@ -1,0 +1,279 @@
+//! What fails, fails closed: the table of ARCHITECTURE §4, each fault made to happen.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use harombe_e2e::{Answer, Cut, Stopped, Talk, Topology, World, reason_of};
+use harombe_error::Reason;
+use harombe_proto::types::v1::run_event::Event;
+use harombe_proto::types::v1::{ApprovalRequired, Decision, ToolOutcome};
+use harombe_types::ServiceName;
+
+use crate::support::{ANSWER, call, ending, in_workspace, outcomes, shell, start, start_with, talk};
+
+const WRITE: &str = "tool = \"file_write\"\narguments = { path = \"written.txt\", content = \"x\" }";
+const FETCH: &str = "tool = \"web_fetch\"\narguments = { url = \"https://elsewhere.example.com/\" }";
+
+/// An execution and a write, each with an effect that would be seen.
+fn acts() -> String {
+    [shell("echo done > effect.txt"), call(WRITE), ANSWER.to_owned()].concat()
+}
+
+async fn start_cut(script: &str, cut: &Cut) -> World {
+    start_with(Topology::Embedded, script, |assembly| {
+        assembly.wire = Arc::new(cut.clone());
+    })
+    .await
+}
+
+fn no_effect(stopped: &Stopped) {
+    for name in ["effect.txt", "written.txt"] {
+        assert_eq!(in_workspace(&stopped.data(), name), None);
+    }
+}
+
+/// Both acts with the wire cut, then both again with the wire whole: refused for that reason, then done.
+async fn refused_while_cut(cut: Cut, reason: Reason) {
+    let world = start_cut(&acts(), &cut).await;
+    let mut talk = talk(&world).await;
+    cut.cut();
+    talk.say("Act.", Answer::Approve).await.unwrap();
+    let denied = (ToolOutcome::Denied, reason.as_str());
+    assert_eq!(outcomes(&talk), [denied, denied]);
+    assert_eq!(ending(&talk.events), "finished:ANSWERED");
+    for name in ["effect.txt", "written.txt"] {
+        assert_eq!(in_workspace(&world.data(), name), None);
+    }
+    cut.mend();
+    talk.say("Act again.", Answer::Approve).await.unwrap();
+    assert_eq!(outcomes(&talk), [(ToolOutcome::Ok, ""); 2]);
+    let log = world.stop().await.log_after_a_fault().await;
+    log.assert_acts_in_order();
+    assert_eq!(log.count("exec.started"), 2);
+}
+
+async fn asked(
+    talk: &mut Talk,
+) -> (
+    ApprovalRequired,
+    tonic::Streaming<harombe_proto::agent::v1::SendMessageResponse>,
+) {
+    let mut stream = talk.send("m", "Act.").await.unwrap();
+    let event = talk.until(&mut stream, "approval_required").await.unwrap();
+    match event.event {
+        Some(Event::ApprovalRequired(required)) => (required, stream),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_the_log_nothing_is_begun() {
+    let mut world = start(Topology::AuditApart, &acts()).await;
+    let mut talk = talk(&world).await;
+    talk.upload("before.txt", b"before").await.unwrap();
+    world.kill_audit().await;
+    talk.say("Act.", Answer::Approve).await.unwrap();
+    assert_eq!(ending(&talk.events), "failed:AUDIT_UNAVAILABLE");
+    assert_eq!(outcomes(&talk), []);
+    let refused = talk.upload("written.txt", b"after").await.unwrap_err();
+    assert_eq!(reason_of(&refused), Reason::AuditUnavailable);
+    let refused = talk.download("before.txt").await.unwrap_err();
+    assert_eq!(reason_of(&refused), Reason::AuditUnavailable);
+    no_effect(&world.stop().await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_the_log_nothing_is_approved() {
+    let mut world = start(Topology::AuditApart, &acts()).await;
+    let mut talk = talk(&world).await;
+    let (required, stream) = asked(&mut talk).await;
+    world.kill_audit().await;
+    let refused = talk
+        .client
+        .decide(&required.approval_id, Decision::Approved, false, "")
+        .await
+        .unwrap_err();
+    assert_eq!(reason_of(&refused), Reason::AuditUnavailable);
+    let approval = talk.client.approval(&required.approval_id).await.unwrap();
+    assert_eq!(
+        approval.decision(),
+        Decision::Unspecified,
+        "a decision that is not on record is not one"
+    );
+    drop(stream);
+    no_effect(&world.stop().await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_the_log_the_broker_does_not_act() {
+    let cut = Cut::between(ServiceName::SandboxBroker, ServiceName::Audit);
+    refused_while_cut(cut, Reason::AuditUnavailable).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_the_log_hitl_grants_nothing() {
+    let cut = Cut::between(ServiceName::Hitl, ServiceName::Audit);
+    refused_while_cut(cut, Reason::AuditUnavailable).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_hitl_nothing_is_authorized() {
+    refused_while_cut(Cut::to(ServiceName::Hitl), Reason::HitlUnavailable).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_hitl_no_grant_is_spent() {
+    let cut = Cut::between(ServiceName::SandboxBroker, ServiceName::Hitl);
+    refused_while_cut(cut, Reason::HitlUnavailable).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_broker_nothing_runs() {
+    refused_while_cut(Cut::to(ServiceName::SandboxBroker), Reason::SandboxUnavailable).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pending_approval_keeps_its_deadline_while_hitl_is_away() {
+    let cut = Cut::to(ServiceName::Hitl);
+    let world = start_cut(&acts(), &cut).await;
+    let mut talk = talk(&world).await;
+    let (required, stream) = asked(&mut talk).await;
+    cut.cut();
+    let mut client = talk.client.clone();
+    let refused = client
+        .decide(&required.approval_id, Decision::Approved, false, "")
+        .await
+        .unwrap_err();
+    assert_eq!(reason_of(&refused), Reason::HitlUnavailable);
+    cut.mend();
+    let approval = client.approval(&required.approval_id).await.unwrap();
+    assert_eq!(approval.decision(), Decision::Unspecified);
+    assert_eq!(approval.deadline, required.deadline);
+    client
+        .decide(&required.approval_id, Decision::Approved, false, "")
+        .await
+        .unwrap();
+    talk.follow(stream, Answer::Approve).await.unwrap();
+    assert_eq!(outcomes(&talk), [(ToolOutcome::Ok, ""); 2]);
+    world.stop().await.log().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_the_way_out_nothing_leaves() {
+    let cut = Cut::to(ServiceName::EgressProxy);
+    let world = start_cut(&[call(FETCH), ANSWER.to_owned()].concat(), &cut).await;
+    let mut talk = talk(&world).await;
+    cut.cut();
+    talk.say("Fetch.", Answer::Approve).await.unwrap();
+    assert_eq!(outcomes(&talk), [(ToolOutcome::Denied, "EGRESS_UNAVAILABLE")]);
+    let log = world.stop().await.log().await;
+    assert_eq!(log.count("approval.requested"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_memory_nothing_is_begun() {
+    let cut = Cut::to(ServiceName::Memory);
+    let world = start_cut(&acts(), &cut).await;
+    let mut talk = talk(&world).await;
+    cut.cut();
+    let refused = talk.say("Act.", Answer::Approve).await.unwrap_err();
+    assert_eq!(reason_of(&refused), Reason::MemoryUnavailable);
+    let refused = talk.upload("written.txt", b"x").await.unwrap_err();
+    assert_eq!(reason_of(&refused), Reason::MemoryUnavailable);
+    let stopped = world.stop().await;
+    no_effect(&stopped);
+    assert_eq!(stopped.log().await.count("run.started"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_goes_on_when_memory_comes_back() {
+    let cut = Cut::between(ServiceName::Runtime, ServiceName::Memory);
+    let world = start_cut(&acts(), &cut).await;
+    let mut talk = talk(&world).await;
+    let (required, mut stream) = asked(&mut talk).await;
+    cut.cut();
+    talk.client
+        .decide(&required.approval_id, Decision::Approved, false, "")
+        .await
+        .unwrap();
+    // The node gives the run up when its lease ends; its stream turns to the journal, which the gateway still reaches.
+    let lost = tokio::time::Instant::now() + std::time::Duration::from_secs(3);
+    let early = tokio::time::timeout_at(lost, stream.message()).await;
+    assert!(
+        !matches!(early, Ok(Ok(Some(ref response))) if matches!(response.event.as_ref().and_then(|event| event.event.as_ref()), Some(Event::ToolStarted(_)))),
+        "nothing is begun that cannot be journalled: {early:?}"
+    );
+    assert_eq!(in_workspace(&world.data(), "effect.txt"), None);
+    cut.mend();
+    talk.say_as("m", "Act.", Answer::Approve).await.unwrap();
+    assert_eq!(talk.run_id(), required_run(&talk));
+    assert_eq!(outcomes(&talk), [(ToolOutcome::Ok, ""); 2]);
+    assert_eq!(ending(&talk.events), "finished:ANSWERED");
+    let log = world.stop().await.log().await;
+    assert_eq!(log.count("exec.started"), 2);
+}
+
+fn required_run(talk: &Talk) -> String {
+    talk.events
+        .last()
+        .map(|event| event.run_id.clone())
+        .unwrap_or_default()
+}
+
+/// A program that answers as a runsc of 2022 does.
+fn old_runsc(dir: &tempfile::TempDir) -> PathBuf {
+    let path = dir.path().join("runsc");
+    std::fs::write(&path, "#!/bin/sh\necho 'platform: ptrace (default), kvm'\n").unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_its_isolation_no_code_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    for runsc in [dir.path().join("nothing"), old_runsc(&dir)] {
+        let script = [shell("echo done > effect.txt"), ANSWER.to_owned()].concat();
+        let world = start_with(Topology::Embedded, &script, |assembly| {
+            assembly.config.sandbox_broker.runsc = Some(runsc.clone());
+        })
+        .await;
+        let mut talk = talk(&world).await;
+        talk.say("Run it.", Answer::Approve).await.unwrap();
+        assert_eq!(outcomes(&talk), [(ToolOutcome::Denied, "ISOLATION_UNAVAILABLE")]);
+        // Files need no sandbox.
+        talk.upload("before.txt", b"x").await.unwrap();
+        let stopped = world.stop().await;
+        assert_eq!(in_workspace(&stopped.data(), "effect.txt"), None);
+        let log = stopped.log().await;
+        assert_eq!(log.count("exec.started"), 1);
+        assert_eq!(log.count("grant.redeemed"), 1, "and the grant is not wasted");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_usable_policy_nothing_leaves() {
+    let dir = tempfile::tempdir().unwrap();
+    let garbage = dir.path().join("policy.toml");
+    std::fs::write(
+        &garbage,
+        "[[allow]]\nhost = \"elsewhere.example.com\"\nprots = [443]\n",
+    )
+    .unwrap();
+    for policy in [dir.path().join("missing.toml"), garbage] {
+        let world = start_with(
+            Topology::Embedded,
+            &[call(FETCH), ANSWER.to_owned()].concat(),
+            |assembly| {
+                assembly.config.egress_proxy.policy = Some(policy.clone());
+            },
+        )
+        .await;
+        let mut talk = talk(&world).await;
+        talk.say("Fetch.", Answer::Approve).await.unwrap();
+        assert_eq!(outcomes(&talk), [(ToolOutcome::Denied, "EGRESS_DENIED")]);
+        let log = world.stop().await.log().await;
+        assert_eq!(log.count("approval.requested"), 0);
+        assert_eq!(log.count("egress.decided"), 1);
+    }
+}
