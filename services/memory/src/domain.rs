@@ -9,7 +9,6 @@ mod estimate;
 mod follow;
 mod journal;
 mod model;
-mod time;
 
 pub(crate) use content::{decode_entry, decode_message, decode_page, encode_entries};
 pub(crate) use conversations::Conversations;
@@ -20,4 +19,3 @@ pub(crate) use model::{
     Begin, Begun, Claimed, Content, Entry, Expired, Finish, Header, Lease, NewEntry, Owner, Page, Progress,
     Run, RunState, Selection, Session, StoredPage, StoredTurn, Turns,
 };
-pub(crate) use time::wire_time;

@@ -15,8 +15,6 @@ pub(crate) use hitl::{Authorization, Decision, Hitl};
 pub(crate) use memory::{Begun, History, Lease, Memory};
 pub(crate) use sandbox::{Permission, Sandbox};
 
-use crate::domain::state::to_timestamp;
-
 /// Clients of every service that runtime may call but audit, which it reaches through its trail.
 #[derive(Clone)]
 pub(crate) struct Peers {
@@ -75,5 +73,5 @@ fn nonsense(what: &str) -> Failure {
 }
 
 fn time_or_now(time: Option<prost_types::Timestamp>, now: Timestamp) -> Timestamp {
-    time.as_ref().map_or(now, to_timestamp)
+    time.as_ref().map_or(now, Timestamp::from)
 }

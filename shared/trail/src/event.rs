@@ -165,7 +165,9 @@ impl Event {
         };
         let event = proto::Event {
             event_id: self.id.unwrap_or_else(|| EventId::generate(clock)).to_string(),
-            time: Some(to_proto(self.time.unwrap_or_else(|| clock.now()))),
+            time: Some(prost_types::Timestamp::from(
+                self.time.unwrap_or_else(|| clock.now()),
+            )),
             details,
             ..self.proto
         };
@@ -174,13 +176,5 @@ impl Event {
             return Err(Error::TooLarge { size, max: MAX_EVENT });
         }
         Ok(event)
-    }
-}
-
-fn to_proto(time: Timestamp) -> prost_types::Timestamp {
-    let nanos = time.as_millis().rem_euclid(1000) * 1_000_000;
-    prost_types::Timestamp {
-        seconds: time.as_secs(),
-        nanos: i32::try_from(nanos).unwrap_or(0),
     }
 }

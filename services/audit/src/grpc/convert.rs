@@ -107,7 +107,5 @@ fn timestamp(field: &'static str, time: prost_types::Timestamp) -> Result<Timest
     if !(0..1_000_000_000).contains(&time.nanos) {
         return Err(malformed("nanoseconds outside a second"));
     }
-    Ok(Timestamp::from_millis(
-        time.seconds * 1000 + i64::from(time.nanos) / 1_000_000,
-    ))
+    Ok(Timestamp::from(&time))
 }

@@ -2,7 +2,7 @@
 
 use harombe_proto::hitl::v1 as proto;
 use harombe_proto::types::v1 as types;
-use harombe_types::{Risk, Timestamp};
+use harombe_types::Risk;
 
 use crate::Error;
 use crate::domain::{Approval, Authorized, Choice, Decided, Decision, Outcome};
@@ -51,14 +51,6 @@ pub(super) fn choice(request: proto::DecideRequest) -> Result<Choice, Error> {
     })
 }
 
-pub(super) fn time(time: Timestamp) -> prost_types::Timestamp {
-    let nanos = time.as_millis().rem_euclid(1000) * 1_000_000;
-    prost_types::Timestamp {
-        seconds: time.as_secs(),
-        nanos: i32::try_from(nanos).unwrap_or(0),
-    }
-}
-
 /// A decision whose audit event is not in the log is not shown.
 pub(super) fn approval(approval: &Approval) -> proto::Approval {
     let decided = approval.effective();
@@ -73,8 +65,8 @@ pub(super) fn approval(approval: &Approval) -> proto::Approval {
         arguments: approval.call.args().to_string(),
         risk: risk(approval.risk).into(),
         reasons: approval.reasons.clone(),
-        requested_at: Some(time(approval.requested_at)),
-        deadline: Some(time(approval.deadline)),
+        requested_at: Some(approval.requested_at.into()),
+        deadline: Some(approval.deadline.into()),
         decision: decided
             .map_or(types::Decision::Unspecified, |decided| decision(decided.decision))
             .into(),
@@ -93,7 +85,7 @@ pub(super) fn authorized(authorized: Authorized) -> proto::AuthorizeResponse {
         Outcome::Granted(grant) => Wire::Granted(proto::Granted { grant }),
         Outcome::Pending(approval) => Wire::Pending(proto::Pending {
             approval_id: approval.id.to_string(),
-            deadline: Some(time(approval.deadline)),
+            deadline: Some(approval.deadline.into()),
         }),
         Outcome::AlreadyRedeemed => Wire::AlreadyRedeemed(proto::AlreadyRedeemed {}),
     };

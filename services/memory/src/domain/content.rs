@@ -5,7 +5,7 @@ use harombe_proto::types::v1::RunEvent;
 use harombe_types::RunId;
 use prost::Message as _;
 
-use crate::domain::{Entry, NewEntry, Page, StoredPage, StoredTurn, wire_time};
+use crate::domain::{Entry, NewEntry, Page, StoredPage, StoredTurn};
 use crate::error::Error;
 
 /// Run id and cursor are the journal's own to give, so an entry is stored without them.
@@ -33,7 +33,7 @@ pub(crate) fn decode_entry(run: RunId, entry: Entry) -> Result<JournalEntry, Err
     if let Some(event) = &mut event {
         event.run_id = run.to_string();
         event.cursor = entry.cursor;
-        event.time.get_or_insert_with(|| wire_time(entry.written));
+        event.time.get_or_insert_with(|| entry.written.into());
     }
     Ok(JournalEntry {
         cursor: entry.cursor,

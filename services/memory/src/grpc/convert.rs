@@ -7,7 +7,7 @@ use harombe_proto::memory::v1 as pb;
 use harombe_types::{InvalidId, Person};
 use tonic::Status;
 
-use crate::domain::{Claimed, Lease, Owner, Run, RunState, Session, wire_time};
+use crate::domain::{Claimed, Lease, Owner, Run, RunState, Session};
 use crate::error::Error;
 
 impl From<Error> for Status {
@@ -40,8 +40,8 @@ impl From<Session> for pb::Session {
             session_id: session.id.to_string(),
             agent: session.agent,
             subject: session.subject,
-            created_at: Some(wire_time(session.created)),
-            updated_at: Some(wire_time(session.updated)),
+            created_at: Some(session.created.into()),
+            updated_at: Some(session.updated.into()),
             workspace_id: session.workspace.unwrap_or_default(),
             turns: session.turns,
             active_run_id: session.active_run.unwrap_or_default(),
@@ -53,7 +53,7 @@ impl From<Lease> for pb::Lease {
     fn from(lease: Lease) -> Self {
         Self {
             epoch: lease.epoch,
-            expires_at: Some(wire_time(lease.expires)),
+            expires_at: Some(lease.expires.into()),
         }
     }
 }
@@ -86,8 +86,8 @@ impl From<Run> for pb::Run {
             session_id: run.session.to_string(),
             agent: run.agent,
             state: pb::RunState::from(run.state).into(),
-            started_at: Some(wire_time(run.started)),
-            finished_at: run.finished.map(wire_time),
+            started_at: Some(run.started.into()),
+            finished_at: run.finished.map(Into::into),
             cursor: run.cursor,
         }
     }

@@ -50,8 +50,9 @@ impl SqliteStore {
 
     /// Finishes the writes that wait and closes the file.
     pub(crate) async fn close(&self) {
-        self.units.shutdown().await;
+        // The writer last: SQLite folds its write-ahead log into the file when the last connection closes.
         self.database.close().await;
+        self.units.shutdown().await;
     }
 
     /// Runs a unit in the tenant's lane.

@@ -15,7 +15,7 @@ use tokio::sync::OnceCell;
 
 use super::dispatch;
 use super::events::{Entry, Events, Stop};
-use super::state::{OpenCall, State, from_timestamp};
+use super::state::{OpenCall, State};
 use super::tools::{Act, Tool};
 use crate::peers::{Authorization, Decision, Peers, Permission, is_unreachable};
 
@@ -245,7 +245,7 @@ impl Calls {
                 approval_id: approval_id.clone(),
                 risk: risk.into(),
                 reasons,
-                deadline: Some(from_timestamp(deadline)),
+                deadline: Some(deadline.into()),
             };
             events.record(vec![Event::ApprovalRequired(event).into()]).await?;
         }

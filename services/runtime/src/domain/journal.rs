@@ -13,7 +13,6 @@ use harombe_types::{Clock, RunId};
 use tokio::sync::{mpsc, oneshot};
 
 use super::events::{Entry, Events, Stop};
-use super::state::from_timestamp;
 use crate::live::LiveRun;
 use crate::peers::{Memory, is_unreachable};
 
@@ -198,7 +197,7 @@ impl Writer {
 
 /// An event with its run, place and time.
 pub(crate) fn stamped(run: RunId, cursor: u64, clock: &dyn Clock, event: Event) -> RunEvent {
-    let time = Some(from_timestamp(clock.now()));
+    let time = Some(clock.now().into());
     RunEvent {
         run_id: run.to_string(),
         cursor,

@@ -121,7 +121,7 @@ impl Progress {
             }
             let Some(event) = &entry.event else { continue };
             if progress.began.is_none() {
-                progress.began = event.time.as_ref().map(to_timestamp);
+                progress.began = event.time.as_ref().map(Timestamp::from);
             }
             if let Some(event) = &event.event {
                 progress.apply_event(event);
@@ -258,20 +258,6 @@ impl From<StoredCall> for Call {
             tool,
             arguments,
         }
-    }
-}
-
-/// The wire's time, to the millisecond.
-pub(crate) fn to_timestamp(time: &prost_types::Timestamp) -> Timestamp {
-    Timestamp::from_millis(time.seconds.saturating_mul(1000) + i64::from(time.nanos / 1_000_000))
-}
-
-/// Our time on the wire.
-pub(crate) fn from_timestamp(time: Timestamp) -> prost_types::Timestamp {
-    let millis = i32::try_from(time.as_millis().rem_euclid(1000)).unwrap_or(0);
-    prost_types::Timestamp {
-        seconds: time.as_secs(),
-        nanos: millis * 1_000_000,
     }
 }
 

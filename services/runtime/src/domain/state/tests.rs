@@ -20,7 +20,7 @@ fn state(state: &State) -> JournalEntry {
 }
 
 fn event(event: Event) -> JournalEntry {
-    let time = Some(from_timestamp(Timestamp::from_millis(1_234_567)));
+    let time = Some(Timestamp::from_millis(1_234_567).into());
     let event = RunEvent {
         time,
         event: Some(event),
