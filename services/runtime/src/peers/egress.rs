@@ -23,6 +23,9 @@ use super::{Permission, nonsense, with_token};
 /// Bytes that wait in either direction between hyper and the tunnel.
 const BUFFER: usize = 64 * 1024;
 
+/// By which the proxy says, before or after the body, that it cut it.
+const TRUNCATED: &str = "harombe-truncated";
+
 /// The client.
 #[derive(Clone)]
 pub(crate) struct Egress(EgressServiceClient<GrpcChannel>);
@@ -218,7 +221,9 @@ fn http_request(arguments: serde_json::Value) -> Result<http::Request<Empty<Byte
     let mut request = http::Request::builder()
         .method(target.method.as_deref().unwrap_or("GET"))
         .uri(path)
-        .header(http::header::HOST, authority.as_str());
+        .header(http::header::HOST, authority.as_str())
+        // For the proxy alone: what goes out has only the call's own headers.
+        .header(http::header::TE, "trailers");
     for (name, value) in &target.headers {
         request = request.header(name, value);
     }
@@ -237,13 +242,15 @@ async fn read_response(
         .get(http::header::CONTENT_TYPE)
         .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
         .unwrap_or_default();
+    let mut cut = response.headers().contains_key(TRUNCATED);
     let mut incoming = response.into_body();
     let mut body = Vec::new();
-    let mut cut = false;
     while let Some(frame) = incoming.frame().await {
-        let Ok(data) = frame.map_err(|error| broken(&error))?.into_data() else {
-            continue;
-        };
+        let frame = frame.map_err(|error| broken(&error))?;
+        cut |= frame
+            .trailers_ref()
+            .is_some_and(|trailers| trailers.contains_key(TRUNCATED));
+        let Ok(data) = frame.into_data() else { continue };
         let room = limit.saturating_sub(body.len());
         body.extend_from_slice(data.get(..room.min(data.len())).unwrap_or_default());
         if data.len() > room {
