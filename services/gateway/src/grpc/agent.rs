@@ -140,6 +140,12 @@ impl AgentService for AgentGrpc {
         let person = request.person()?;
         let id = request.get_ref().session_id.parse().map_err(Error::Id)?;
         let session = self.0.session(&person, id).await?;
+        // The workspace first: if either step fails, the session is still there to delete again. Memory refuses while a
+        // run is active, and then the workspace must stay.
+        if session.active_run_id.is_empty() && !session.workspace_id.is_empty() {
+            let workspace = session.workspace_id.clone();
+            self.delete_workspace(&person, &session, workspace).await?;
+        }
         let message = memory::DeleteSessionRequest {
             session_id: id.to_string(),
         };
@@ -149,7 +155,8 @@ impl AgentService for AgentGrpc {
             .map_err(|status| passed_on(MEMORY, &status))?
             .into_inner()
             .workspace_id;
-        if !workspace.is_empty() {
+        // One that was bound in the meantime.
+        if workspace != session.workspace_id {
             self.delete_workspace(&person, &session, workspace).await?;
         }
         Ok(Response::new(DeleteSessionResponse {}))
