@@ -206,10 +206,19 @@ impl Broker {
     async fn record_start<T: ToolCall>(&self, checked: &Checked<T>, mut details: Value) -> Result<(), Error> {
         merge(&mut details, checked.args.summary());
         merge(&mut details, json!({ "tool": T::TOOL }));
-        Ok(self
-            .trail
-            .record(event(Kind::ExecStarted, checked).details(details))
-            .await?)
+        let started = event(Kind::ExecStarted, checked).details(details);
+        let Err(error) = self.trail.record(started).await else {
+            return Ok(());
+        };
+        // The entry may still come into the log, and must not look like an act that nobody knows the end of.
+        let not_begun =
+            json!({ "tool": T::TOOL, "error": "not begun: the start could not be recorded in time" });
+        self.trail.note(
+            event(Kind::ExecFinished, checked)
+                .outcome(Outcome::Denied)
+                .details(not_begun),
+        );
+        Err(error.into())
     }
 
     async fn record_end<T: ToolCall>(
@@ -219,14 +228,10 @@ impl Broker {
         mut details: Value,
     ) -> Result<(), Error> {
         merge(&mut details, json!({ "tool": T::TOOL }));
-        Ok(self
-            .trail
-            .record(
-                event(Kind::ExecFinished, checked)
-                    .outcome(outcome)
-                    .details(details),
-            )
-            .await?)
+        let finished = event(Kind::ExecFinished, checked)
+            .outcome(outcome)
+            .details(details);
+        self.trail.record(finished).await.map_err(Error::Unrecorded)
     }
 }
 
@@ -237,6 +242,7 @@ pub(crate) const ISOLATION: &str = "gvisor";
 fn owner<T>(checked: &Checked<T>) -> Owner {
     Owner {
         tenant: checked.run.tenant.clone(),
+        subject: checked.run.subject.clone(),
         session: checked.run.session,
     }
 }

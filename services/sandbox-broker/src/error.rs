@@ -38,6 +38,8 @@ pub enum Error {
     Refused(Failure),
     #[error(transparent)]
     Audit(#[from] harombe_trail::Error),
+    #[error("the act was begun, and how it ended could not be recorded")]
+    Unrecorded(#[source] harombe_trail::Error),
     #[error("sandboxes are not available: {0}")]
     Isolation(String),
     #[error("this host has no interpreter for {0}")]
@@ -90,7 +92,7 @@ impl ServiceError for Error {
             | Self::Upload(_) => Code::InvalidArgument,
             Self::Grant(error) => error.code(),
             Self::Lease(_) => Code::PermissionDenied,
-            Self::Hitl | Self::Driver(_) | Self::Stopped => Code::Unavailable,
+            Self::Hitl | Self::Driver(_) | Self::Stopped | Self::Unrecorded(_) => Code::Unavailable,
             Self::Refused(failure) => failure.code(),
             Self::Audit(error) => error.code(),
             Self::Isolation(_) | Self::WorkspaceElsewhere(_) | Self::WorkspaceLost => {
@@ -121,7 +123,8 @@ impl ServiceError for Error {
             Self::Grant(error) => error.reason(),
             Self::Lease(_) => Reason::GrantInvalid,
             Self::Hitl => Reason::HitlUnavailable,
-            Self::Stopped => Reason::Unavailable,
+            // Not AUDIT_UNAVAILABLE, which promises that nothing was done.
+            Self::Stopped | Self::Unrecorded(_) => Reason::Unavailable,
             Self::Refused(failure) => failure.reason(),
             Self::Audit(error) => error.reason(),
             Self::Isolation(_) => Reason::IsolationUnavailable,

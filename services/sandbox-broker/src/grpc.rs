@@ -290,6 +290,7 @@ impl Execution {
 fn owner(run: RunPrincipal) -> Owner {
     Owner {
         tenant: run.tenant,
+        subject: run.subject,
         session: run.session,
     }
 }

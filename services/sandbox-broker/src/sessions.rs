@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use harombe_types::{Clock, InstanceId, SessionId, Tenant, WorkspaceId};
+use harombe_types::{Clock, InstanceId, SessionId, Subject, Tenant, WorkspaceId};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
@@ -26,6 +26,8 @@ use crate::workspace::{Workspace, Workspaces};
 #[serde(deny_unknown_fields)]
 pub(crate) struct Owner {
     pub(crate) tenant: Tenant,
+    /// Whose session it is: another of the same tenant does not find it, whatever token a caller was given.
+    pub(crate) subject: Subject,
     pub(crate) session: SessionId,
 }
 
@@ -256,6 +258,7 @@ mod tests {
     fn owner(tenant: &str) -> Owner {
         Owner {
             tenant: tenant.parse().unwrap(),
+            subject: "ann".parse().unwrap(),
             session: SessionId::generate(&SystemClock),
         }
     }
@@ -284,11 +287,15 @@ mod tests {
         let (mine, other) = (owner("t"), owner("t"));
         let foreign = Owner {
             tenant: "u".parse().unwrap(),
-            session: mine.session,
+            ..mine.clone()
+        };
+        let mallory = Owner {
+            subject: "mallory".parse().unwrap(),
+            ..mine.clone()
         };
         let sessions = sessions(data.path());
         let id = sessions.open_workspace(&mine, None).unwrap().to_string();
-        for stranger in [other, foreign] {
+        for stranger in [other, foreign, mallory] {
             assert!(matches!(sessions.enter(&stranger, &id), Err(Error::NoWorkspace)));
             assert!(matches!(
                 sessions.open_workspace(&stranger, Some(&id)),

@@ -1,6 +1,6 @@
 //! Faults on the wires between services: every call of one to another passes here.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use harombe::compose::Wire;
@@ -100,14 +100,18 @@ impl Tap for Caller {
     }
 }
 
-/// Cuts the wires to one service, while it is on.
+/// Cuts the wires to one service, until it is mended.
 #[derive(Clone, Debug)]
 pub struct Cut {
     /// Only the wire from this service, if it names one.
     from: Option<ServiceName>,
     to: ServiceName,
-    on: Arc<AtomicBool>,
+    /// Calls that still pass.
+    left: Arc<AtomicU64>,
 }
+
+/// As many as come.
+const ALL: u64 = u64::MAX;
 
 impl Cut {
     /// Not cut yet.
@@ -116,7 +120,7 @@ impl Cut {
         Self {
             from: None,
             to,
-            on: Arc::default(),
+            left: Arc::new(AtomicU64::new(ALL)),
         }
     }
 
@@ -130,11 +134,16 @@ impl Cut {
     }
 
     pub fn cut(&self) {
-        self.on.store(true, Ordering::SeqCst);
+        self.cut_after(0);
+    }
+
+    /// Lets so many calls pass before.
+    pub fn cut_after(&self, calls: u64) {
+        self.left.store(calls, Ordering::SeqCst);
     }
 
     pub fn mend(&self) {
-        self.on.store(false, Ordering::SeqCst);
+        self.left.store(ALL, Ordering::SeqCst);
     }
 }
 
@@ -150,7 +159,15 @@ impl Wire for Cut {
 
 impl Tap for Cut {
     fn before(&self, _method: &str) -> Result<u64, Status> {
-        if self.on.load(Ordering::SeqCst) {
+        let fewer = |left: u64| {
+            if left == ALL {
+                Some(ALL)
+            } else {
+                left.checked_sub(1)
+            }
+        };
+        let passes = self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fewer);
+        if passes.is_err() {
             let failure = Failure::new(Code::Unavailable, Reason::Unavailable, "the wire is cut");
             return Err(failure.to_status());
         }

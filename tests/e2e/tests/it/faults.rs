@@ -50,7 +50,15 @@ async fn refused_while_cut(cut: Cut, reason: Reason) {
     assert_eq!(outcomes(&talk), [(ToolOutcome::Ok, ""); 2]);
     let log = world.stop().await.log_after_a_fault().await;
     log.assert_acts_in_order();
-    assert_eq!(log.count("exec.started"), 2);
+    let ended: Vec<_> = log
+        .of("exec.finished")
+        .map(|record| record.leaf.outcome.as_str())
+        .collect();
+    assert_eq!(ended.iter().filter(|outcome| **outcome == "ok").count(), 2);
+    assert!(
+        ended.iter().all(|outcome| ["ok", "denied"].contains(outcome)),
+        "{ended:?}"
+    );
 }
 
 async fn asked(
@@ -109,6 +117,22 @@ async fn without_the_log_nothing_is_approved() {
 async fn without_the_log_the_broker_does_not_act() {
     let cut = Cut::between(ServiceName::SandboxBroker, ServiceName::Audit);
     refused_while_cut(cut, Reason::AuditUnavailable).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_act_whose_end_cannot_be_recorded_is_not_called_refused() {
+    let cut = Cut::between(ServiceName::SandboxBroker, ServiceName::Audit);
+    let world = start_cut(&[call(WRITE), ANSWER.to_owned()].concat(), &cut).await;
+    let mut talk = talk(&world).await;
+    // Its start passes.
+    cut.cut_after(1);
+    talk.say("Act.", Answer::Approve).await.unwrap();
+    assert_eq!(outcomes(&talk), [(ToolOutcome::Unknown, "SANDBOX_UNAVAILABLE")]);
+    assert_eq!(in_workspace(&world.data(), "written.txt").as_deref(), Some("x"));
+    cut.mend();
+    // What was waiting for the log is in it after all.
+    let log = world.stop().await.log().await;
+    assert_eq!(log.count("exec.finished"), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
