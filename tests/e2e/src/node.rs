@@ -15,9 +15,12 @@ pub struct Node {
 }
 
 impl Node {
-    /// The audit service with those keys and that directory.
-    pub async fn audit(program: &str, keys: &Path, data: &Path) -> Self {
-        Self::spawn(Command::new(program).arg("audit").arg(keys).arg(data)).await
+    /// The audit service with those keys and that directory, on that port; on any free one if it is 0.
+    pub async fn audit(program: &str, keys: &Path, data: &Path, port: u16) -> Self {
+        let port = port.to_string();
+        let mut command = Command::new(program);
+        command.arg("audit").arg(keys).arg(data).args(["--port", &port]);
+        Self::spawn(&mut command).await
     }
 
     /// The whole system on that directory, with what `options` say.

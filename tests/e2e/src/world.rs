@@ -24,7 +24,14 @@ pub enum Topology {
 pub struct World {
     dir: tempfile::TempDir,
     embedded: Option<Embedded>,
-    audit: Option<Node>,
+    audit: Option<AuditNode>,
+}
+
+/// Audit as a process of its own, alive or not.
+struct AuditNode {
+    program: String,
+    port: u16,
+    alive: Option<Node>,
 }
 
 impl World {
@@ -56,9 +63,14 @@ impl World {
             Topology::Embedded => None,
             Topology::AuditApart => {
                 make_certificates(&data);
-                let node = Node::audit(node, &data.join("audit/keys"), &dir.path().join("audit")).await;
-                assembly.audit = AuditPlace::At(node.uri());
-                Some(node)
+                let alive = Node::audit(node, &data.join("audit/keys"), &dir.path().join("audit"), 0).await;
+                let port = alive.uri().port_u16().expect("a port");
+                assembly.audit = AuditPlace::At(alive.uri());
+                Some(AuditNode {
+                    program: node.to_owned(),
+                    port,
+                    alive: Some(alive),
+                })
             }
         };
         change(&mut assembly);
@@ -126,8 +138,16 @@ impl World {
 
     /// Ends the audit process without a word to anybody; the system goes on without it.
     pub async fn kill_audit(&mut self) {
-        if let Some(node) = self.audit.take() {
+        if let Some(node) = self.audit.as_mut().and_then(|audit| audit.alive.take()) {
             node.kill().await;
+        }
+    }
+
+    /// Starts the audit process again, where it was.
+    pub async fn revive_audit(&mut self) {
+        let (keys, log) = (self.data().join("audit/keys"), self.log_dir());
+        if let Some(audit) = &mut self.audit {
+            audit.alive = Some(Node::audit(&audit.program, &keys, &log, audit.port).await);
         }
     }
 
@@ -137,7 +157,7 @@ impl World {
         if let Some(embedded) = self.embedded.take() {
             embedded.shutdown().await;
         }
-        if let Some(node) = self.audit.take() {
+        if let Some(node) = self.audit.take().and_then(|audit| audit.alive) {
             node.stop().await;
         }
         Stopped { log, dir: self.dir }

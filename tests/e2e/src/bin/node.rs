@@ -24,7 +24,13 @@ struct Args {
 #[derive(Subcommand)]
 enum Command {
     /// The audit service, on a loopback port that it names
-    Audit { keys: PathBuf, data: PathBuf },
+    Audit {
+        keys: PathBuf,
+        data: PathBuf,
+        /// Any free one if it is 0
+        #[arg(long, default_value_t = 0)]
+        port: u16,
+    },
     /// The whole system; at the end it names the calls of the run
     Up {
         data: PathBuf,
@@ -46,7 +52,7 @@ enum When {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     match Args::parse().command {
-        Command::Audit { keys, data } => audit(&keys, data).await,
+        Command::Audit { keys, data, port } => audit(&keys, data, port).await,
         Command::Up {
             data,
             script,
@@ -63,7 +69,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
 }
 
-async fn audit(keys: &Path, data: PathBuf) -> Result<(), Box<dyn Error>> {
+async fn audit(keys: &Path, data: PathBuf, port: u16) -> Result<(), Box<dyn Error>> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let identity = ServiceIdentity::load(keys, clock.now())?;
     let deps = harombe_audit::Deps {
@@ -72,7 +78,7 @@ async fn audit(keys: &Path, data: PathBuf) -> Result<(), Box<dyn Error>> {
         data,
     };
     let service = harombe_audit::build(harombe_audit::Config::default(), deps).await?;
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
     say(&format!("https://{}", listener.local_addr()?))?;
     let stop = CancellationToken::new();
     let serving = tokio::spawn({

@@ -125,12 +125,14 @@ impl Place {
         Node::up(NODE, &self.data(), &self.dir.path().join("model.toml"), options).await
     }
 
-    /// Begins a session, and its run, in a system that will die; whether it did.
+    /// Begins a session and its run, or goes on with them, in a system that will die; whether it did.
     async fn until_it_dies(&mut self, point: Point) -> bool {
         let nth = point.nth.to_string();
         let mut node = self.up(&["--crash", &nth, "--side", point.side]).await;
         let client = client(&self.data());
-        self.memory.session = Talk::begin(client.clone()).await.unwrap().session;
+        if self.memory.session.is_empty() {
+            self.memory.session = Talk::begin(client.clone()).await.unwrap().session;
+        }
         // It dies in the middle of that.
         let told = self.memory.go_on(&client).await;
         if told.is_ok() && self.memory.has_ended() {
@@ -263,12 +265,13 @@ async fn undisturbed() -> Vec<String> {
     calls
 }
 
-/// Dies there, and lives again; how the first two calls ended, when it did die.
-async fn die_at(point: Point) -> Option<[ToolOutcome; 2]> {
+/// Dies there, one time after the other, and lives again; how the first two calls ended, when it died each time.
+async fn die_at(points: &[Point]) -> Option<[ToolOutcome; 2]> {
     let mut place = Place::new();
-    let died = place.until_it_dies(point).await;
-    if !died {
-        return None;
+    for point in points {
+        if !place.until_it_dies(*point).await {
+            return None;
+        }
     }
     let node = place.up(&[]).await;
     let journal = place.to_the_end().await;
@@ -280,41 +283,84 @@ async fn die_at(point: Point) -> Option<[ToolOutcome; 2]> {
     Some([ended[0].outcome(), ended[1].outcome()])
 }
 
+/// What came of many deaths.
+#[derive(Debug, Default)]
+struct Tally {
+    died: usize,
+    /// Deaths after which a call's outcome was unknown.
+    unknown: usize,
+    /// Runs that ended before they came to their point.
+    missed: Vec<Vec<Point>>,
+    failed: Vec<String>,
+}
+
+impl Tally {
+    async fn of(trials: impl Iterator<Item = Vec<Point>>) -> Self {
+        let room = Arc::new(Semaphore::new(AT_ONCE));
+        let trials: Vec<_> = trials
+            .map(|points| {
+                let (room, trial) = (Arc::clone(&room), points.clone());
+                let trial = tokio::spawn(async move {
+                    let _place = room.acquire_owned().await.unwrap();
+                    die_at(&trial).await
+                });
+                (points, trial)
+            })
+            .collect();
+        let mut tally = Self::default();
+        for (points, trial) in trials {
+            match trial.await {
+                Ok(Some(ended)) => {
+                    tally.died += 1;
+                    tally.unknown += usize::from(ended.contains(&ToolOutcome::Unknown));
+                }
+                Ok(None) => tally.missed.push(points),
+                Err(panicked) => tally.failed.push(format!("{points:?}: {panicked}")),
+            }
+        }
+        tally
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_at_each_step_nothing_is_lost_and_nothing_done_twice() {
     let begun = Instant::now();
     let calls = undisturbed().await;
     assert!(calls.len() > 20, "{calls:#?}");
-    let points = (1..=calls.len()).flat_map(|nth| ["before", "after"].map(|side| Point { nth, side }));
-    let room = Arc::new(Semaphore::new(AT_ONCE));
-    let trials: Vec<_> = points
-        .map(|point| {
-            let room = Arc::clone(&room);
-            let trial = tokio::spawn(async move {
-                let _place = room.acquire_owned().await.unwrap();
-                die_at(point).await
-            });
-            (point, trial)
-        })
-        .collect();
-
-    let (mut died, mut missed, mut unknown, mut failed) = (0, Vec::new(), 0, Vec::new());
-    for (point, trial) in trials {
-        match trial.await {
-            Ok(Some(ended)) => {
-                died += 1;
-                unknown += usize::from(ended.contains(&ToolOutcome::Unknown));
-            }
-            Ok(None) => missed.push(point),
-            Err(panicked) => failed.push(format!("{} {}: {panicked}", point.side, calls[point.nth - 1])),
-        }
-    }
+    let points = (1..=calls.len()).flat_map(|nth| ["before", "after"].map(|side| vec![Point { nth, side }]));
+    let tally = Tally::of(points).await;
     println!(
-        "{} calls, {died} deaths, {unknown} of them with a call whose outcome is unknown, {} points not met, in {:?}",
+        "{} calls, {} deaths, {} of them with a call whose outcome is unknown, {} points not met, in {:?}",
         calls.len(),
-        missed.len(),
+        tally.died,
+        tally.unknown,
+        tally.missed.len(),
         begun.elapsed()
     );
-    assert_eq!(failed, Vec::<String>::new(), "{calls:#?}");
-    assert!(missed.len() <= 2, "these points were not met: {missed:?}");
+    assert_eq!(tally.failed, Vec::<String>::new(), "{calls:#?}");
+    assert!(tally.missed.len() <= 2, "not met: {:?}", tally.missed);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_again_while_it_recovers_it_recovers_again() {
+    let calls = undisturbed().await;
+    let first = ["/BeginTurn", "/Decide", "/RedeemGrant"].map(|method| {
+        let at = calls.iter().position(|call| call.ends_with(method));
+        Point {
+            nth: at.expect("every run makes that call") + 1,
+            side: "after",
+        }
+    });
+    // Counted from the recovering system's own first call for the run.
+    let second = [2, 5, 8, 11, 14, 17];
+    let pairs = first.iter().flat_map(|first| {
+        second.map(|nth| {
+            let second = Point { nth, side: "after" };
+            vec![*first, second]
+        })
+    });
+    let tally = Tally::of(pairs).await;
+    println!("{} double deaths, {} not met", tally.died, tally.missed.len());
+    assert_eq!(tally.failed, Vec::<String>::new(), "{calls:#?}");
+    assert!(tally.died >= 12, "not met: {:?}", tally.missed);
 }

@@ -114,6 +114,25 @@ async fn without_the_log_nothing_is_approved() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn when_the_log_comes_back_the_work_goes_on() {
+    let mut world = start(Topology::AuditApart, &acts()).await;
+    let mut talk = talk(&world).await;
+    let (required, stream) = asked(&mut talk).await;
+    world.kill_audit().await;
+    world.revive_audit().await;
+    talk.client
+        .decide(&required.approval_id, Decision::Approved, false, "")
+        .await
+        .unwrap();
+    talk.follow(stream, Answer::Approve).await.unwrap();
+    assert_eq!(outcomes(&talk), [(ToolOutcome::Ok, ""); 2]);
+    // Nothing that was acknowledged before its death is lost, and nothing is there twice.
+    let log = world.stop().await.log().await;
+    assert_eq!((log.count("run.started"), log.count("exec.started")), (1, 2));
+    assert_eq!(log.count("approval.decided"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_the_log_the_broker_does_not_act() {
     let cut = Cut::between(ServiceName::SandboxBroker, ServiceName::Audit);
     refused_while_cut(cut, Reason::AuditUnavailable).await;

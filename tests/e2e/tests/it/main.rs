@@ -34,6 +34,7 @@ mod crash;
 mod descriptors;
 mod faults;
 mod grants;
+mod input;
 mod model;
 mod outside;
 mod runs;

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use harombe_e2e::{Answer, Topology};
+use harombe::compose::Assembly;
+use harombe_e2e::{Answer, Cut, Topology};
 use harombe_egress_proxy::Edges;
 use harombe_egress_proxy::domain::address::CheckedAddress;
 use harombe_egress_proxy::domain::host::DnsName;
@@ -14,6 +15,7 @@ use harombe_egress_proxy::domain::resolver::{Answer as Found, ResolveError, Reso
 use harombe_egress_proxy::net::dialer::{Dialer, Stream};
 use harombe_egress_proxy::net::roots::Roots;
 use harombe_proto::types::v1::ToolOutcome;
+use harombe_types::ServiceName;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{RootCertStore, ServerConfig};
@@ -109,19 +111,54 @@ async fn serve() -> (u16, RootCertStore, Arc<Mutex<Vec<String>>>) {
     (port, roots, heard)
 }
 
+/// Where the test's server is, and what came of it.
+struct Outside {
+    detour: Arc<Detour>,
+    heard: Arc<Mutex<Vec<String>>>,
+    policy: tempfile::NamedTempFile,
+    roots: RootCertStore,
+}
+
+impl Outside {
+    async fn new() -> Self {
+        let (port, roots, heard) = serve().await;
+        let detour = Arc::new(Detour {
+            port,
+            dialled: Mutex::default(),
+        });
+        let policy = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(policy.path(), format!("[[allow]]\nhost = \"{HOST}\"\n")).unwrap();
+        Self {
+            detour,
+            heard,
+            policy,
+            roots,
+        }
+    }
+
+    /// Around this system.
+    fn around(&self, assembly: &mut Assembly) {
+        assembly.config.egress_proxy.policy = Some(self.policy.path().to_owned());
+        assembly.edges = Some(Edges {
+            resolver: Arc::new(OneName),
+            dialer: self.detour.clone(),
+            roots: Roots::Given(self.roots.clone()),
+        });
+    }
+
+    fn dialled(&self) -> Vec<(IpAddr, u16)> {
+        self.detour.dialled.lock().unwrap().clone()
+    }
+}
+
+fn fetch(url: &str) -> String {
+    call(&format!(
+        "tool = \"web_fetch\"\narguments = {{ url = \"{url}\" }}"
+    ))
+}
+
 async fn an_allowed_host_is_reached_and_no_other(topology: Topology) {
-    let (port, roots, heard) = serve().await;
-    let detour = Arc::new(Detour {
-        port,
-        dialled: Mutex::default(),
-    });
-    let policy = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(policy.path(), format!("[[allow]]\nhost = \"{HOST}\"\n")).unwrap();
-    let fetch = |url: &str| {
-        call(&format!(
-            "tool = \"web_fetch\"\narguments = {{ url = \"{url}\" }}"
-        ))
-    };
+    let outside = Outside::new().await;
     let script = [
         fetch(&format!("https://{HOST}/2025.txt?q=1")),
         fetch("https://elsewhere.example.com/"),
@@ -130,15 +167,7 @@ async fn an_allowed_host_is_reached_and_no_other(topology: Topology) {
         ANSWER.to_owned(),
     ]
     .concat();
-    let world = start_with(topology, &script, |assembly| {
-        assembly.config.egress_proxy.policy = Some(policy.path().to_owned());
-        assembly.edges = Some(Edges {
-            resolver: Arc::new(OneName),
-            dialer: detour.clone(),
-            roots: Roots::Given(roots),
-        });
-    })
-    .await;
+    let world = start_with(topology, &script, |assembly| outside.around(assembly)).await;
     let mut talk = talk(&world).await;
     talk.say("Compare the figures.", Answer::Approve).await.unwrap();
 
@@ -150,8 +179,8 @@ async fn an_allowed_host_is_reached_and_no_other(topology: Topology) {
         "{}",
         finished[0].result
     );
-    assert_eq!(detour.dialled.lock().unwrap()[..], [(IpAddr::from(ADDRESS), 443)]);
-    let heard = heard.lock().unwrap().clone();
+    assert_eq!(outside.dialled(), [(IpAddr::from(ADDRESS), 443)]);
+    let heard = outside.heard.lock().unwrap().clone();
     assert_eq!(heard.len(), 1);
     assert!(
         heard[0].starts_with("GET /2025.txt?q=1 HTTP/1.1\r\n"),
@@ -177,4 +206,40 @@ async fn an_allowed_host_is_reached_and_no_other(topology: Topology) {
         1,
         "nobody is asked for what cannot be"
     );
+}
+
+/// One allowed fetch, with that wire cut after so many calls.
+async fn fetch_with_a_cut(cut: Cut, calls: u64, expected: (ToolOutcome, &str)) {
+    let outside = Outside::new().await;
+    let script = [fetch(&format!("https://{HOST}/")), ANSWER.to_owned()].concat();
+    let world = start_with(Topology::Embedded, &script, |assembly| {
+        outside.around(assembly);
+        assembly.wire = Arc::new(cut.clone());
+    })
+    .await;
+    let mut talk = talk(&world).await;
+    cut.cut_after(calls);
+    talk.say("Compare the figures.", Answer::Approve).await.unwrap();
+    assert_eq!(outcomes(&talk), [expected]);
+    assert_eq!(outside.dialled(), [], "nobody is called");
+    cut.mend();
+    world.stop().await.log_after_a_fault().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_the_log_nobody_is_called() {
+    let cut = Cut::between(ServiceName::EgressProxy, ServiceName::Audit);
+    fetch_with_a_cut(cut, 0, (ToolOutcome::Denied, "AUDIT_UNAVAILABLE")).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_hitl_nobody_is_called() {
+    let cut = Cut::between(ServiceName::EgressProxy, ServiceName::Hitl);
+    fetch_with_a_cut(cut, 0, (ToolOutcome::Denied, "HITL_UNAVAILABLE")).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_proxy_that_goes_away_after_its_check_calls_nobody() {
+    let cut = Cut::to(ServiceName::EgressProxy);
+    fetch_with_a_cut(cut, 1, (ToolOutcome::Unknown, "EGRESS_UNAVAILABLE")).await;
 }
