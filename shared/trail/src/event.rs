@@ -156,6 +156,10 @@ impl Event {
         self
     }
 
+    pub(crate) fn has_id(&self) -> bool {
+        self.id.is_some()
+    }
+
     /// As it is sent, but for instance and sequence.
     pub(crate) fn into_proto(self, clock: &dyn Clock) -> Result<proto::Event, Error> {
         let details = match self.details {

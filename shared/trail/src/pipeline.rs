@@ -1,5 +1,6 @@
 //! The one place from which events leave, so that their sequence has no gaps.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,9 +24,14 @@ const DEADLINE: Duration = Duration::from_secs(5);
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
+/// Ids that are remembered: a repetition comes soon after, or from another process.
+const REMEMBERED: usize = 1024;
+
 /// An event on its way, and who waits for it.
 pub(crate) struct Job {
     pub(crate) event: Event,
+    /// Its id was given, so it may come again.
+    pub(crate) repeatable: bool,
     pub(crate) done: Option<oneshot::Sender<Result<(), Error>>>,
 }
 
@@ -39,6 +45,8 @@ pub(crate) struct Pipeline {
     next: u64,
     /// Taken from the queue, and left over from a batch that was full.
     held: Option<Job>,
+    /// Repeatable events that are in the log, the newest last.
+    recorded: VecDeque<String>,
 }
 
 impl Pipeline {
@@ -58,6 +66,7 @@ impl Pipeline {
             instance,
             next: 1,
             held: None,
+            recorded: VecDeque::new(),
         }
     }
 
@@ -74,15 +83,38 @@ impl Pipeline {
         let uncounted = uncounted
             .into_iter()
             .filter_map(|event| event.into_proto(&*self.clock).ok());
-        self.deliver(uncounted.map(|event| Job { event, done: None }).collect())
-            .await;
+        let uncounted = uncounted.map(|event| Job {
+            event,
+            repeatable: false,
+            done: None,
+        });
+        self.deliver(uncounted.collect()).await;
     }
 
+    /// The next event that is not in the log yet. One that this process has recorded is not sent again: audit would
+    /// take it for what it is, but its new number would be in no entry.
     async fn next(&mut self, jobs: &mut mpsc::Receiver<Job>) -> Option<Job> {
-        match self.held.take() {
-            Some(job) => Some(job),
-            None => jobs.recv().await,
+        loop {
+            let job = match self.held.take() {
+                Some(job) => job,
+                None => jobs.recv().await?,
+            };
+            if !self.is_recorded(&job) {
+                return Some(job);
+            }
+            job.finish(Ok(()));
         }
+    }
+
+    fn is_recorded(&self, job: &Job) -> bool {
+        job.repeatable && self.recorded.contains(&job.event.event_id)
+    }
+
+    fn remember(&mut self, batch: &[Job]) {
+        let ids = batch.iter().filter(|job| job.repeatable);
+        self.recorded.extend(ids.map(|job| job.event.event_id.clone()));
+        let too_many = self.recorded.len().saturating_sub(REMEMBERED);
+        self.recorded.drain(..too_many);
     }
 
     /// Sends `first` with whatever else is queued now.
@@ -92,7 +124,11 @@ impl Pipeline {
         while batch.len() < MAX_BATCH {
             let Ok(job) = jobs.try_recv() else { break };
             bytes += job.event.encoded_len();
-            if bytes > MAX_BATCH_BYTES {
+            let repeats = job.repeatable
+                && batch
+                    .iter()
+                    .any(|other| other.event.event_id == job.event.event_id);
+            if bytes > MAX_BATCH_BYTES || repeats || self.is_recorded(&job) {
                 self.held = Some(job);
                 break;
             }
@@ -110,6 +146,7 @@ impl Pipeline {
             match self.send(&mut part).await {
                 Ok(()) => {
                     self.next += count(&part);
+                    self.remember(&part);
                     part.into_iter().for_each(|job| job.finish(Ok(())));
                 }
                 // None of them is in the log, so the numbers are free again.

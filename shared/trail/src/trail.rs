@@ -75,13 +75,17 @@ impl Trail {
 
 impl Inner {
     fn send(&self, event: Event, done: Option<oneshot::Sender<Result<(), Error>>>) -> Result<(), Error> {
+        let repeatable = event.has_id();
         let event = event.into_proto(&*self.clock)?;
-        self.queue
-            .try_send(Job { event, done })
-            .map_err(|error| match error {
-                mpsc::error::TrySendError::Full(_) => Error::QueueFull,
-                mpsc::error::TrySendError::Closed(_) => Error::Unavailable,
-            })
+        let job = Job {
+            event,
+            repeatable,
+            done,
+        };
+        self.queue.try_send(job).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => Error::QueueFull,
+            mpsc::error::TrySendError::Closed(_) => Error::Unavailable,
+        })
     }
 
     fn note(&self, event: Event) {

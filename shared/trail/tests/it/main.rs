@@ -148,6 +148,26 @@ async fn an_answer_that_was_lost_makes_no_second_event() {
     world.assert_no_gaps();
 }
 
+#[tokio::test]
+async fn an_event_that_is_recorded_again_uses_no_second_number() {
+    let world = World::new();
+    let id = EventId::generate(&*world.clock);
+    let named = || event(Kind::ApprovalDecided).id(id);
+    // At once, and when it has long been recorded.
+    let (one, other, another) = tokio::join!(
+        world.trail.record(named()),
+        world.trail.record(event(Kind::GrantRedeemed)),
+        world.trail.record(named())
+    );
+    one.unwrap();
+    other.unwrap();
+    another.unwrap();
+    world.trail.record(named()).await.unwrap();
+    world.trail.record(event(Kind::GrantRedeemed)).await.unwrap();
+    assert_eq!(world.sink.events().len(), 3);
+    world.assert_no_gaps();
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_audit_that_does_not_answer_holds_nobody_longer_than_patience() {
     let world = World::new();

@@ -148,7 +148,7 @@ impl Place {
     }
 
     /// Goes on in a system that lives, until the run has ended; returns its whole journal.
-    async fn to_the_end(&mut self) -> Vec<RunEvent> {
+    async fn finish(&mut self) -> Vec<RunEvent> {
         let client = client(&self.data());
         for _ in 0..TRIES {
             match tokio::time::timeout(PATIENCE, self.memory.go_on(&client)).await {
@@ -274,7 +274,7 @@ async fn die_at(points: &[Point]) -> Option<[ToolOutcome; 2]> {
         }
     }
     let node = place.up(&[]).await;
-    let journal = place.to_the_end().await;
+    let journal = place.finish().await;
     place.check_events(&journal);
     place.check_decisions().await;
     node.stop().await;
