@@ -15,15 +15,16 @@ const LONGEST_WALL: Duration = Duration::from_secs(24 * 60 * 60);
 pub struct Config {
     /// How long a run may take from its message to its answer, waiting for people included: its token ends then.
     pub wall_limit: Span,
-    /// The name under which the owner of the socket acts in the embedded profile.
-    pub person: String,
+    /// The name under which the owner of the socket acts in the embedded profile; what belongs to them is kept under it.
+    /// Without one: the name that the composition knows for the owner.
+    pub person: Option<String>,
 }
 
 impl Default for Config {
     fn default() -> Self {
         Self {
             wall_limit: Span::from(Duration::from_secs(15 * 60)),
-            person: "owner".to_owned(),
+            person: None,
         }
     }
 }
@@ -38,8 +39,8 @@ impl Config {
                 "gateway.wall_limit: must be from \"1s\" to \"24h\"; the default is \"15m\"".to_owned(),
             );
         }
-        if let Err(error) = self.person.parse::<Subject>() {
-            faults.push(format!("gateway.person: {error}; the default is \"owner\""));
+        if let Some(Err(error)) = self.person.as_deref().map(str::parse::<Subject>) {
+            faults.push(format!("gateway.person: {error}; the default is the login name"));
         }
         faults
     }
@@ -54,7 +55,7 @@ mod tests {
         assert_eq!(Config::default().validate(), Vec::<String>::new());
         let wrong = Config {
             wall_limit: Span::from(Duration::ZERO),
-            person: "a b".to_owned(),
+            person: Some("a b".to_owned()),
         };
         let faults = wrong.validate();
         assert_eq!(faults.len(), 2);

@@ -18,6 +18,9 @@ use crate::{Config, SocketOwner};
 /// The one tenant of the embedded profile (CONTRACTS §1).
 const TENANT: &str = "local";
 
+/// Its one person, where nobody knows a name for them.
+const PERSON: &str = "owner";
+
 /// What the gateway needs from outside.
 #[derive(Clone)]
 pub struct Deps {
@@ -60,7 +63,7 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
     }
     let person = Person {
         tenant: TENANT.parse()?,
-        subject: config.person.parse()?,
+        subject: config.person.as_deref().unwrap_or(PERSON).parse()?,
         roles: Role::ALL.into(),
         allow_self: true,
     };

@@ -31,6 +31,15 @@ impl Place {
         }
     }
 
+    /// A command line on the same data directory, for a person to type.
+    #[must_use]
+    pub fn command(&self, rest: &str) -> String {
+        match &self.data {
+            Some(data) => format!("harombe --data {} {rest}", data.display()),
+            None => format!("harombe {rest}"),
+        }
+    }
+
     /// A client of whatever serves the data directory, or of the composition started here.
     ///
     /// # Errors

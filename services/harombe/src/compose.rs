@@ -6,6 +6,7 @@ mod data_dir;
 mod embedded;
 mod error;
 mod model;
+mod owner;
 mod pki;
 mod wire;
 

@@ -14,7 +14,10 @@ fn main() -> ExitCode {
     };
     match runtime.block_on(cli.run()) {
         Ok(code) => code,
-        Err(error) => fail(&error.report()),
+        Err(error) => {
+            fail(&error.report());
+            error.exit_code()
+        }
     }
 }
 

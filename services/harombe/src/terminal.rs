@@ -1,9 +1,11 @@
 //! What a person sees and answers: every line about a run is made from one of its events.
 
+mod page;
 mod prompt;
 mod screen;
 mod style;
+mod text;
 
-pub use prompt::{Answers, Prompt};
+pub use prompt::{Answer, Answers, Prompt};
 pub use screen::Screen;
 pub use style::Style;

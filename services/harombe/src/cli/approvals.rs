@@ -8,7 +8,7 @@ use harombe_proto::types::v1::Decision;
 
 use super::Error;
 use crate::attach::{Client, Place};
-use crate::terminal::{Screen, Style};
+use crate::terminal::Screen;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -46,10 +46,6 @@ pub(super) async fn run(place: Place, command: Command) -> Result<ExitCode, Erro
     Ok(ExitCode::SUCCESS)
 }
 
-fn screen() -> Screen<std::io::Stdout> {
-    Screen::new(std::io::stdout(), Style::of_stdout())
-}
-
 async fn list(client: &mut Client, include_decided: bool) -> Result<(), Error> {
     let listed = client
         .approvals
@@ -59,7 +55,7 @@ async fn list(client: &mut Client, include_decided: bool) -> Result<(), Error> {
         })
         .await?
         .into_inner();
-    let mut screen = screen();
+    let mut screen = Screen::of_stdout();
     if listed.approvals.is_empty() {
         screen.step(
             "approvals",
@@ -74,7 +70,7 @@ async fn list(client: &mut Client, include_decided: bool) -> Result<(), Error> {
 
 async fn watch(client: &mut Client) -> Result<(), Error> {
     let mut stream = client.approvals.watch(WatchRequest {}).await?.into_inner();
-    let mut screen = screen();
+    let mut screen = Screen::of_stdout();
     while let Some(response) = stream.message().await? {
         screen.approval(&response.approval.unwrap_or_default())?;
     }
@@ -86,6 +82,6 @@ async fn decide(client: &mut Client, answer: &Answer, decision: Decision) -> Res
         .decide(&answer.id, decision, false, &answer.comment)
         .await?;
     let approval = client.approval(&answer.id).await?;
-    screen().approval(&approval)?;
+    Screen::of_stdout().approval(&approval)?;
     Ok(())
 }

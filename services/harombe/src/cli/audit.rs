@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use harombe_audit::VerifyingKey;
 use harombe_audit::files::{self, Entry, Filter, Leaf};
-use harombe_audit::verify::{self, Report, Trust};
+use harombe_audit::verify::{self, Kind, Report, Trust, VerifyError};
 use serde_json::{Value, json};
 
 use super::Error;
@@ -57,6 +57,9 @@ pub(super) struct Query {
 
 pub(super) async fn run(place: Place, command: Command) -> Result<ExitCode, Error> {
     let log = place.data()?.join("audit");
+    if !log.join("audit.db").is_file() {
+        return Err(Error::NoLog(log));
+    }
     match command {
         Command::Query(query) => show(&log, query).await,
         Command::Verify { key } => check(&log, key.as_deref()).await,
@@ -86,14 +89,29 @@ async fn show(log: &Path, query: Query) -> Result<ExitCode, Error> {
         .await
         .map_err(Error::Log)?;
     let mut out = std::io::stdout().lock();
+    let columns = Style::columns_of_stdout();
     for entry in &entries {
         let line = if json { as_json(entry) } else { as_line(entry) };
-        writeln!(out, "{line}")?;
+        match columns {
+            Some(columns) if !json => writeln!(out, "{}", cut(&line, columns))?,
+            _ => writeln!(out, "{line}")?,
+        }
     }
     if let Some(next) = next {
         writeln!(std::io::stderr(), "there may be more: go on with --from {next}")?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// As much of a line as a terminal shows in one.
+fn cut(line: &str, columns: usize) -> String {
+    if line.chars().count() <= columns {
+        return line.to_owned();
+    }
+    line.chars()
+        .take(columns.saturating_sub(1))
+        .chain(['…'])
+        .collect()
 }
 
 fn as_json(entry: &Entry) -> String {
@@ -119,7 +137,13 @@ async fn check(log: &Path, key: Option<&str>) -> Result<ExitCode, Error> {
         }
         None => None,
     };
-    let report = verify::verify(log, key).await.map_err(Error::NotVerified)?;
+    let given = key.is_some();
+    let report = verify::verify(log, key).await.map_err(|error| match error {
+        VerifyError::Damaged(damage) if given && damage.kind == Kind::ForgedCheckpoint => {
+            Error::OtherKey(damage)
+        }
+        error => Error::NotVerified(error),
+    })?;
     let style = Style::of_stdout();
     let mut out = std::io::stdout().lock();
     if !report.unaccounted.is_empty() {
@@ -128,11 +152,11 @@ async fn check(log: &Path, key: Option<&str>) -> Result<ExitCode, Error> {
     }
     writeln!(out, "{}: {}", style.good("verified"), summary(&report))?;
     match report.trust {
-        Trust::Given => writeln!(out, "trusting the key that you gave: {}", report.key)?,
+        Trust::Given => writeln!(out, "trusted: the key that you gave, {}", report.key)?,
         Trust::Beside => writeln!(
             out,
-            "trusting the key that lies beside the log, which whoever replaced the log could have replaced too; \
-             keep it elsewhere and give it with --key: {}",
+            "trusted: the key beside the log, {}\n\
+             Whoever can replace the log can replace that key too: keep it elsewhere, and give it with --key.",
             report.key
         )?,
     }

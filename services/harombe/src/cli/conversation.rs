@@ -7,24 +7,27 @@ use std::path::Path;
 use bytes::Bytes;
 use futures_util::stream::{BoxStream, Peekable};
 use futures_util::{StreamExt as _, TryStreamExt as _};
+use harombe_error::{Failure, Reason};
 use harombe_proto::agent::v1::{
-    CreateSessionRequest, SendMessageRequest, UploadFileRequest, UploadStart, upload_file_request,
+    CancelRunRequest, CreateSessionRequest, SendMessageRequest, UploadFileRequest, UploadStart,
+    upload_file_request,
 };
 use harombe_proto::types::v1::run_event::Event;
-use harombe_proto::types::v1::{ApprovalRequired, Decision, RunEvent, RunFailed};
+use harombe_proto::types::v1::{ApprovalRequired, Decision, RunEvent, StopReason};
 use harombe_types::{EventId, SystemClock};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Error;
-use crate::attach::Client;
-use crate::terminal::{Answers, Prompt, Screen};
+use crate::attach::{Client, Place};
+use crate::terminal::{Answer, Answers, Prompt, Screen};
 
 /// How a run ended.
 #[derive(Debug)]
 pub(super) enum End {
-    Finished,
-    Failed(RunFailed),
+    Finished(StopReason),
+    Failed,
 }
 
 /// A session and the terminal it is shown on.
@@ -32,14 +35,17 @@ pub(super) struct Conversation<W> {
     pub(super) client: Client,
     pub(super) session: String,
     pub(super) screen: Screen<W>,
+    place: Place,
     answers: Answers,
     prompt: Option<Prompt>,
+    interrupt: Signal,
 }
 
 impl<W: Write + Send> Conversation<W> {
     /// Begins a session, or goes on with one.
     pub(super) async fn open(
         mut client: Client,
+        place: &Place,
         session: Option<String>,
         screen: Screen<W>,
         answers: Answers,
@@ -60,8 +66,10 @@ impl<W: Write + Send> Conversation<W> {
             client,
             session,
             screen,
+            place: place.clone(),
             answers,
             prompt,
+            interrupt: signal(SignalKind::interrupt())?,
         })
     }
 
@@ -108,7 +116,7 @@ impl<W: Write + Send> Conversation<W> {
 
     /// Sends a message and shows its run to the end.
     pub(super) async fn send(&mut self, text: &str) -> Result<End, Error> {
-        self.screen.step("message", text)?;
+        self.screen.message(text)?;
         let request = SendMessageRequest {
             session_id: self.session.clone(),
             client_message_id: EventId::generate(&SystemClock).to_string(),
@@ -120,27 +128,54 @@ impl<W: Write + Send> Conversation<W> {
             .boxed()
             .peekable();
         let mut proposed = HashMap::new();
-        while let Some(event) = events.next().await.transpose()? {
+        let mut run = String::new();
+        loop {
+            let next = tokio::select! {
+                next = events.next() => next,
+                _ = self.interrupt.recv() => {
+                    self.cancel(&run).await?;
+                    continue;
+                }
+            };
+            let event = next.ok_or(Error::CutShort)??;
             self.screen.event(&event)?;
+            run = event.run_id;
             match event.event {
                 Some(Event::ToolCallProposed(call)) => {
                     proposed.insert(call.call_id, call.arguments);
                 }
                 Some(Event::ApprovalRequired(required)) => {
                     let shown = proposed.get(&required.call_id).map_or("", String::as_str);
-                    self.answer(&required, shown, &mut events).await?;
+                    self.answer(&run, &required, shown, &mut events).await?;
                 }
-                Some(Event::RunFinished(_)) => return Ok(End::Finished),
-                Some(Event::RunFailed(failed)) => return Ok(End::Failed(failed)),
+                Some(Event::RunFinished(finished)) => {
+                    let reason = StopReason::try_from(finished.stop_reason).unwrap_or_default();
+                    return Ok(End::Finished(reason));
+                }
+                Some(Event::RunFailed(_)) => return Ok(End::Failed),
                 _ => {}
             }
         }
-        Err(Error::CutShort)
+    }
+
+    /// The person pressed Ctrl-C: the run is not to go on without them.
+    async fn cancel(&mut self, run: &str) -> Result<(), Error> {
+        if run.is_empty() {
+            return Err(Error::Interrupted);
+        }
+        self.screen.detail("cancelling …")?;
+        let run_id = run.to_owned();
+        let cancelled = self.client.agent.cancel_run(CancelRunRequest { run_id });
+        tokio::select! {
+            cancelled = cancelled => cancelled.map(drop).map_err(Error::from),
+            _ = self.interrupt.recv() => Err(Error::Interrupted),
+        }
     }
 
     /// Sees to it that an approval is answered. `shown` is what stood on the screen as the call's arguments.
     async fn answer(
         &mut self,
+        run: &str,
         required: &ApprovalRequired,
         shown: &str,
         events: &mut Events,
@@ -157,33 +192,51 @@ impl<W: Write + Send> Conversation<W> {
                     .await?
             }
             Answers::Elsewhere => {
-                self.screen.detail(&format!(
-                    "answer with: harombe approvals approve {}",
-                    approval.approval_id
-                ))?;
+                let command = format!("approvals approve {}", approval.approval_id);
+                let command = self.place.command(&command);
+                self.screen.detail(&format!("answer with: {command}"))?;
             }
-            Answers::Terminal => {
-                self.screen.ask("run exactly this? [y/N]")?;
-                self.answer_at_terminal(&approval.approval_id, events).await?;
-            }
+            Answers::Terminal => self.ask(run, &approval.approval_id, events).await?,
         }
         Ok(())
     }
 
-    async fn answer_at_terminal(&mut self, approval_id: &str, events: &mut Events) -> Result<(), Error> {
+    async fn ask(&mut self, run: &str, approval_id: &str, events: &mut Events) -> Result<(), Error> {
         let Some(prompt) = &mut self.prompt else {
             return Ok(());
         };
+        prompt.expect();
+        self.screen.ask("run exactly this? [y/N]")?;
         // Somebody else may decide first, or time may: then the next event says so.
-        let yes = tokio::select! {
-            yes = prompt.yes() => yes,
-            _ = std::pin::Pin::new(events).peek() => return Ok(()),
+        let answer = tokio::select! {
+            answer = prompt.answer() => answer,
+            _ = std::pin::Pin::new(events).peek() => {
+                prompt.dismiss();
+                return Ok(());
+            }
+            _ = self.interrupt.recv() => {
+                prompt.dismiss();
+                return self.cancel(run).await;
+            }
         };
-        self.screen.answered();
-        let decision = if yes { Decision::Approved } else { Decision::Denied };
-        self.client.decide(approval_id, decision, false, "").await?;
-        Ok(())
+        let decision = match answer {
+            Answer::Yes => Decision::Approved,
+            Answer::No | Answer::End => Decision::Denied,
+        };
+        if answer != Answer::End {
+            self.screen.answered();
+        }
+        match self.client.decide(approval_id, decision, false, "").await {
+            // Somebody was faster, or the deadline was: the next event says so.
+            Err(status) if is_settled(&status) => Ok(()),
+            decided => Ok(decided?),
+        }
     }
+}
+
+fn is_settled(status: &tonic::Status) -> bool {
+    let reason = Failure::from(status.clone()).reason;
+    matches!(reason, Reason::AlreadyDecided | Reason::ApprovalExpired)
 }
 
 type Events = Peekable<BoxStream<'static, Result<RunEvent, tonic::Status>>>;

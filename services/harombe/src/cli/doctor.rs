@@ -4,11 +4,10 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
-use harombe_types::ServiceName;
-
 use super::Error;
+use super::error::report;
 use crate::attach::Place;
-use crate::compose::{Config, StartError};
+use crate::compose::Config;
 use crate::terminal::Style;
 
 /// What one check found.
@@ -25,7 +24,9 @@ pub(super) async fn run(place: Place) -> Result<ExitCode, Error> {
         ("platform", platform()),
         ("user", user()),
         ("data", writable(&data)),
+        ("runsc", runsc(&config)),
         ("sandbox", sandbox(&config).await),
+        ("server", server(&place).await),
     ];
     let style = Style::of_stdout();
     let mut out = std::io::stdout();
@@ -81,7 +82,24 @@ fn writable(data: &Path) -> Finding {
 
 async fn sandbox(config: &Config) -> Finding {
     match harombe_sandbox_broker::prove(&config.sandbox_broker).await {
-        Ok(proof) => Finding::Good(format!("gvisor, proven from inside: {}", proof.kernel)),
-        Err(error) => Finding::Bad(Error::from(StartError::of(ServiceName::SandboxBroker)(error)).report()),
+        Ok(proof) => Finding::Good(format!(
+            "gvisor, proven from inside; its kernel says: {}",
+            proof.kernel
+        )),
+        Err(error) => Finding::Bad(report(&error)),
     }
+}
+
+fn runsc(config: &Config) -> Finding {
+    match harombe_sandbox_broker::find_runsc(&config.sandbox_broker) {
+        Ok(runsc) => Finding::Good(format!("{} knows systrap", runsc.path().display())),
+        Err(error) => Finding::Bad(report(&error)),
+    }
+}
+
+async fn server(place: &Place) -> Finding {
+    Finding::Good(match place.attach_to_running().await {
+        Ok(_) => "running on this data directory".to_owned(),
+        Err(_) => format!("not running; {} starts it", place.command("up")),
+    })
 }

@@ -1,6 +1,7 @@
 //! What can keep a command from being done, in words for the person who typed it.
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use harombe_error::Failure;
 
@@ -12,6 +13,12 @@ pub enum Error {
     Start(#[from] StartError),
     #[error("{} ({}; see docs/errors/{}.md)", .0.message, .0.reason, .0.reason)]
     Refused(Failure),
+    #[error("{told} ({reason}; see docs/errors/{reason}.md)")]
+    NotRun { told: String, reason: String },
+    #[error("interrupted")]
+    Interrupted,
+    #[error("there is no log at {}; name its data directory with --data DIR", .0.display())]
+    NoLog(PathBuf),
     #[error("the server ended the answer too early; look at the run again with its id")]
     CutShort,
     #[error("{what} {}", path.display())]
@@ -27,11 +34,18 @@ pub enum Error {
     Log(#[source] harombe_audit::Error),
     #[error("not verified: {0}")]
     NotVerified(harombe_audit::verify::VerifyError),
+    #[error(
+        "not verified: the log is not signed with the key that you gave: it is another log's key, or the log was replaced ({0})"
+    )]
+    OtherKey(harombe_audit::verify::Damage),
     #[error("cannot write to the terminal")]
     Terminal(#[from] std::io::Error),
     #[error("{0}")]
     Usage(String),
 }
+
+/// 128 and the number of SIGINT, as shells have it.
+pub(super) const INTERRUPTED: u8 = 130;
 
 impl From<tonic::Status> for Error {
     fn from(status: tonic::Status) -> Self {
@@ -40,15 +54,29 @@ impl From<tonic::Status> for Error {
 }
 
 impl Error {
-    /// The error and what caused it, on one line.
+    /// What the process exits with: what a shell would report of an interrupted command, else 1.
+    #[must_use]
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Interrupted => ExitCode::from(INTERRUPTED),
+            _ => ExitCode::FAILURE,
+        }
+    }
+
+    /// The error and what caused it, in words for a person.
     #[must_use]
     pub fn report(&self) -> String {
-        let mut text = self.to_string();
-        let mut source = std::error::Error::source(self);
-        while let Some(error) = source {
-            text.push_str(&format!(": {error}"));
-            source = error.source();
-        }
-        text
+        report(self)
     }
+}
+
+/// An error and what caused it.
+pub(super) fn report(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string().trim_end().to_owned();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(&format!(": {}", error.to_string().trim_end()));
+        source = error.source();
+    }
+    text
 }

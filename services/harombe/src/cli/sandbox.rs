@@ -9,6 +9,7 @@ use harombe_proto::agent::v1::{CallToolRequest, CreateSessionRequest, DeleteSess
 use harombe_proto::types::v1::run_event::Event;
 use harombe_proto::types::v1::{Decision, OutputStream, ToolFinished};
 use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::Error;
 use crate::attach::{Client, Place};
@@ -47,7 +48,12 @@ pub(super) async fn run(place: Place, command: Command) -> Result<ExitCode, Erro
         (None, None) => return Err(Error::Usage("give --code TEXT or a FILE".to_owned())),
     };
     let attached = place.attach(None).await?;
-    let result = execute(attached.client.clone(), &args.language, &code).await;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let result = tokio::select! {
+        result = execute(attached.client.clone(), &args.language, &code) => result,
+        // The call ends with its client.
+        _ = interrupt.recv() => Err(Error::Interrupted),
+    };
     attached.close().await;
     result
 }
@@ -86,11 +92,18 @@ async fn execute(mut client: Client, language: &str, code: &str) -> Result<ExitC
     let finished = finished?;
     if let Some(code) = finished.exit_code {
         if !finished.reason.is_empty() {
-            writeln!(std::io::stderr(), "harombe: stopped by {}", finished.reason)?;
+            let reason = finished.reason;
+            writeln!(
+                std::io::stderr(),
+                "harombe: stopped: {reason}; see docs/errors/{reason}.md"
+            )?;
         }
         return Ok(u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from));
     }
-    Err(Error::Usage(format!("{} ({})", finished.result, finished.reason)))
+    Err(Error::NotRun {
+        told: finished.result,
+        reason: finished.reason,
+    })
 }
 
 async fn follow(client: &mut Client, request: CallToolRequest) -> Result<ToolFinished, Error> {

@@ -9,9 +9,14 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::Error;
 use crate::attach::Place;
 use crate::compose::{Assembly, Config, ModelSource};
+use crate::terminal::Style;
 
 pub(super) async fn run(place: Place, model: Option<ModelSource>) -> Result<ExitCode, Error> {
     let data = place.data()?;
+    let named = Place {
+        data: Some(data.clone()),
+        ..Place::default()
+    };
     let config = Config::load(place.config.as_deref())?;
     harombe_telemetry::init(&Options::default())?;
     let embedded = Assembly::new(&data, config, model).start().await?;
@@ -30,7 +35,12 @@ pub(super) async fn run(place: Place, model: Option<ModelSource>) -> Result<Exit
     if let Some(key) = embedded.audit_key() {
         writeln!(out, "  log key   {key}")?;
     }
-    writeln!(out, "  approve   harombe approvals watch")?;
+    let style = Style::of_stdout();
+    writeln!(out, "in another terminal:")?;
+    for command in ["run \"What can you do?\"", "approvals watch"] {
+        writeln!(out, "  {}", style.bold(named.command(command)))?;
+    }
+    writeln!(out, "Ctrl-C ends it.")?;
     out.flush()?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

@@ -139,12 +139,13 @@ impl Builder {
 
     pub(super) async fn gateway(
         &self,
-        config: harombe_gateway::Config,
+        mut config: harombe_gateway::Config,
         audit: &Audit,
         peers: &Peers<'_>,
         runtime: &Server,
     ) -> Result<harombe_gateway::Service, StartError> {
         let name = ServiceName::Gateway;
+        config.person = config.person.or_else(super::owner::name);
         let deps = harombe_gateway::Deps {
             clock: Arc::clone(&self.clock),
             identity: self.identity(name)?,

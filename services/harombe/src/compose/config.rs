@@ -44,7 +44,7 @@ impl Config {
         // A variable that is not UTF-8 is none of ours: our names and values are.
         let environment = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-        Ok(harombe_config::load(file, environment)?)
+        harombe_config::load(file, environment).map_err(StartError::Config)
     }
 
     /// With that model behind the default agent.

@@ -48,19 +48,15 @@ impl DataDir {
             path: path.to_owned(),
             source,
         };
+        // Before anything is made, and once more when links are resolved.
+        fits(&std::path::absolute(path).map_err(fault)?)?;
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(path)
             .map_err(fault)?;
         let path = path.canonicalize().map_err(fault)?;
-        let socket = Self::socket_of(&path);
-        if socket.as_os_str().len() > MAX_SOCKET_PATH {
-            return Err(StartError::SocketPath {
-                path: socket,
-                max: MAX_SOCKET_PATH,
-            });
-        }
+        fits(&path)?;
         let lock = File::options()
             .create(true)
             .truncate(false)
@@ -105,6 +101,17 @@ impl DataDir {
     }
 }
 
+fn fits(data: &Path) -> Result<(), StartError> {
+    let path = DataDir::socket_of(data);
+    if path.as_os_str().len() <= MAX_SOCKET_PATH {
+        return Ok(());
+    }
+    Err(StartError::SocketPath {
+        path,
+        max: MAX_SOCKET_PATH,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -129,7 +136,9 @@ mod tests {
     #[test]
     fn a_path_too_long_for_a_socket_is_refused() {
         let dir = tempfile::tempdir().unwrap();
-        let error = DataDir::open(&dir.path().join("x".repeat(100))).unwrap_err();
+        let path = dir.path().join("x".repeat(100));
+        let error = DataDir::open(&path).unwrap_err();
         assert!(matches!(error, StartError::SocketPath { .. }), "{error}");
+        assert!(!path.exists(), "nothing was made");
     }
 }

@@ -61,7 +61,12 @@ impl Assembly {
         let data = DataDir::open(&self.data)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let pki = Pki::open(&data, &*clock)?;
-        let config = self.config.with_model(self.model.as_ref());
+        let mut config = self.config.with_model(self.model.as_ref());
+        // One list says which hosts are trusted: the egress policy's. The risk rules read it from there. A policy that cannot
+        // be read trusts nobody, and egress-proxy says what is wrong with it.
+        if let Ok(policy) = harombe_egress_proxy::load_policy(config.egress_proxy.policy.as_deref()) {
+            config.hitl.trusted_hosts.extend(policy.trusted_hosts());
+        }
         let builder = Builder {
             data,
             clock,

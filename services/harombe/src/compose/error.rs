@@ -31,7 +31,7 @@ pub enum StartError {
         source: std::io::Error,
     },
     #[error("the configuration has faults:\n{0}")]
-    Config(#[from] harombe_config::Faults),
+    Config(harombe_config::Faults),
     #[error("the certificates under {} cannot be used; move the directory away to have new ones made", path.display())]
     Pki {
         path: PathBuf,

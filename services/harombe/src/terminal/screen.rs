@@ -1,7 +1,7 @@
 //! Run events as lines for a person.
 
 use std::collections::HashMap;
-use std::io::{self, Write};
+use std::io::{self, Stdout, Write};
 
 use harombe_proto::hitl::v1::Approval;
 use harombe_proto::types::v1::run_event::Event;
@@ -11,29 +11,54 @@ use harombe_proto::types::v1::{
 };
 use serde_json::Value;
 
+use super::page::Page;
 use super::style::Style;
+use super::text::{model_name, printable, shortened};
 
 /// Where a run is shown. Remembers how much of each text and output it has written, so that what comes twice is shown once.
 #[derive(Debug)]
 pub struct Screen<W> {
-    out: W,
-    style: Style,
+    page: Page<W>,
     /// Bytes of the text that is streaming in.
     text_shown: u64,
     output_shown: HashMap<(String, i32), u64>,
-    /// The last byte written was not a line end.
-    mid_line: bool,
+}
+
+/// How many lines of a message and of a tool's answer are shown; executed code shows all of its output.
+const MOST_LINES: usize = 12;
+
+impl Screen<Stdout> {
+    /// A screen on standard output.
+    #[must_use]
+    pub fn of_stdout() -> Self {
+        Self::new(io::stdout(), Style::of_stdout(), Style::columns_of_stdout())
+    }
 }
 
 impl<W: Write> Screen<W> {
-    pub fn new(out: W, style: Style) -> Self {
+    pub fn new(out: W, style: Style, columns: Option<usize>) -> Self {
         Self {
-            out,
-            style,
+            page: Page::new(out, style, columns),
             text_shown: 0,
             output_shown: HashMap::new(),
-            mid_line: false,
         }
+    }
+
+    /// What the person says.
+    ///
+    /// # Errors
+    /// When the terminal cannot be written.
+    pub fn message(&mut self, text: &str) -> io::Result<()> {
+        self.chapter("message", &shortened(&printable(text), MOST_LINES))
+    }
+
+    /// A line with a name in the margin, after an empty one.
+    ///
+    /// # Errors
+    /// When the terminal cannot be written.
+    pub fn chapter(&mut self, name: &str, text: &str) -> io::Result<()> {
+        self.page.paragraph()?;
+        self.step(name, text)
     }
 
     /// A line with a name in the margin.
@@ -41,13 +66,9 @@ impl<W: Write> Screen<W> {
     /// # Errors
     /// When the terminal cannot be written.
     pub fn step(&mut self, name: &str, text: &str) -> io::Result<()> {
-        self.end_line()?;
-        writeln!(
-            self.out,
-            "{} {} {text}",
-            self.style.bold("▸"),
-            self.style.bold(format_args!("{name:<10}"))
-        )
+        self.page.open(name)?;
+        self.page.prose(text)?;
+        self.page.end_line()
     }
 
     /// A line under the last step.
@@ -55,8 +76,12 @@ impl<W: Write> Screen<W> {
     /// # Errors
     /// When the terminal cannot be written.
     pub fn detail(&mut self, text: &str) -> io::Result<()> {
-        self.end_line()?;
-        writeln!(self.out, "             {text}")
+        self.page.detail(text)
+    }
+
+    /// The colours of this screen.
+    pub fn style(&self) -> Style {
+        self.page.style()
     }
 
     /// Shows an event; those that a person need not see are passed over.
@@ -65,19 +90,20 @@ impl<W: Write> Screen<W> {
     /// When the terminal cannot be written.
     pub fn event(&mut self, event: &RunEvent) -> io::Result<()> {
         match &event.event {
-            Some(Event::RunStarted(started)) => self.step(
-                "run",
-                &format!("agent {} · model {}", started.agent, started.model),
-            ),
+            Some(Event::RunStarted(started)) => {
+                let model = model_name(&started.model);
+                self.step("run", &format!("agent {} · model {model}", started.agent))
+            }
             Some(Event::TextDelta(delta)) => self.text(delta.offset, &delta.text),
             Some(Event::TextFinished(finished)) => {
                 self.text(0, &finished.text)?;
                 self.text_shown = 0;
-                self.end_line()
+                self.page.end_line()
             }
             Some(Event::ToolCallProposed(call)) => {
                 self.text_shown = 0;
-                self.step("call", &self.style.bold(&call.tool).to_string())?;
+                let tool = self.style().bold(printable(&call.tool)).to_string();
+                self.step("call", &tool)?;
                 self.arguments(&call.tool, &call.arguments)
             }
             Some(Event::ApprovalRequired(required)) => self.approval_required(required),
@@ -87,8 +113,8 @@ impl<W: Write> Screen<W> {
             Some(Event::ToolFinished(finished)) => self.tool_finished(finished),
             Some(Event::RunFinished(finished)) => self.run_finished(finished),
             Some(Event::RunFailed(failed)) => {
-                let text = format!("{} · {}", self.style.bad(&failed.reason), failed.message);
-                self.step("failed", &text)
+                let text = format!("{} · {}", self.style().bad(&failed.reason), failed.message);
+                self.chapter("failed", &text)
             }
             Some(Event::ContextBuilt(_) | Event::Usage(_)) | None => Ok(()),
         }
@@ -100,30 +126,21 @@ impl<W: Write> Screen<W> {
     /// When the terminal cannot be written.
     pub fn approval(&mut self, approval: &Approval) -> io::Result<()> {
         let risk = Risk::try_from(approval.risk).unwrap_or_default();
+        self.chapter("approval", &approval.approval_id)?;
         let head = format!(
-            "{} · {} · for {} · {}",
-            approval.approval_id,
-            self.style.bold(&approval.tool),
+            "{} · asked for by {} · {}",
+            self.style().bold(printable(&approval.tool)),
             approval.requested_by,
             self.risk(risk)
         );
-        self.step("approval", &head)?;
-        for reason in &approval.reasons {
-            self.detail(&printable(reason))?;
-        }
+        self.detail(&head)?;
+        self.reasons(&approval.reasons)?;
         self.arguments(&approval.tool, &approval.arguments)?;
-        match Decision::try_from(approval.decision) {
-            Ok(decision @ (Decision::Approved | Decision::Denied | Decision::Expired)) => {
-                let by = if approval.decided_by.is_empty() {
-                    "nobody"
-                } else {
-                    &approval.decided_by
-                };
-                let line = format!("{} by {by}", self.decision(decision));
-                self.detail(&line)
-            }
-            Ok(Decision::Unspecified) | Err(_) => Ok(()),
+        let decision = Decision::try_from(approval.decision).unwrap_or_default();
+        if decision == Decision::Unspecified {
+            return Ok(());
         }
+        self.decided(decision, &approval.decided_by, false, "")
     }
 
     /// Asks on an open line; the answer is read elsewhere.
@@ -131,43 +148,58 @@ impl<W: Write> Screen<W> {
     /// # Errors
     /// When the terminal cannot be written.
     pub fn ask(&mut self, question: &str) -> io::Result<()> {
-        self.end_line()?;
-        write!(self.out, "             {} ", self.style.warn(question))?;
-        self.mid_line = true;
-        self.out.flush()
+        self.page.end_line()?;
+        let question = format!("{} ", self.style().warn(question));
+        self.page.prose(&question)?;
+        self.page.flush()
     }
 
     /// The person ended the line of the question.
     pub fn answered(&mut self) {
-        self.mid_line = false;
+        self.page.line_was_ended();
     }
 
     fn approval_required(&mut self, required: &ApprovalRequired) -> io::Result<()> {
         let risk = Risk::try_from(required.risk).unwrap_or_default();
-        let line = format!(
-            "{} · waits for approval {}",
-            self.risk(risk),
-            self.style.dim(&required.approval_id)
-        );
+        let id = self.style().dim(&required.approval_id);
+        let line = format!("{} · waits for approval {id}", self.risk(risk));
         self.detail(&line)?;
-        for reason in &required.reasons {
-            let line = format!("{}", self.style.dim(format_args!("– {}", printable(reason))));
-            self.detail(&line)?;
+        self.reasons(&required.reasons)
+    }
+
+    fn reasons(&mut self, reasons: &[String]) -> io::Result<()> {
+        for reason in reasons {
+            self.detail(&format!("– {}", printable(reason)))?;
         }
         Ok(())
     }
 
     fn approval_decided(&mut self, decided: &ApprovalDecided) -> io::Result<()> {
         let decision = Decision::try_from(decided.decision).unwrap_or_default();
-        let mut line = self.decision(decision);
-        if !decided.decided_by.is_empty() {
-            line.push_str(&format!(" by {}", decided.decided_by));
+        self.decided(
+            decision,
+            &decided.decided_by,
+            decided.unattended,
+            &decided.comment,
+        )
+    }
+
+    fn decided(&mut self, decision: Decision, by: &str, unattended: bool, comment: &str) -> io::Result<()> {
+        let style = self.style();
+        let mut line = match decision {
+            Decision::Approved => style.good("approved").to_string(),
+            Decision::Denied => style.bad("denied").to_string(),
+            Decision::Expired => style.bad("expired, so denied").to_string(),
+            Decision::Unspecified => "undecided".to_owned(),
+        };
+        if !by.is_empty() {
+            line.push_str(&format!(" by {by}"));
         }
-        if decided.unattended {
-            line.push_str(" · unattended");
+        if unattended {
+            line.push_str(" · unattended: nobody looked");
         }
-        if !decided.comment.is_empty() {
-            line.push_str(&format!(" · {}", printable(&decided.comment)));
+        if !comment.is_empty() {
+            line.push_str(&format!(" · “{}”", printable(comment)));
         }
         self.detail(&line)
     }
@@ -175,13 +207,15 @@ impl<W: Write> Screen<W> {
     fn tool_started(&mut self, started: &ToolStarted) -> io::Result<()> {
         let risk = Risk::try_from(started.risk).unwrap_or_default();
         let line = if started.isolation.is_empty() {
-            format!("{} · running {}", self.risk(risk), started.tool)
+            format!("{} · runs without asking", self.risk(risk))
         } else {
-            format!(
-                "running in a fresh sandbox · isolation {}",
-                self.style.good(&started.isolation)
-            )
+            let isolation = self.style().good(&started.isolation);
+            format!("running in a fresh sandbox · isolation {isolation}")
         };
+        // After an approval, what is run outside of sandboxes needs no line more.
+        if started.isolation.is_empty() && risk != Risk::Low {
+            return Ok(());
+        }
         self.detail(&line)
     }
 
@@ -194,29 +228,29 @@ impl<W: Write> Screen<W> {
             return Ok(());
         };
         *shown = output.offset + output.data.len() as u64;
-        let margin = if output.stream == OutputStream::Stderr as i32 {
+        let rule = if output.stream == OutputStream::Stderr as i32 {
             "!"
         } else {
             "│"
         };
-        for piece in printable(&String::from_utf8_lossy(new)).split_inclusive('\n') {
-            if !self.mid_line {
-                write!(self.out, "             {} ", self.style.dim(margin))?;
-            }
-            write!(self.out, "{piece}")?;
-            self.mid_line = !piece.ends_with('\n');
-        }
-        self.out.flush()
+        self.page.exact(rule, &printable(&String::from_utf8_lossy(new)))
     }
 
     fn tool_finished(&mut self, finished: &ToolFinished) -> io::Result<()> {
-        let outcome = ToolOutcome::try_from(finished.outcome).unwrap_or_default();
-        let mut line = match outcome {
-            ToolOutcome::Ok => self.style.good("finished").to_string(),
-            ToolOutcome::Denied => self.style.bad("denied").to_string(),
-            ToolOutcome::Invalid => self.style.warn("not run").to_string(),
-            ToolOutcome::Unknown => self.style.warn("outcome unknown").to_string(),
-            ToolOutcome::Failed | ToolOutcome::Unspecified => self.style.warn("failed").to_string(),
+        // That a person or the deadline said no stands above already.
+        if matches!(finished.reason.as_str(), "APPROVAL_DENIED" | "APPROVAL_EXPIRED") {
+            return Ok(());
+        }
+        let (outcome, style) = (
+            ToolOutcome::try_from(finished.outcome).unwrap_or_default(),
+            self.style(),
+        );
+        let (mut line, ran) = match outcome {
+            ToolOutcome::Ok => (style.good("finished").to_string(), true),
+            ToolOutcome::Denied => (style.bad("denied").to_string(), false),
+            ToolOutcome::Invalid => (style.warn("not run").to_string(), false),
+            ToolOutcome::Unknown => (style.warn("outcome unknown").to_string(), false),
+            ToolOutcome::Failed | ToolOutcome::Unspecified => (style.warn("failed").to_string(), true),
         };
         if let Some(code) = finished.exit_code {
             line.push_str(&format!(" · exit {code}"));
@@ -224,25 +258,32 @@ impl<W: Write> Screen<W> {
         if !finished.reason.is_empty() {
             line.push_str(&format!(" · {}", finished.reason));
         }
-        line.push_str(&format!(" · {} ms", finished.duration_ms));
+        if ran {
+            line.push_str(&format!(" · {} ms", finished.duration_ms));
+        }
+        // Executed code has shown its output; of everything else, what the model is told is worth seeing.
+        let told = shortened(&printable(&finished.result), MOST_LINES);
+        if finished.exit_code.is_none() && outcome == ToolOutcome::Ok {
+            self.page.end_line()?;
+            self.page.exact("│", &told)?;
+        }
         self.detail(&line)?;
-        // Executed code has shown its output; what else the model is told is worth a line when it went wrong.
         if finished.exit_code.is_none() && outcome != ToolOutcome::Ok {
-            for text in printable(&finished.result).lines().take(4) {
-                let line = self.style.dim(text).to_string();
-                self.detail(&line)?;
+            for text in told.lines() {
+                self.detail(text)?;
             }
         }
-        if !finished.redactions.is_empty() {
-            let kinds: Vec<_> = finished
-                .redactions
-                .iter()
-                .map(|(kind, count)| format!("{count} × {kind}"))
-                .collect();
-            let line = format!("{} · {}", self.style.warn("redacted"), kinds.join(", "));
-            self.detail(&line)?;
+        self.redactions(finished)
+    }
+
+    fn redactions(&mut self, finished: &ToolFinished) -> io::Result<()> {
+        if finished.redactions.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let kinds = finished.redactions.iter();
+        let kinds: Vec<_> = kinds.map(|(kind, count)| format!("{count} × {kind}")).collect();
+        let line = format!("{} · {}", self.style().warn("redacted"), kinds.join(", "));
+        self.detail(&line)
     }
 
     fn run_finished(&mut self, finished: &RunFinished) -> io::Result<()> {
@@ -254,7 +295,7 @@ impl<W: Write> Screen<W> {
             StopReason::TimeLimit => "stopped at the time limit",
             StopReason::Unspecified => "ended",
         };
-        self.step("done", why)
+        self.chapter("done", why)
     }
 
     /// Streams model text: only what has not been written yet.
@@ -263,86 +304,43 @@ impl<W: Write> Screen<W> {
             return Ok(());
         };
         if self.text_shown == 0 {
-            self.end_line()?;
-            write!(
-                self.out,
-                "{} {} ",
-                self.style.bold("▸"),
-                self.style.bold(format_args!("{:<10}", "model"))
-            )?;
+            self.page.paragraph()?;
+            self.page.open("model")?;
         }
         self.text_shown = offset + text.len() as u64;
-        let new = printable(&String::from_utf8_lossy(new));
-        let indented = new.replace('\n', "\n             ");
-        write!(self.out, "{indented}")?;
-        self.mid_line = true;
-        self.out.flush()
+        self.page.prose(&printable(&String::from_utf8_lossy(new)))?;
+        self.page.flush()
     }
 
     fn arguments(&mut self, tool: &str, arguments: &str) -> io::Result<()> {
-        let Ok(Value::Object(map)) = serde_json::from_str::<Value>(arguments) else {
-            return self.block("arguments", arguments);
+        let Ok(Value::Object(mut map)) = serde_json::from_str::<Value>(arguments) else {
+            return self.page.block("arguments", &printable(arguments));
         };
-        let code = (tool == "code_execute")
-            .then(|| map.get("code").and_then(Value::as_str))
-            .flatten();
-        match code {
-            Some(code) => {
-                let language = map.get("language").and_then(Value::as_str).unwrap_or("code");
-                self.block(language, code)?;
-                for (key, value) in map
-                    .iter()
-                    .filter(|(key, _)| !matches!(key.as_str(), "code" | "language"))
-                {
-                    self.detail(&printable(&format!("{key}: {value}")))?;
-                }
-                Ok(())
-            }
-            None => {
-                for (key, value) in &map {
-                    let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                    self.detail(&printable(&format!("{key}: {value}")))?;
-                }
-                Ok(())
-            }
+        if tool == "code_execute"
+            && let Some(Value::String(code)) = map.get("code").cloned()
+        {
+            let language = map.get("language").and_then(Value::as_str).unwrap_or("code");
+            self.page.block(&printable(language), &printable(&code))?;
+            map.remove("code");
+            map.remove("language");
         }
-    }
-
-    fn block(&mut self, title: &str, text: &str) -> io::Result<()> {
-        let top = self.style.dim(format_args!("┌─ {title} ")).to_string();
-        self.detail(&top)?;
-        for line in printable(text).lines() {
-            let line = format!("{} {line}", self.style.dim("│"));
-            self.detail(&line)?;
+        for (key, value) in &map {
+            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            self.page.end_line()?;
+            self.page.exact("·", &printable(&format!("{key}: {value}")))?;
         }
-        let bottom = self.style.dim("└─").to_string();
-        self.detail(&bottom)
+        self.page.end_line()
     }
 
     fn risk(&self, risk: Risk) -> String {
+        let style = self.style();
         match risk {
-            Risk::Low => self.style.good("risk LOW").to_string(),
-            Risk::Medium => self.style.warn("risk MEDIUM").to_string(),
-            Risk::High => self.style.warn("risk HIGH").to_string(),
-            Risk::Critical => self.style.bad("risk CRITICAL").to_string(),
+            Risk::Low => style.good("risk LOW").to_string(),
+            Risk::Medium => style.warn("risk MEDIUM").to_string(),
+            Risk::High => style.warn("risk HIGH").to_string(),
+            Risk::Critical => style.bad("risk CRITICAL").to_string(),
             Risk::Unspecified => "risk unknown".to_owned(),
         }
-    }
-
-    fn decision(&self, decision: Decision) -> String {
-        match decision {
-            Decision::Approved => self.style.good("approved").to_string(),
-            Decision::Denied => self.style.bad("denied").to_string(),
-            Decision::Expired => self.style.bad("expired, so denied").to_string(),
-            Decision::Unspecified => "undecided".to_owned(),
-        }
-    }
-
-    fn end_line(&mut self) -> io::Result<()> {
-        if std::mem::take(&mut self.mid_line) {
-            writeln!(self.out)?;
-        }
-        Ok(())
     }
 }
 
@@ -350,22 +348,6 @@ impl<W: Write> Screen<W> {
 fn unseen(shown: u64, offset: u64, data: &[u8]) -> Option<&[u8]> {
     let skip = usize::try_from(shown.saturating_sub(offset)).ok()?;
     data.get(skip..).filter(|rest| !rest.is_empty())
-}
-
-/// Text without control characters that could drive the terminal: what is shown for approval must be what is there.
-fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| match c {
-            '\n' | '\t' => c,
-            c if c.is_control() || is_bidi_control(c) => '\u{fffd}',
-            c => c,
-        })
-        .collect()
-}
-
-/// Characters that reorder what follows them, so that code reads otherwise than it runs (CVE-2021-42574).
-const fn is_bidi_control(c: char) -> bool {
-    matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]

@@ -22,6 +22,12 @@ impl Style {
         }
     }
 
+    /// Columns of standard output, when it is a terminal that says so.
+    pub(crate) fn columns_of_stdout() -> Option<usize> {
+        let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
+        (size.ws_col > 0).then_some(usize::from(size.ws_col))
+    }
+
     pub(crate) fn bold<T: fmt::Display>(self, text: T) -> Painted<T> {
         Painted {
             text,
@@ -33,6 +39,13 @@ impl Style {
         Painted {
             text,
             code: self.code("2"),
+        }
+    }
+
+    pub(crate) fn accent<T: fmt::Display>(self, text: T) -> Painted<T> {
+        Painted {
+            text,
+            code: self.code("36"),
         }
     }
 

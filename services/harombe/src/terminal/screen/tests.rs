@@ -4,7 +4,7 @@ use super::*;
 
 fn shown(events: Vec<Event>) -> String {
     let mut out = Vec::new();
-    let mut screen = Screen::new(&mut out, Style::Plain);
+    let mut screen = Screen::new(&mut out, Style::Plain, None);
     for event in events {
         screen
             .event(&RunEvent {
@@ -41,7 +41,7 @@ fn text_that_comes_twice_is_shown_once() {
         }),
         Event::TextFinished(TextFinished { text: "next".into() }),
     ]);
-    assert_eq!(text, "▸ model      one two three\n▸ model      next\n");
+    assert_eq!(text, "▸ model      one two three\n\n▸ model      next\n");
 }
 
 #[test]
@@ -76,6 +76,62 @@ fn arguments_are_shown_in_full() {
     })]);
     assert!(
         text.contains("url: https://example.com/a") && text.contains("max_bytes: 5"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_denial_is_told_once() {
+    let text = shown(vec![
+        Event::ApprovalDecided(ApprovalDecided {
+            decision: Decision::Denied as i32,
+            decided_by: "ann".into(),
+            comment: "not\u{1b}[2J today".into(),
+            ..ApprovalDecided::default()
+        }),
+        Event::ToolFinished(ToolFinished {
+            outcome: ToolOutcome::Denied as i32,
+            reason: "APPROVAL_DENIED".into(),
+            result: "A person denied the call.".into(),
+            ..ToolFinished::default()
+        }),
+    ]);
+    assert_eq!(text, "             denied by ann · “not\u{fffd}[2J today”\n");
+}
+
+#[test]
+fn what_a_tool_answered_is_shown_and_cut() {
+    let finished = |outcome: ToolOutcome, result: &str| {
+        Event::ToolFinished(ToolFinished {
+            tool: "file_list".into(),
+            outcome: outcome as i32,
+            result: result.into(),
+            ..ToolFinished::default()
+        })
+    };
+    let text = shown(vec![finished(ToolOutcome::Ok, &"name\n".repeat(20))]);
+    assert_eq!(text.matches("│ name").count(), 12, "{text}");
+    assert!(
+        text.contains("… 40 bytes more") && text.contains("finished · 0 ms"),
+        "{text}"
+    );
+    let text = shown(vec![finished(ToolOutcome::Invalid, "There is no such tool.")]);
+    assert_eq!(
+        text,
+        "             not run\n             There is no such tool.\n"
+    );
+}
+
+#[test]
+fn redactions_are_told_by_kind() {
+    let text = shown(vec![Event::ToolFinished(ToolFinished {
+        outcome: ToolOutcome::Ok as i32,
+        exit_code: Some(0),
+        redactions: [("aws_key".to_owned(), 2)].into(),
+        ..ToolFinished::default()
+    })]);
+    assert!(
+        text.contains("finished · exit 0 · 0 ms\n             redacted · 2 × aws_key\n"),
         "{text}"
     );
 }
