@@ -9,5 +9,5 @@ mod world;
 pub use log::{Log, Record};
 pub use node::Node;
 pub use talk::{Answer, Talk, name_of, reason_of};
-pub use tap::{Cut, RunCalls, Side};
+pub use tap::{Cut, Killer, RunCalls, Side};
 pub use world::{Stopped, Topology, World, quick};

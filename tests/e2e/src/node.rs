@@ -63,6 +63,12 @@ impl Node {
         self.ready.parse().expect("an address")
     }
 
+    /// Its process id, while it lives.
+    #[must_use]
+    pub fn id(&self) -> Option<u32> {
+        self.child.id()
+    }
+
     /// SIGKILL: it says and writes nothing more.
     pub async fn kill(mut self) {
         // It may have killed itself already.

@@ -1,5 +1,7 @@
 //! A client in a session: sends a message, answers approvals, keeps what it was told.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use harombe::attach::Client;
 use harombe_error::{Failure, Reason};
@@ -13,6 +15,9 @@ use harombe_proto::types::v1::{Decision, RunEvent, ToolFinished};
 use harombe_types::{EventId, SystemClock};
 use sha2::{Digest as _, Sha256};
 use tonic::{Status, Streaming};
+
+/// Longest silence of a run: not a measure, only an end for what hangs.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What to say to an approval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,8 +96,7 @@ impl Talk {
         stream: &mut Streaming<SendMessageResponse>,
         name: &str,
     ) -> Result<RunEvent, Status> {
-        while let Some(response) = stream.message().await? {
-            let event = response.event.unwrap_or_default();
+        while let Some(event) = next(stream).await? {
             self.events.push(event.clone());
             if name_of(&event) == name {
                 return Ok(event);
@@ -110,8 +114,7 @@ impl Talk {
         mut stream: Streaming<SendMessageResponse>,
         answer: Answer,
     ) -> Result<(), Status> {
-        while let Some(response) = stream.message().await? {
-            let event = response.event.unwrap_or_default();
+        while let Some(event) = next(&mut stream).await? {
             if let Some(Event::ApprovalRequired(required)) = &event.event {
                 let decision = match answer {
                     Answer::Approve => Some(Decision::Approved),
@@ -271,6 +274,13 @@ pub fn name_of(event: &RunEvent) -> &'static str {
         Some(Event::RunFailed(_)) => "run_failed",
         None => "none",
     }
+}
+
+/// The next event, or an end to what hangs.
+async fn next(stream: &mut Streaming<SendMessageResponse>) -> Result<Option<RunEvent>, Status> {
+    let received = tokio::time::timeout(PATIENCE, stream.message()).await;
+    let received = received.map_err(|_| Status::deadline_exceeded("the run says nothing any more"))??;
+    Ok(received.map(|response| response.event.unwrap_or_default()))
 }
 
 /// Why a call was refused.

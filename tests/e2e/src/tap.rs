@@ -1,12 +1,13 @@
 //! Faults on the wires between services: every call of one to another passes here.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use harombe::compose::Wire;
 use harombe_error::{Code, Failure, Reason};
 use harombe_rpc::{GrpcChannel, Tap};
 use harombe_types::ServiceName;
+use rustix::process::{Pid, Signal};
 use tonic::Status;
 
 /// Which side of a call.
@@ -68,7 +69,7 @@ impl RunCalls {
     fn pass(&self, nth: u64, side: Side) {
         if self.0.crash == Some((nth, side)) {
             // Nothing may run after this: no destructor, no flush.
-            let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+            let _ = rustix::process::kill_process(rustix::process::getpid(), Signal::KILL);
         }
     }
 }
@@ -97,6 +98,77 @@ impl Tap for Caller {
 
     fn after(&self, nth: u64) {
         self.calls.pass(nth, Side::After);
+    }
+}
+
+/// Kills another process at one call to audit.
+#[derive(Clone, Debug)]
+pub struct Killer(Arc<Deed>);
+
+#[derive(Debug)]
+struct Deed {
+    nth: u64,
+    side: Side,
+    calls: AtomicU64,
+    /// Nobody while it is 0.
+    victim: AtomicI32,
+}
+
+impl Killer {
+    /// At that side of the nth call, counted from 1, from when there is a victim.
+    #[must_use]
+    pub fn at(nth: u64, side: Side) -> Self {
+        Self(Arc::new(Deed {
+            nth,
+            side,
+            calls: AtomicU64::new(0),
+            victim: AtomicI32::new(0),
+        }))
+    }
+
+    /// Names the process.
+    pub fn aim(&self, process: u32) {
+        let process = i32::try_from(process).unwrap_or_default();
+        self.0.victim.store(process, Ordering::SeqCst);
+    }
+
+    /// How many calls were counted.
+    #[must_use]
+    pub fn calls(&self) -> u64 {
+        self.0.calls.load(Ordering::SeqCst)
+    }
+
+    fn pass(&self, nth: u64, side: Side) {
+        let victim = Pid::from_raw(self.0.victim.load(Ordering::SeqCst));
+        if let (true, Some(victim)) = ((nth, side) == (self.0.nth, self.0.side), victim) {
+            // It may be dead already.
+            let _ = rustix::process::kill_process(victim, Signal::KILL);
+        }
+    }
+}
+
+impl Wire for Killer {
+    fn connect(&self, _from: ServiceName, to: ServiceName, channel: GrpcChannel) -> GrpcChannel {
+        if to == ServiceName::Audit {
+            channel.tapped(Arc::new(self.clone()))
+        } else {
+            channel
+        }
+    }
+}
+
+impl Tap for Killer {
+    fn before(&self, _method: &str) -> Result<u64, Status> {
+        if self.0.victim.load(Ordering::SeqCst) == 0 {
+            return Ok(0);
+        }
+        let nth = self.0.calls.fetch_add(1, Ordering::SeqCst) + 1;
+        self.pass(nth, Side::Before);
+        Ok(nth)
+    }
+
+    fn after(&self, nth: u64) {
+        self.pass(nth, Side::After);
     }
 }
 

@@ -143,6 +143,20 @@ impl World {
         }
     }
 
+    /// The process id of an audit process that lives.
+    #[must_use]
+    pub fn audit_id(&self) -> Option<u32> {
+        self.audit.as_ref()?.alive.as_ref()?.id()
+    }
+
+    /// Waits until the audit process has died.
+    pub async fn audit_died(&mut self) {
+        if let Some(mut node) = self.audit.as_mut().and_then(|audit| audit.alive.take()) {
+            // A process that cannot be waited for is gone.
+            let _ = node.died().await;
+        }
+    }
+
     /// Starts the audit process again, where it was.
     pub async fn revive_audit(&mut self) {
         let (keys, log) = (self.data().join("audit/keys"), self.log_dir());

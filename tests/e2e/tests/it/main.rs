@@ -35,6 +35,7 @@ mod descriptors;
 mod faults;
 mod grants;
 mod input;
+mod log_crash;
 mod model;
 mod outside;
 mod runs;
