@@ -70,5 +70,5 @@ fn main() -> ExitCode {
 fn measured(what: What, plan: &Plan) -> what::Result<String> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let report = runtime.block_on(what.measure(plan))?;
-    Ok(report.to_json(what.name(), plan.concurrency))
+    Ok(report.into_json(what.name(), plan.concurrency))
 }

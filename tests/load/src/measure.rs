@@ -34,7 +34,7 @@ impl Report {
         self
     }
 
-    pub(crate) fn to_json(mut self, name: &str, concurrency: u32) -> String {
+    pub(crate) fn into_json(mut self, name: &str, concurrency: u32) -> String {
         self.latencies.sort_unstable();
         let n = self.latencies.len();
         let per_second = n as f64 / self.elapsed.as_secs_f64().max(f64::MIN_POSITIVE);

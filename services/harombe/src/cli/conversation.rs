@@ -189,7 +189,7 @@ impl<W: Write + Send> Conversation<W> {
             Answers::Unattended => {
                 self.client
                     .decide(&approval.approval_id, Decision::Approved, true, "")
-                    .await?
+                    .await?;
             }
             Answers::Elsewhere => {
                 let command = format!("approvals approve {}", approval.approval_id);

@@ -213,7 +213,7 @@ mod tests {
             ["▸ model      one two three four five six", "             seven",]
         );
         let lines = page(40, |page| {
-            page.detail("one two three four five six seven").unwrap()
+            page.detail("one two three four five six seven").unwrap();
         });
         assert_eq!(
             lines,
