@@ -15,7 +15,7 @@ use harombe_proto::audit::v1::Entry;
 use super::Error;
 use super::conversation::{Conversation, End};
 use crate::attach::{Client, Place};
-use crate::compose::{Assembly, Config, ModelSource};
+use crate::compose::{Assembly, Config, ModelSource, StartError};
 use crate::terminal::{Answers, Screen};
 
 #[derive(Debug, clap::Args)]
@@ -35,7 +35,7 @@ pub(super) async fn run(place: Place, args: Args) -> Result<ExitCode, Error> {
     let config = Config::load(place.config.as_deref())?;
     let home = Home::open(place.data.as_deref())?;
     let script = home.path.join("model.toml");
-    std::fs::write(&script, SCRIPT).map_err(|source| home.fault("cannot write to", source))?;
+    std::fs::write(&script, SCRIPT).map_err(|source| home.fault(source))?;
 
     let embedded = Assembly::new(&home.path, config, Some(ModelSource::Scripted(script)))
         .start()
@@ -129,7 +129,7 @@ impl Home {
             path: path.to_owned(),
             temporary: None,
         };
-        let fault = |source| home.fault("name another directory with --data DIR: cannot use", source);
+        let fault = |source| home.fault(source);
         let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
         made.map_err(fault)?;
         if std::fs::read_dir(path).map_err(fault)?.next().is_some() {
@@ -142,12 +142,9 @@ impl Home {
         Ok(home)
     }
 
-    fn fault(&self, what: &'static str, source: std::io::Error) -> Error {
-        Error::File {
-            what,
-            path: self.path.clone(),
-            source,
-        }
+    fn fault(&self, source: std::io::Error) -> Error {
+        let path = self.path.clone();
+        Error::Start(StartError::DataDir { path, source })
     }
 
     /// What becomes of it.

@@ -1,0 +1,11 @@
+//! The program as its users have it: started, spoken to, killed, and given what it cannot use.
+
+mod bad_input;
+mod bad_models;
+mod demo;
+mod harness;
+mod log;
+mod readme;
+mod sandbox;
+mod terminal;
+mod up;
