@@ -19,6 +19,9 @@ pub(super) async fn run(place: Place, model: Option<ModelSource>) -> Result<Exit
     };
     let config = Config::load(place.config.as_deref())?;
     harombe_telemetry::init(&Options::default())?;
+    // Before anything is begun: what comes while it starts ends it in order once it has.
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
     let embedded = Assembly::new(&data, config, model).start().await?;
     let mut out = std::io::stdout();
     writeln!(out, "harombe is up")?;
@@ -42,8 +45,6 @@ pub(super) async fn run(place: Place, model: Option<ModelSource>) -> Result<Exit
     }
     writeln!(out, "Ctrl-C ends it.")?;
     out.flush()?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}

@@ -42,7 +42,7 @@ fn a_data_directory_under_a_file_cannot_be() {
     let run = |args: &[&str]| {
         let mut command = home.bare();
         command.arg("--data").arg(&under).args(args);
-        Ran::of(command.output().unwrap())
+        Ran::of(&command.output().unwrap())
     };
     for command in [
         &["up"][..],
@@ -68,7 +68,7 @@ fn prepared(home: &Home, script: &str, args: &[&str]) -> Ran {
     command
         .args([env!("CARGO_BIN_EXE_harombe"), "--data", "data"])
         .args(args);
-    Ran::of(command.output().unwrap())
+    Ran::of(&command.output().unwrap())
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn a_data_directory_of_somebody_else_is_left_alone() {
         env!("CARGO_BIN_EXE_harombe"),
     ]);
     command.arg("--data").arg(home.data()).arg("up");
-    Ran::of(command.output().unwrap()).refused(&["cannot be written", "owner", "--data DIR"]);
+    Ran::of(&command.output().unwrap()).refused(&["cannot be written", "owner", "--data DIR"]);
     assert!(is_empty(&home.data()));
 }
 
@@ -111,7 +111,7 @@ fn a_path_too_long_for_a_socket_is_refused_before_anything_is_made() {
     let long = home.path(&"x".repeat(100));
     let mut command = home.bare();
     command.arg("--data").arg(&long).arg("up");
-    Ran::of(command.output().unwrap()).refused(&["longer than 107 bytes", "shorter --data DIR"]);
+    Ran::of(&command.output().unwrap()).refused(&["longer than 107 bytes", "shorter --data DIR"]);
     assert!(!long.exists());
 }
 

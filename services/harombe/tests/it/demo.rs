@@ -72,7 +72,7 @@ fn without_a_directory_nothing_stays() {
         .env("TMPDIR", home.path("tmp"))
         .output()
         .unwrap();
-    Ran::of(output).good();
+    Ran::of(&output).good();
     assert!(crate::harness::is_empty(&home.path("tmp")));
     assert!(!home.path(".local").exists());
 }

@@ -67,7 +67,7 @@ impl Home {
 
     /// Runs the program on the data directory to its end.
     pub(crate) fn run<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Ran {
-        Ran::of(self.harombe(args).output().unwrap())
+        Ran::of(&self.harombe(args).output().unwrap())
     }
 
     /// Like [`Home::run`], with something on standard input.
@@ -85,7 +85,7 @@ impl Home {
         let (mut stdin, input) = (child.stdin.take().unwrap(), input.to_vec());
         // A program that wants less than it is given closes its end.
         let writer = std::thread::spawn(move || drop(stdin.write_all(&input)));
-        let ran = Ran::of(child.wait_with_output().unwrap());
+        let ran = Ran::of(&child.wait_with_output().unwrap());
         writer.join().unwrap();
         ran
     }
@@ -101,7 +101,7 @@ impl Home {
 }
 
 impl Ran {
-    pub(crate) fn of(output: Output) -> Self {
+    pub(crate) fn of(output: &Output) -> Self {
         Self {
             code: output.status.code(),
             out: String::from_utf8_lossy(&output.stdout).into_owned(),

@@ -1,5 +1,11 @@
 //! The program as its users have it: started, spoken to, killed, and given what it cannot use.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests fail like tests"
+)]
+
 mod bad_input;
 mod bad_models;
 mod demo;
