@@ -43,8 +43,9 @@ impl AuditService for Handler {
             .ok_or(Error::Invalid("event is missing"))
             .map_err(refused)?;
         let event = convert::event(event, service).map_err(refused)?;
-        let indexes = self.log.append(service, vec![event]).await.map_err(refused)?;
-        let index = indexes
+        let appended = self.log.append(service, vec![event]).await.map_err(refused)?;
+        let index = appended
+            .indexes
             .first()
             .copied()
             .ok_or_else(|| refused(Error::Damaged("no index".to_owned())))?;
@@ -61,8 +62,11 @@ impl AuditService for Handler {
             .map(|event| convert::event(event, service))
             .collect::<Result<_, _>>()
             .map_err(refused)?;
-        let indexes = self.log.append(service, events).await.map_err(refused)?;
-        Ok(Response::new(AppendBatchResponse { indexes }))
+        let appended = self.log.append(service, events).await.map_err(refused)?;
+        Ok(Response::new(AppendBatchResponse {
+            indexes: appended.indexes,
+            recorded_before: appended.recorded_before,
+        }))
     }
 
     async fn query(&self, request: Request<QueryRequest>) -> Result<Response<Self::QueryStream>, Status> {

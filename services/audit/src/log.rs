@@ -9,7 +9,9 @@ use harombe_types::ServiceName;
 
 use crate::Error;
 use crate::domain::{Event, Filter, Leaf, Limits, MAX_BATCH};
-use crate::store::{DATA_KEYS_FILE, DataKeys, Head, Index, KEYS_DIRECTORY, Lane, Reader, Row, Store};
+use crate::store::{
+    Appended, DATA_KEYS_FILE, DataKeys, Head, Index, KEYS_DIRECTORY, Lane, Reader, Row, Store,
+};
 
 /// Entries that the index has not yet taken in and that a query looks at one by one.
 const TAIL: u64 = 10_000;
@@ -72,9 +74,9 @@ impl Log {
         })
     }
 
-    /// Appends the events, all or none, and returns their indexes once they are durable and in the signed tree. An event
+    /// Appends the events, all or none, and says where they stand once they are durable and in the signed tree. An event
     /// that is in the log already keeps its index.
-    pub(crate) async fn append(&self, service: ServiceName, events: Vec<Event>) -> Result<Vec<u64>, Error> {
+    pub(crate) async fn append(&self, service: ServiceName, events: Vec<Event>) -> Result<Appended, Error> {
         if events.len() > MAX_BATCH {
             return Err(Error::TooLarge {
                 what: "batch",
@@ -82,7 +84,7 @@ impl Log {
             });
         }
         let Some(first) = events.first() else {
-            return Ok(Vec::new());
+            return Ok(Appended::default());
         };
         let lane: Lane = (service, first.tenant.as_str().to_owned());
         let mut drafts = Vec::with_capacity(events.len());

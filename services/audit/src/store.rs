@@ -18,7 +18,7 @@ use tokio::sync::watch;
 
 use crate::Error;
 use crate::domain::Draft;
-pub(crate) use appender::Appender;
+pub(crate) use appender::{Appended, Appender};
 pub(crate) use data_keys::DataKeys;
 pub(crate) use head::Head;
 pub(crate) use index::Index;
@@ -52,7 +52,7 @@ impl Store {
     }
 
     /// Appends all drafts or none, and returns their indexes once they are durable and in the signed tree.
-    pub(crate) async fn append(&self, lane: &Lane, drafts: Vec<Draft>) -> Result<Vec<u64>, Error> {
+    pub(crate) async fn append(&self, lane: &Lane, drafts: Vec<Draft>) -> Result<Appended, Error> {
         self.commits
             .submit(lane, drafts)
             .await?

@@ -129,7 +129,7 @@ impl AuditSink {
 struct Handler(Arc<State>);
 
 impl Handler {
-    async fn append(&self, events: Vec<Event>) -> Result<Vec<u64>, Status> {
+    async fn append(&self, events: Vec<Event>) -> Result<AppendBatchResponse, Status> {
         let state = &self.0;
         state.batches.lock().push(events.len());
         let fault = state.fault.borrow().clone();
@@ -150,29 +150,34 @@ impl Handler {
             }
             Fault::None | Fault::AnswerLost | Fault::Rejects(_) => {}
         }
-        let indexes = state.take(events);
+        let answer = state.take(events);
         if fault == Fault::AnswerLost {
             Err(unavailable())
         } else {
-            Ok(indexes)
+            Ok(answer)
         }
     }
 }
 
 impl State {
-    fn take(&self, events: Vec<Event>) -> Vec<u64> {
+    /// As audit does: an event id is taken once, and who sends it again from elsewhere is told so.
+    fn take(&self, events: Vec<Event>) -> AppendBatchResponse {
         let mut held = self.events.lock();
-        let index = |event: Event| {
+        let mut answer = AppendBatchResponse::default();
+        for (position, event) in (0..).zip(events) {
             let known = held.iter().position(|other| other.event_id == event.event_id);
+            let other = known.and_then(|index| held.get(index));
+            if other.is_some_and(|other| other.instance != event.instance) {
+                answer.recorded_before.push(position);
+            }
             let index = known.unwrap_or(held.len());
             if known.is_none() {
                 held.push(event);
             }
-            u64::try_from(index).unwrap_or(u64::MAX)
-        };
-        let indexes = events.into_iter().map(index).collect();
+            answer.indexes.push(u64::try_from(index).unwrap_or(u64::MAX));
+        }
         self.size.send_replace(held.len());
-        indexes
+        answer
     }
 }
 
@@ -198,6 +203,7 @@ impl AuditService for Handler {
         let events = request.into_inner().event.into_iter().collect();
         let index = Handler::append(self, events)
             .await?
+            .indexes
             .first()
             .copied()
             .unwrap_or_default();
@@ -208,8 +214,8 @@ impl AuditService for Handler {
         &self,
         request: Request<AppendBatchRequest>,
     ) -> Result<Response<AppendBatchResponse>, Status> {
-        let indexes = Handler::append(self, request.into_inner().events).await?;
-        Ok(Response::new(AppendBatchResponse { indexes }))
+        let events = request.into_inner().events;
+        Handler::append(self, events).await.map(Response::new)
     }
 
     async fn query(&self, _: Request<QueryRequest>) -> Result<Response<Self::QueryStream>, Status> {

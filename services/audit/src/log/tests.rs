@@ -49,13 +49,15 @@ async fn entries_survive_a_restart() {
     assert_eq!(
         log.append(writer.service, writer.events("alpha", 3))
             .await
-            .unwrap(),
+            .unwrap()
+            .indexes,
         [0, 1, 2]
     );
     assert_eq!(
         log.append(writer.service, writer.events("beta", 1))
             .await
-            .unwrap(),
+            .unwrap()
+            .indexes,
         [3]
     );
     let before = log.head();
@@ -69,7 +71,8 @@ async fn entries_survive_a_restart() {
     assert_eq!(
         log.append(writer.service, writer.events("alpha", 1))
             .await
-            .unwrap(),
+            .unwrap()
+            .indexes,
         [4]
     );
     let mut sequences = Vec::new();
@@ -96,21 +99,45 @@ async fn the_same_event_comes_once() {
     let mut writer = Writer::new(ServiceName::Hitl);
     let events = writer.events("alpha", 3);
     assert_eq!(
-        log.append(writer.service, events.clone()).await.unwrap(),
+        log.append(writer.service, events.clone()).await.unwrap().indexes,
         [0, 1, 2]
     );
     assert_eq!(
-        log.append(writer.service, events.clone()).await.unwrap(),
+        log.append(writer.service, events.clone()).await.unwrap().indexes,
         [0, 1, 2]
     );
     // A repetition beside something new, in the same batch and twice over.
     let new = writer.event("alpha", "call.authorized");
     let mixed = vec![events[1].clone(), new.clone(), new.clone(), events[0].clone()];
-    assert_eq!(log.append(writer.service, mixed).await.unwrap(), [1, 3, 3, 0]);
+    assert_eq!(
+        log.append(writer.service, mixed).await.unwrap().indexes,
+        [1, 3, 3, 0]
+    );
     assert_eq!(log.head().size(), 4);
     log.close().await;
     let log = open(directory.path()).await;
-    assert_eq!(log.append(writer.service, vec![new]).await.unwrap(), [3]);
+    assert_eq!(log.append(writer.service, vec![new]).await.unwrap().indexes, [3]);
+    log.close().await;
+}
+
+#[tokio::test]
+async fn who_repeats_an_event_of_another_instance_is_told_so() {
+    let directory = TempDir::new().unwrap();
+    let log = open(directory.path()).await;
+    let mut before = Writer::new(ServiceName::Hitl);
+    let events = before.events("alpha", 2);
+    let first = log.append(before.service, events.clone()).await.unwrap();
+    assert!(first.recorded_before.is_empty());
+    // Its own repetition has its own numbers in the log.
+    let again = log.append(before.service, events.clone()).await.unwrap();
+    assert!(again.recorded_before.is_empty());
+
+    let mut after = Writer::new(ServiceName::Hitl);
+    let mut repeated = events[1].clone();
+    let new = after.event("alpha", "approval.decided");
+    repeated.instance.clone_from(&new.instance);
+    let mixed = log.append(after.service, vec![new, repeated]).await.unwrap();
+    assert_eq!((mixed.indexes, mixed.recorded_before), (vec![2, 1], vec![1]));
     log.close().await;
 }
 
@@ -169,7 +196,7 @@ async fn a_bad_event_refuses_its_batch() {
         Err(Error::TooLarge { .. })
     ));
     assert_eq!(
-        log.append(writer.service, Vec::new()).await.unwrap(),
+        log.append(writer.service, Vec::new()).await.unwrap().indexes,
         Vec::<u64>::new()
     );
     assert_eq!(log.head().size(), 0);
@@ -191,7 +218,8 @@ async fn many_callers_get_distinct_places_and_proofs() {
                     let place = log
                         .append(writer.service, writer.events(&tenant, 1))
                         .await
-                        .unwrap();
+                        .unwrap()
+                        .indexes;
                     prove(&log, &tenant, place[0], 0).await;
                     places.extend(place);
                 }
@@ -443,7 +471,7 @@ async fn a_failed_commit_leaves_nothing_and_the_log_goes_on() {
         .execute(&mut saboteur)
         .await
         .unwrap();
-    let places = log.append(writer.service, refused).await.unwrap();
+    let places = log.append(writer.service, refused).await.unwrap().indexes;
     assert_eq!(places, (2..302).collect::<Vec<_>>());
     assert_eq!(leaf(&log, 2).await.tenant_seq, 3);
     prove(&log, "alpha", 2, 0).await;
@@ -461,7 +489,8 @@ async fn two_processes_on_one_log_write_one_history() {
             let places = log
                 .append(writer.service, writer.events("alpha", 100))
                 .await
-                .unwrap();
+                .unwrap()
+                .indexes;
             assert_eq!(places[0], (round * 2 + at as u64) * 100);
         }
     }

@@ -16,7 +16,16 @@ use crate::domain::{Draft, Leaf};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Taken;
 
-type Reply = Result<Vec<u64>, Taken>;
+/// Where the events of one append stand.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Appended {
+    /// One for each event, in the order sent.
+    pub(crate) indexes: Vec<u64>,
+    /// Positions of events that another instance had recorded before.
+    pub(crate) recorded_before: Vec<u32>,
+}
+
+type Reply = Result<Appended, Taken>;
 
 /// Writes groups of events. What it knows between two groups is what the last commit left.
 pub(crate) struct Appender {
@@ -98,21 +107,26 @@ impl Appender {
                 plan.replies.push(Err(Taken));
                 continue;
             }
-            let mut indexes = Vec::with_capacity(drafts.len());
-            for draft in drafts {
-                let earlier = known.get(&draft.id).map(|(index, _)| *index);
-                let earlier = earlier.or_else(|| placed.get(&draft.id).map(|(index, _)| *index));
-                let index = match earlier {
-                    Some(index) => index,
+            let mut appended = Appended::default();
+            for (position, draft) in (0..).zip(drafts) {
+                let earlier = known.get(&draft.id).map(|(index, leaf)| (*index, leaf));
+                let twin = placed.get(&draft.id).map(|(index, twin)| (*index, &twin.leaf));
+                let index = match earlier.or(twin) {
+                    Some((index, leaf)) => {
+                        if leaf.instance != draft.leaf.instance {
+                            appended.recorded_before.push(position);
+                        }
+                        index
+                    }
                     None => {
                         let index = plan.place(draft, &self.tenants)?;
                         placed.insert(draft.id, (index, draft));
                         index
                     }
                 };
-                indexes.push(index);
+                appended.indexes.push(index);
             }
-            plan.replies.push(Ok(indexes));
+            plan.replies.push(Ok(appended));
         }
         Ok(plan)
     }
