@@ -93,22 +93,23 @@ impl Config {
             "time: must be from \"1s\" to max_time",
         );
         let (memory, max_memory) = (limits.memory.as_bytes(), limits.max_memory.as_bytes());
-        let least = 16 << 20;
+        // with less than these the broker would refuse what was granted
+        let least = 32 << 20;
         check(
             (least..=MAX_MEMORY).contains(&max_memory),
-            "max_memory: must be from \"16MiB\" to \"8GiB\"",
+            "max_memory: must be from \"32MiB\" to \"8GiB\"",
         );
         check(
             (least..=max_memory).contains(&memory),
-            "memory: must be from \"16MiB\" to max_memory",
+            "memory: must be from \"32MiB\" to max_memory",
         );
         check(
             (100..=MAX_CPU).contains(&limits.cpu_millis),
             "cpu_millis: must be from 100 to 4000",
         );
         check(
-            (1..=4096).contains(&limits.processes),
-            "processes: must be from 1 to 4096",
+            (8..=4096).contains(&limits.processes),
+            "processes: must be from 8 to 4096",
         );
         check(
             (1..=1 << 30).contains(&limits.output.as_bytes()),
@@ -171,5 +172,17 @@ mod tests {
                 .iter()
                 .all(|fault| fault.starts_with("hitl.") && fault.contains(": "))
         );
+    }
+
+    #[test]
+    fn the_least_memory_and_processes_are_the_brokers() {
+        let with = |memory: u64, processes: u32| {
+            let mut config = Config::default();
+            config.limits.memory = memory.into();
+            config.limits.processes = processes;
+            config.validate().len()
+        };
+        assert_eq!(with(32 << 20, 8), 0);
+        assert_eq!(with((32 << 20) - 1, 7), 2);
     }
 }

@@ -8,7 +8,7 @@ use crate::Error;
 use crate::store::{Mark, Which};
 
 /// Longest comment, in bytes.
-const MAX_COMMENT: usize = 4096;
+const MAX_COMMENT: usize = 1024;
 /// Most requests in one list, and how many if none are asked for.
 const MAX_LIST: u32 = 1000;
 const DEFAULT_LIST: u32 = 100;

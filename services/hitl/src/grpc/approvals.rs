@@ -1,12 +1,14 @@
 //! ApprovalService: where people see what waits, and decide.
 
 use harombe_error::to_status;
+use harombe_proto::hitl::v1 as proto;
 use harombe_proto::hitl::v1::approval_service_server::ApprovalService;
 use harombe_proto::hitl::v1::{
     DecideRequest, DecideResponse, ListRequest, ListResponse, WatchRequest, WatchResponse,
 };
 use harombe_rpc::{CallerExt as _, TaskSet};
 use harombe_types::Tenant;
+use prost::Message as _;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
@@ -20,8 +22,10 @@ use crate::store::Which;
 
 /// Changes that a slow reader may leave unread before its stream waits.
 const UNREAD: usize = 16;
-/// Bytes of arguments in one list: the list and all else about its requests must fit into one message.
-const MAX_LIST_BYTES: usize = 3 << 20;
+/// Bytes of one list as it is sent. It fits into one message, and the longest request that there can be fits into it.
+const MAX_LIST_BYTES: usize = harombe_rpc::MAX_MESSAGE - (64 << 10);
+/// Most bytes with which a list frames one request: a tag and a length.
+const FRAME: usize = 6;
 /// Pending requests that a watcher is told of at first.
 const MOST_PENDING: u32 = 1000;
 
@@ -54,12 +58,7 @@ impl ApprovalService for Approvals {
         };
         let found = self.authority.list(&person.tenant, which, limit).await;
         let found = found.map_err(|error| to_status(&error))?;
-        let mut bytes = 0;
-        let fits = |approval: &&Approval| {
-            bytes += approval.call.bytes().len();
-            bytes <= MAX_LIST_BYTES
-        };
-        let approvals = found.iter().take_while(fits).map(convert::approval).collect();
+        let approvals = fitting(found.iter().map(convert::approval));
         Ok(Response::new(ListResponse { approvals }))
     }
 
@@ -92,6 +91,16 @@ impl ApprovalService for Approvals {
             approval: Some(convert::approval(&approval)),
         }))
     }
+}
+
+/// As many as fit into one message, comments and reasons and all.
+fn fitting(approvals: impl Iterator<Item = proto::Approval>) -> Vec<proto::Approval> {
+    let mut bytes = 0;
+    let fits = |approval: &proto::Approval| {
+        bytes += approval.encoded_len() + FRAME;
+        bytes <= MAX_LIST_BYTES
+    };
+    approvals.take_while(fits).collect()
 }
 
 /// One open Watch.
@@ -149,5 +158,37 @@ impl Watch {
             approval: Some(convert::approval(approval)),
         };
         self.updates.send(Ok(update)).await.is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn approval(arguments: usize, comment: usize) -> proto::Approval {
+        proto::Approval {
+            arguments: "x".repeat(arguments),
+            comment: "x".repeat(comment),
+            ..proto::Approval::default()
+        }
+    }
+
+    #[test]
+    fn a_list_fits_into_one_message_whatever_fills_it() {
+        for (arguments, comment) in [(3 << 10, 4 << 10), (0, 8 << 10), (8 << 10, 0)] {
+            let approvals = fitting((0..1000).map(|_| approval(arguments, comment)));
+            assert!(approvals.len() > 400);
+            let list = ListResponse { approvals };
+            assert!(
+                list.encoded_len() <= harombe_rpc::MAX_MESSAGE,
+                "{}",
+                list.encoded_len()
+            );
+        }
+    }
+
+    #[test]
+    fn the_longest_request_is_in_a_list() {
+        assert_eq!(fitting([approval(3 << 20, 1 << 10)].into_iter()).len(), 1);
     }
 }

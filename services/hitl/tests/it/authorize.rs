@@ -249,7 +249,7 @@ async fn what_does_not_fit_into_a_message_is_not_asked_and_a_list_always_fits() 
     world.clock.advance(std::time::Duration::from_millis(1));
     let newest = world.pending(&run, &world.python(&run)).await;
     let shown = world.list(&approver(), false).await;
-    assert_eq!((shown.len(), &shown[0].approval_id), (3, &newest));
+    assert_eq!((shown.len(), &shown[0].approval_id), (4, &newest));
     let event = world.sink.of_kind(Kind::ApprovalRequested).remove(0);
     assert!(details(&event)["args"]["bytes"].as_u64() > Some(1 << 20));
 }

@@ -109,6 +109,27 @@ async fn a_decision_is_made_once() {
 }
 
 #[tokio::test]
+async fn a_comment_has_at_most_a_kibibyte() {
+    let world = World::new().await;
+    let run = world.run("ann");
+    let id = world.pending(&run, &world.python(&run)).await;
+    let token = world.pki.person_token(&approver(), ServiceName::Hitl);
+    let decide = |length: usize| {
+        let request = harombe_proto::hitl::v1::DecideRequest {
+            approval_id: id.clone(),
+            decision: Decision::Denied.into(),
+            comment: "x".repeat(length),
+            ..Default::default()
+        };
+        tonic::Request::new(request).with_token(&token)
+    };
+    let refused = world.approvals().decide(decide(1025)).await.unwrap_err();
+    assert_eq!(refused.code(), tonic::Code::InvalidArgument);
+    assert!(world.sink.of_kind(Kind::ApprovalDecided).is_empty());
+    world.approvals().decide(decide(1024)).await.unwrap();
+}
+
+#[tokio::test]
 async fn of_many_who_decide_at_once_one_prevails() {
     let world = World::new().await;
     let run = world.run("ann");

@@ -379,6 +379,7 @@ fn file_rules_hit_and_miss() {
     path("file-outside-workspace", "a/b..c/...", false);
     path("file-write-program", "tools/a.SH", true);
     path("file-write-program", "a.sh.md", false);
+    path("file-write-startup", ".bashrc/.", true);
     content("file-write-program", "#!/usr/bin/env python3\n", true);
     content("file-write-program", "text\n#!/bin/sh", false);
     for startup in [
@@ -406,6 +407,37 @@ fn file_rules_hit_and_miss() {
         true,
     );
     content("file-write-private-key", "-----BEGIN CERTIFICATE-----", false);
+}
+
+#[test]
+fn what_an_interpreter_would_import_is_a_program_and_data_is_not() {
+    let check = |path: &str, expected: bool| {
+        let args = json!({ "path": path, "content": "text" });
+        check("file_write", "file-write-program", &args, expected);
+    };
+    for program in [
+        "helpers.py",
+        "src/json.PYC",
+        "fast.pyx",
+        "lib/x.so.1",
+        "index.js",
+        "a.mjs",
+        "a.cjs",
+        "addon.node",
+        "a.ts",
+        "a.rb",
+        "a.pl",
+        "a.php",
+        "a.py/.",
+        "a.py/./",
+    ] {
+        check(program, true);
+    }
+    for data in [
+        "a.csv", "a.json", "a.txt", "a.md", "a.html", "py", "js/a.txt", "a.py.csv",
+    ] {
+        check(data, false);
+    }
 }
 
 #[test]
@@ -574,6 +606,26 @@ fn the_contract_s_default_risks_hold() {
             "file_write",
             json!({ "path": "a.sh", "content": "x" }),
             Risk::Medium,
+        ),
+        (
+            "file_write",
+            json!({ "path": "pandas.py", "content": "x" }),
+            Risk::Medium,
+        ),
+        (
+            "file_write",
+            json!({ "path": "out/summary.json", "content": "{}" }),
+            Risk::Low,
+        ),
+        (
+            "file_write",
+            json!({ "path": "notes.md", "content": "x" }),
+            Risk::Low,
+        ),
+        (
+            "file_write",
+            json!({ "path": "letter.txt", "content": "x" }),
+            Risk::Low,
         ),
         (
             "web_fetch",
