@@ -42,8 +42,11 @@ pub(crate) enum Error {
     #[error("an upload starts with path, size and a SHA-256 of 32 bytes, and content follows")]
     UploadFrames,
     /// The operator's rules rate a file transfer so high that a person would have to approve it.
-    #[error("the rules ask for an approval for this file, and file transfers do not wait for one")]
+    #[error("the rules ask for an approval for this file, and approvals are not possible for file transfers")]
     NeedsApproval,
+    /// A path that leads out of the workspace, or nowhere.
+    #[error("the path {0}")]
+    Path(&'static str),
     /// A path that has no canonical form.
     #[error("the path cannot be used")]
     Call(#[source] harombe_canonical::Error),
@@ -67,6 +70,7 @@ impl ServiceError for Error {
             | Self::ClientMessageId { .. }
             | Self::UploadTooLarge { .. }
             | Self::UploadFrames
+            | Self::Path(_)
             | Self::Call(_) => Code::InvalidArgument,
             Self::TooManyRuns => Code::ResourceExhausted,
             Self::ShuttingDown => Code::Unavailable,
@@ -79,9 +83,11 @@ impl ServiceError for Error {
     fn reason(&self) -> Reason {
         match self {
             Self::UnknownAgent(_) => Reason::NotFound,
-            Self::EmptyMessage | Self::ClientMessageId { .. } | Self::UploadFrames | Self::Call(_) => {
-                Reason::InvalidArgument
-            }
+            Self::EmptyMessage
+            | Self::ClientMessageId { .. }
+            | Self::UploadFrames
+            | Self::Path(_)
+            | Self::Call(_) => Reason::InvalidArgument,
             Self::MessageTooLong { .. } | Self::UploadTooLarge { .. } | Self::TooManyRuns => {
                 Reason::LimitExceeded
             }

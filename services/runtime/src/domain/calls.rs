@@ -22,6 +22,9 @@ use crate::peers::{Authorization, Decision, Peers, Permission, is_unreachable};
 /// How long after an approval's deadline hitl may still be asked what became of it.
 const AFTER_DEADLINE: Duration = Duration::from_secs(30);
 
+/// Characters of a name that no tool has which the model is told again.
+const MAX_NAME: usize = 100;
+
 /// Between two attempts to hear of a decision.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
 
@@ -195,6 +198,7 @@ impl Calls {
         let name = &open.call.tool;
         let Some(tool) = self.tools.iter().find(|tool| tool.name == name) else {
             let names: Vec<_> = self.tools.iter().map(|tool| tool.name).collect();
+            let name: String = name.chars().take(MAX_NAME).collect();
             let text = format!("There is no tool {name:?}. The tools are: {}.", names.join(", "));
             return Err(Finished::invalid(Reason::ToolUnknown, text));
         };

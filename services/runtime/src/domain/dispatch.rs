@@ -16,6 +16,9 @@ use super::events::{Events, Stop};
 use super::tools::Act;
 use crate::peers::{Fetched, is_unreachable};
 
+/// Bytes of a page's Content-Type that the model is told. It is the site's text, like the page.
+const MAX_CONTENT_TYPE: usize = 256;
+
 /// Performs a call that may be performed. The journal knows of it before its effect begins.
 ///
 /// # Errors
@@ -258,12 +261,19 @@ async fn fetch(calls: &Calls, allowed: &Allowed<'_>) -> Result<Finished, Failure
         body,
         cut,
     } = fetched;
-    let redacted = Scanner::shared().redact(&String::from_utf8_lossy(&body));
     let mut redactions = BTreeMap::new();
-    for finding in redacted.findings {
-        *redactions.entry(finding.kind.to_owned()).or_insert(0) += 1;
-    }
-    let mut text = format!("HTTP {status}\nContent-Type: {content_type}\n\n{}", redacted.text);
+    let mut redacted = |text: &str| {
+        let redacted = Scanner::shared().redact(text);
+        for finding in redacted.findings {
+            *redactions.entry(finding.kind.to_owned()).or_insert(0) += 1;
+        }
+        redacted.text
+    };
+    // redacted before it is cut: half a secret is not recognised
+    let mut content_type = redacted(&content_type);
+    content_type.truncate(content_type.floor_char_boundary(MAX_CONTENT_TYPE));
+    let body = redacted(&String::from_utf8_lossy(&body));
+    let mut text = format!("HTTP {status}\nContent-Type: {content_type}\n\n{body}");
     if cut {
         text.push_str("\n[the rest was left out]");
     }

@@ -45,6 +45,15 @@ pub(crate) trait Events: Send + Sync {
     fn pass(&self, event: Event);
 }
 
+impl Entry {
+    /// Bytes of what it says, as the journal stores it.
+    pub(crate) fn encoded_len(&self) -> usize {
+        let event = self.event.as_ref().map_or(0, Event::encoded_len);
+        let state = self.state.as_ref().map_or(0, |state| state.encode().len());
+        event + state
+    }
+}
+
 impl From<Event> for Entry {
     fn from(event: Event) -> Self {
         Self {

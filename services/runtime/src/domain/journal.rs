@@ -155,6 +155,7 @@ impl Writer {
                 Ok(value) => return Ok(value),
                 Err(failure) => failure,
             };
+            // a write that is too long for gRPC is OUT_OF_RANGE there, which is an invalid argument here
             if matches!(failure.code, Code::InvalidArgument | Code::ResourceExhausted) {
                 let message = format!("A step of the run could not be stored: {failure}.");
                 return Err(Stop::Fail {
@@ -214,11 +215,7 @@ pub(crate) struct Record {
 
 impl Record {
     fn bytes(&self) -> usize {
-        self.entries
-            .iter()
-            .filter_map(|entry| entry.event.as_ref())
-            .map(Event::encoded_len)
-            .sum()
+        self.entries.iter().map(Entry::encoded_len).sum()
     }
 }
 

@@ -30,6 +30,10 @@ use crate::peers::Peers;
 /// Longest response that is taken from a model, text and calls together, in bytes.
 const MAX_RESPONSE: usize = 1 << 20;
 
+/// Longest step that a response may become, as it is journalled, in bytes. With the messages that close a turn, and the
+/// little that waits for the next write, it fits into one message to memory; alone it is an entry that memory takes.
+const MAX_STEP: usize = 9 << 18;
+
 /// Most calls that a model may propose at once.
 const MAX_CALLS: usize = 32;
 
@@ -139,6 +143,7 @@ impl Run {
                 })
                 .collect();
             let entries = response_entries(&text, &calls, usage);
+            check_step(&entries).map_err(unusable)?;
             self.progress.respond(text, calls, usage);
             if answered {
                 self.journal.add(entries);
@@ -165,15 +170,7 @@ impl Run {
         };
         let asked = self.agent.model.respond(request, &delta);
         let response = self.unless_stopped(wall, asked).await?;
-        let response = response.and_then(check_response);
-        response.map_err(|ModelError::Invalid(detail)| {
-            let message =
-                format!("The model's response cannot be used: {detail}. Try again, or another model.");
-            Stop::Fail {
-                reason: Reason::ModelInvalid,
-                message,
-            }
-        })
+        response.and_then(check_response).map_err(unusable)
     }
 
     /// Waits for something that may be broken off at any moment.
@@ -316,6 +313,24 @@ fn response_entries(text: &str, calls: &[Call], usage: Usage) -> Vec<Entry> {
         first.state = Some(State::response(text, calls, usage));
     }
     entries
+}
+
+fn unusable(ModelError::Invalid(detail): ModelError) -> Stop {
+    Stop::Fail {
+        reason: Reason::ModelInvalid,
+        message: format!("The model's response cannot be used: {detail}. Try again, or another model."),
+    }
+}
+
+/// A response that is short as text may be long when it is journalled: JSON writes a control character as six bytes.
+fn check_step(entries: &[Entry]) -> Result<(), ModelError> {
+    let bytes: usize = entries.iter().map(Entry::encoded_len).sum();
+    if bytes > MAX_STEP {
+        return Err(ModelError::Invalid(format!(
+            "it is longer than {MAX_STEP} bytes when it is stored"
+        )));
+    }
+    Ok(())
 }
 
 fn check_response(response: Response) -> Result<Response, ModelError> {

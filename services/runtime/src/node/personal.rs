@@ -28,6 +28,9 @@ use crate::peers::{Decision, Permission};
 /// Longest file that can be uploaded, in bytes.
 pub(crate) const MAX_UPLOAD: u64 = 64 << 20;
 
+/// Longest path of a transfer, in bytes: what the broker takes.
+const MAX_PATH: usize = 1024;
+
 /// Events that wait for a slow reader.
 const EVENTS: usize = 256;
 
@@ -108,6 +111,7 @@ impl Node {
         if size > MAX_UPLOAD {
             return Err(Error::UploadTooLarge { most: MAX_UPLOAD });
         }
+        check_path(&path)?;
         let calls = self.personal(principal, token).await?;
         let arguments = json!({ "path": path, "size": size, "sha256": hex(&sha256) });
         let permission = permission(&calls, "file_write", &arguments).await?;
@@ -129,6 +133,7 @@ impl Node {
         token: String,
         path: String,
     ) -> Result<BoxStream<'static, Result<ReadFileResponse, Failure>>, Error> {
+        check_path(&path)?;
         let calls = self.personal(principal, token).await?;
         let permission = permission(&calls, "file_read", &json!({ "path": path, "raw": true })).await?;
         let workspace = calls.workspace().await?;
@@ -155,6 +160,27 @@ impl Node {
             workspace: Workspace::new(history.workspace),
         })
     }
+}
+
+/// What leads out of the workspace is refused here: hitl would keep a request for it that nobody waits for.
+fn check_path(path: &str) -> Result<(), Error> {
+    let fault = if path.is_empty() || path.ends_with(['/', '\\']) {
+        "must name a file"
+    } else if path.len() > MAX_PATH {
+        "must have at most 1024 bytes"
+    } else if path.contains('\0') {
+        "must not contain NUL"
+    } else if matches!(
+        path.trim_start().as_bytes(),
+        [b'/' | b'\\' | b'~', ..] | [b'a'..=b'z' | b'A'..=b'Z', b':', ..]
+    ) {
+        "must be relative to the workspace"
+    } else if path.split(['/', '\\']).any(|name| name == "..") {
+        "must not contain .."
+    } else {
+        return Ok(());
+    };
+    Err(Error::Path(fault))
 }
 
 /// Permission for a file transfer, which does not wait for a person.

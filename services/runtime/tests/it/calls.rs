@@ -166,6 +166,20 @@ async fn a_page_is_fetched_through_the_tunnel_without_its_secrets() {
 }
 
 #[tokio::test]
+async fn a_pages_content_type_is_cut_and_has_no_secrets_either() {
+    let world = World::new();
+    let secret = format!("ghp_{}", "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8");
+    *world.egress.page.lock() = "and more".to_owned();
+    *world.egress.content_type.lock() = format!("text/plain; a={secret}; b={}", "é ".repeat(10_000));
+    let (finished, answer) = one(&world, "web_fetch", r#"{"url":"https://allowed.test/"}"#).await;
+    assert_eq!(finished.outcome(), ToolOutcome::Ok, "{finished:?}");
+    assert!(answer.contains("Content-Type: text/plain") && answer.contains("and more"));
+    assert!(answer.len() < 400, "{}", answer.len());
+    assert!(!answer.contains("ghp_"), "{answer}");
+    assert_eq!(finished.redactions.values().sum::<u32>(), 1);
+}
+
+#[tokio::test]
 async fn files_are_written_read_and_listed() {
     let world = World::new();
     let (written, _) = one(&world, "file_write", r#"{"path":"a.txt","content":"Grüße"}"#).await;

@@ -23,6 +23,7 @@ use crate::world::server;
 pub(crate) struct Egress {
     pub(crate) requests: Arc<Mutex<Vec<String>>>,
     pub(crate) page: Arc<Mutex<String>>,
+    pub(crate) content_type: Arc<Mutex<String>>,
     hitl: Hitl,
     server: Option<Server>,
 }
@@ -32,6 +33,7 @@ impl Egress {
         let mut egress = Self {
             requests: Arc::default(),
             page: Arc::default(),
+            content_type: Arc::new(Mutex::new("text/plain".to_owned())),
             hitl,
             server: None,
         };
@@ -71,8 +73,9 @@ impl EgressService for Egress {
             }
             egress.requests.lock().push(String::from_utf8(head).unwrap());
             let page = egress.page.lock().clone();
+            let content_type = egress.content_type.lock().clone();
             let answer = format!(
-                "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n{page}",
+                "HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\n\r\n{page}",
                 page.len()
             );
             Ok(wire::TunnelResponse {

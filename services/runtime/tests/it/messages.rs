@@ -210,6 +210,31 @@ async fn an_empty_response_fails_the_run_in_words_for_a_person() {
     assert_eq!(world.memory.the_run().state, RunState::Failed);
 }
 
+#[tokio::test]
+async fn a_response_that_is_too_long_once_it_is_stored_fails_the_run() {
+    let world = World::new();
+    // a control character is one byte of text and six of JSON
+    let text = "\\u0001".repeat(600_000);
+    let node = world.node(&format!("[[turn]]\ntext = \"{text}\"")).await;
+    let events = node.say(&world, "hi").await;
+    let Event::RunFailed(failed) = end(&events) else {
+        panic!("not failed")
+    };
+    assert_eq!(failed.reason, "MODEL_INVALID", "{}", failed.message);
+    assert!(failed.message.contains("longer than"), "{}", failed.message);
+    assert_eq!(world.memory.the_run().epoch, 1, "nobody asks the model again");
+}
+
+#[tokio::test]
+async fn the_longest_plain_response_is_an_answer() {
+    let world = World::new();
+    let text = "x".repeat(1 << 20);
+    let node = world.node(&format!("[[turn]]\ntext = '{text}'")).await;
+    let events = node.say(&world, "hi").await;
+    assert!(matches!(end(&events), Event::RunFinished(_)));
+    assert_eq!(answer(&events), text);
+}
+
 #[tokio::test(start_paused = true)]
 async fn without_audit_no_model_is_asked() {
     let world = World::new();

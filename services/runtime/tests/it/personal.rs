@@ -160,6 +160,42 @@ async fn bad_uploads_and_missing_files_are_refused_in_words() {
         .await
         .unwrap_err();
     assert_eq!(status.code(), tonic::Code::FailedPrecondition);
+    assert!(status.message().contains("not possible"), "{status:?}");
+}
+
+#[tokio::test]
+async fn a_path_out_of_the_workspace_reaches_no_approver() {
+    let world = World::new();
+    world.hitl.ask_for("file_write");
+    world.hitl.ask_for("file_read");
+    let node = world.node(SCRIPT).await;
+    let long = "a/".repeat(512) + "b";
+    for (path, words) in [
+        ("/etc/passwd", "relative"),
+        (" /etc/passwd", "relative"),
+        ("~/x", "relative"),
+        ("C:\\x", "relative"),
+        ("../x", ".."),
+        ("a/../../x", ".."),
+        ("a\\..\\x", ".."),
+        ("a\0b", "NUL"),
+        ("a/", "name a file"),
+        (long.as_str(), "1024"),
+    ] {
+        let upload = upload(&world, &node, vec![start(path, 1), Frame::Data("a".into())]).await;
+        let message = DownloadFileRequest { path: path.into() };
+        let request = Request::new(message).with_token(world.token());
+        let download = node.client.clone().download_file(request).await;
+        for status in [upload.unwrap_err(), download.err().unwrap()] {
+            assert_eq!(
+                status.code(),
+                tonic::Code::InvalidArgument,
+                "{path:?}: {status:?}"
+            );
+            assert!(status.message().contains(words), "{path:?}: {status:?}");
+        }
+    }
+    assert!(world.hitl.state.lock().authorized.is_empty());
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use harombe_proto::memory::v1::RunState;
 use harombe_proto::types::v1::run_event::Event;
 use harombe_proto::types::v1::{Decision, ToolOutcome};
+use harombe_trail::Kind;
 
 use crate::world::{World, answer, finished_tools, kinds, until};
 
@@ -102,4 +103,6 @@ async fn a_run_past_its_wall_limit_is_ended_by_the_node_that_finds_it() {
         finished.stop_reason(),
         harombe_proto::types::v1::StopReason::TimeLimit
     );
+    let ends = world.audit.of_kind(Kind::RunFinished);
+    assert_eq!(ends.len(), 1, "the log has the end of what it has the start of");
 }

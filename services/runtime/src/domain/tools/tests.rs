@@ -17,6 +17,11 @@ fn arguments_that_fit_are_taken_as_they_are() {
         r#"{"language":"python","code":"print(1)"}"#,
         Ok(r#"{"code":"print(1)","language":"python"}"#),
     );
+    check(
+        "code_execute",
+        r#"{"language":"python","code":"x","memory_mb":32}"#,
+        Ok(r#"{"code":"x","language":"python","memory_mb":32}"#),
+    );
     check("file_list", "", Ok("{}"));
     check(
         "web_fetch",
@@ -48,6 +53,12 @@ fn arguments_that_do_not_fit_are_told_why() {
         "code_execute",
         r#"{"language":"python","code":"x","timeout_s":301}"#,
         Err("/timeout_s"),
+    );
+    // the broker's own least: what passes here may not be refused after a person has approved it
+    check(
+        "code_execute",
+        r#"{"language":"python","code":"x","memory_mb":31}"#,
+        Err("/memory_mb"),
     );
     check("file_read", r#"{"path":7}"#, Err("/path"));
     check("file_list", "[]", Err("object"));
