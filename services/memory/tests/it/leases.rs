@@ -133,6 +133,21 @@ async fn many_claimers_share_the_runs() {
 }
 
 #[tokio::test]
+async fn a_run_is_handed_over_as_long_as_its_token_is_valid() {
+    let rig = Rig::new().await;
+    let (_, run, _) = rig.begun().await;
+    rig.clock.advance(WALL_LIMIT - Duration::from_secs(1));
+    let claimed = claim(&rig).await;
+    assert_eq!(claimed.len(), 1, "runtime ends it, and puts its end into the log");
+    let epoch = claimed[0].lease.as_ref().expect("lease").epoch;
+    assert_eq!(
+        rig.get_run(run.run).await.expect("run").state(),
+        pb::RunState::Active
+    );
+    rig.finish(&run, epoch, "too late").await.expect("finish");
+}
+
+#[tokio::test]
 async fn a_run_past_its_wall_limit_is_ended_not_handed_over() {
     let rig = Rig::new().await;
     let (session, run, _) = rig.begun().await;
