@@ -5,6 +5,10 @@ use std::time::Duration;
 use harombe_config::{Size, Span};
 use serde::{Deserialize, Serialize};
 
+/// The services' own largest details must fit: hitl records arguments of up to 64 KiB, which escaping makes longer, and
+/// an event that is not taken is an act that is refused.
+const MIN_DETAILS: u64 = 128 << 10;
+
 /// Configuration of the audit service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -46,8 +50,8 @@ impl Config {
             span.as_duration().as_millis()
         });
         check(
-            (1 << 10..=1 << 20).contains(&details),
-            "audit.max_details: must be between 1KiB and 1MiB",
+            (MIN_DETAILS..=1 << 20).contains(&details),
+            "audit.max_details: must be between 128KiB and 1MiB",
         );
         check(
             (1..=100_000).contains(&self.queue_per_caller),
@@ -100,6 +104,18 @@ mod tests {
         {
             assert!(fault.starts_with(&format!("audit.{key}: ")), "{fault}");
         }
+    }
+
+    #[test]
+    fn details_that_services_send_always_fit() {
+        let faults = |bytes| {
+            let config = Config {
+                max_details: Size::from(bytes),
+                ..Config::default()
+            };
+            config.validate().len()
+        };
+        assert_eq!((faults((128 << 10) - 1), faults(128 << 10)), (1, 0));
     }
 
     #[test]
