@@ -10,7 +10,7 @@ pub enum Error {
     Unavailable,
     #[error("the audit log is behind and its queue here is full, so the act was refused")]
     QueueFull,
-    /// A fault of ours: the event is not one that audit takes.
+    /// A fault of ours: the event is not one that audit takes, is larger than it takes, or has another one's id.
     #[error("the audit log rejected an event")]
     Rejected(#[source] Failure),
     #[error("details of an audit event must be a JSON object")]

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use harombe_error::{Code, Failure};
+use harombe_error::{Code, Failure, Reason};
 use harombe_proto::audit::v1::audit_service_client::AuditServiceClient;
 use harombe_proto::audit::v1::{AppendBatchRequest, Event};
 use harombe_rpc::{GrpcChannel, RequestExt as _};
@@ -12,7 +12,7 @@ use harombe_types::{Clock, InstanceId, ServiceName};
 use prost::Message as _;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
-use tonic::Request;
+use tonic::{Request, Status};
 
 use crate::Error;
 use crate::refusals::Windows;
@@ -176,10 +176,10 @@ impl Pipeline {
             let Err(status) = self.audit.append_batch(request).await else {
                 return Ok(());
             };
-            let failure = Failure::from(status);
-            if failure.code == Code::InvalidArgument {
+            if let Some(failure) = refusal(&status) {
                 return Err(failure);
             }
+            let failure = Failure::from(status);
             tracing::warn!(
                 service = %self.service,
                 events = batch.len(),
@@ -191,6 +191,23 @@ impl Pipeline {
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
+}
+
+/// What audit said of the events themselves: it would say the same of them every time, and nothing of the batch is in
+/// the log. Everything else may pass, a full queue (`AUDIT_UNAVAILABLE`) and a connection that is told to slow down included.
+fn refusal(status: &Status) -> Option<Failure> {
+    let failure = Failure::from(status);
+    let definitive = match failure.code {
+        Code::InvalidArgument | Code::AlreadyExists => true,
+        // The transport has this code too, but no reason with it.
+        Code::ResourceExhausted => {
+            failure.reason == Reason::LimitExceeded
+                && failure.retry_after.is_none()
+                && !status.details().is_empty()
+        }
+        _ => false,
+    };
+    definitive.then_some(failure)
 }
 
 fn count(batch: &[Job]) -> u64 {
@@ -208,5 +225,26 @@ impl Job {
     fn reject(self, failure: &Failure) {
         tracing::error!(kind = self.event.kind, event = self.event.event_id, error = %failure, "audit rejected an event");
         self.finish(Err(Error::Rejected(failure.clone())));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_audit_says_of_the_event_itself_is_final() {
+        let told = |code, reason| refusal(&Failure::new(code, reason, "no").to_status()).is_some();
+        assert!(told(Code::InvalidArgument, Reason::InvalidArgument));
+        assert!(told(Code::AlreadyExists, Reason::InvalidArgument));
+        assert!(told(Code::ResourceExhausted, Reason::LimitExceeded));
+
+        assert!(!told(Code::Unavailable, Reason::AuditUnavailable));
+        assert!(!told(Code::ResourceExhausted, Reason::AuditUnavailable));
+        assert!(!told(Code::Internal, Reason::Internal));
+        let mut busy = Failure::new(Code::ResourceExhausted, Reason::LimitExceeded, "busy");
+        busy.retry_after = Some(FIRST_PAUSE);
+        assert!(refusal(&busy.to_status()).is_none());
+        assert!(refusal(&Status::resource_exhausted("enhance your calm")).is_none());
     }
 }

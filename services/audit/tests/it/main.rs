@@ -4,6 +4,7 @@
 
 mod crash;
 mod disk;
+mod trail;
 
 use std::path::Path;
 use std::sync::Arc;
