@@ -36,8 +36,34 @@ const WITHHELD: &[HeaderName] = &[
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outgoing {
     pub fields: HeaderMap,
-    /// Names of the fields that were left out, for the record.
-    pub withheld: Vec<String>,
+    /// The fields that were left out, for the record.
+    pub withheld: Withheld,
+}
+
+/// Most names of left-out fields that are kept.
+const MAX_NAMES: usize = 32;
+
+/// Longest name of a left-out field that is kept whole, in bytes; a longer one shows its beginning.
+const MAX_NAME: usize = 64;
+
+/// Fields that were left out, in bounds: a caller must not be able to make a record too large for the log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Withheld {
+    /// The first names.
+    pub names: Vec<String>,
+    /// How many fields were left out beyond those named.
+    pub more: usize,
+}
+
+impl Withheld {
+    fn add(&mut self, name: &HeaderName) {
+        if self.names.len() < MAX_NAMES {
+            // A field's name is ASCII.
+            self.names.push(name.as_str().chars().take(MAX_NAME).collect());
+        } else {
+            self.more += 1;
+        }
+    }
 }
 
 /// Sorts the caller's fields into those that are sent and those that are not.
@@ -56,7 +82,7 @@ pub fn outgoing<'a>(
         };
         // What is not sent is not read either.
         if name != header::HOST && !SENDABLE.contains(&name) {
-            out.withheld.push(name.as_str().to_owned());
+            out.withheld.add(&name);
             continue;
         }
         let Ok(value) = HeaderValue::from_str(value) else {
@@ -109,7 +135,7 @@ mod tests {
         let out = outgoing(fields.iter().copied(), &target())?;
         Ok((
             out.fields.keys().map(|name| name.as_str().to_owned()).collect(),
-            out.withheld,
+            out.withheld.names,
         ))
     }
 
@@ -130,6 +156,21 @@ mod tests {
         .expect("sorted");
         assert_eq!(sent, ["accept"]);
         assert_eq!(withheld.len(), 9, "{withheld:?}");
+    }
+
+    #[test]
+    fn what_is_kept_of_left_out_fields_is_bounded() {
+        let long = format!("x-{}", "a".repeat(30_000));
+        let names: Vec<_> = (0..40).map(|number| format!("{long}{number}")).collect();
+        let fields = names.iter().map(|name| (name.as_str(), "v"));
+        let withheld = outgoing(fields, &target()).expect("sorted").withheld;
+        assert_eq!((withheld.names.len(), withheld.more), (32, 8));
+        assert!(
+            withheld
+                .names
+                .iter()
+                .all(|name| name.len() == 64 && long.starts_with(name))
+        );
     }
 
     #[test]

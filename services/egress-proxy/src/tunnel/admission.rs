@@ -19,7 +19,7 @@ use crate::domain::call::FetchCall;
 use crate::domain::decision::{Admitted, Allowed, Decider, Request};
 use crate::domain::denial::Denial;
 use crate::domain::headers::{self, Outgoing};
-use crate::tunnel::record::{Attempt, Record};
+use crate::tunnel::record::{self, Attempt, Record};
 
 /// The one tool that is performed here.
 const TOOL: &str = "web_fetch";
@@ -81,8 +81,22 @@ impl Admission {
         self.decider.policy_version()
     }
 
-    /// Passes a call through every check and spends its grant. After this it may be dialled.
+    /// Passes a call through every check and spends its grant. After this it may be dialled. A permission that is not
+    /// good is recorded: somebody may be trying what they are not granted.
     pub(crate) async fn admit(&self, run: &RunPrincipal, grant: &str, call: &Bytes) -> Result<Act, Error> {
+        let admitted = self.spend(run, grant, call).await;
+        if let Err(error @ (Error::Grant(_) | Error::Lease(_) | Error::ForeignCall(_) | Error::Tool)) =
+            &admitted
+        {
+            // Refused it is in any case, and for its own reason.
+            if let Err(error) = self.trail.record(record::refused(run, TOOL, error)).await {
+                tracing::warn!(%error, "a refused permission could not be recorded");
+            }
+        }
+        admitted
+    }
+
+    async fn spend(&self, run: &RunPrincipal, grant: &str, call: &Bytes) -> Result<Act, Error> {
         let call = read(run, call)?;
         let verified = self
             .verifier
@@ -235,9 +249,6 @@ fn check_lease(lease: &Lease, grant: &Grant, target: &str) -> Result<(), Error> 
     same("call", lease.call == grant.call)?;
     same("number of connections", lease.connections > 0)?;
     let names = |text: &String| Authority::parse(text, None).is_ok_and(|listed| listed.to_string() == target);
-    // The call itself names its one destination; a list can only narrow it.
-    same(
-        "destination",
-        lease.destinations.is_empty() || lease.destinations.iter().any(names),
-    )
+    // A list without entries permits none: hitl names the one destination of every fetch.
+    same("destination", lease.destinations.iter().any(names))
 }

@@ -120,7 +120,8 @@ impl Record {
                 "port": authority.port,
                 "addresses": addresses,
                 "rule": act.allowed.rule.to_string(),
-                "withheld_headers": act.outgoing.withheld,
+                "withheld_headers": act.outgoing.withheld.names,
+                "more_withheld_headers": act.outgoing.withheld.more,
             }),
         );
         event(Kind::EgressDecided, run, act.attempt.call)
@@ -154,6 +155,15 @@ impl Drop for Record {
             self.note(Outcome::Failed, Some("INTERRUPTED"));
         }
     }
+}
+
+/// A permission that was not honoured here: nothing in it can be believed, so only the run that showed it is named.
+pub(super) fn refused(run: &RunPrincipal, tool: &str, error: &Error) -> Event {
+    let details = json!({ "tool": tool, "reason": error.reason().as_str(), "error": error.to_string() });
+    Event::new(Kind::GrantRefused, &run.tenant)
+        .principal(&Principal::Run(run.clone()))
+        .outcome(Outcome::Denied)
+        .details(details)
 }
 
 fn event(kind: Kind, run: &RunPrincipal, call: CallId) -> Event {

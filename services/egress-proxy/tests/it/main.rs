@@ -9,6 +9,8 @@ mod fetch;
 #[cfg(test)]
 mod hitl;
 #[cfg(test)]
+mod real_hitl;
+#[cfg(test)]
 mod server;
 #[cfg(test)]
 mod support;

@@ -64,12 +64,30 @@ async fn a_granted_and_allowed_fetch_comes_back_whole_and_leaves_its_record() {
     assert_eq!(decided["addresses"], json!([PUBLIC]));
     assert_eq!(decided["rule"], "allow[0] api.allowed.test");
     assert_eq!(decided["withheld_headers"], json!(["authorization"]));
+    assert_eq!(decided["more_withheld_headers"], 0);
     assert_eq!(events[0].policy_version.len(), 12);
     let closed = details(&events[1]);
     assert_eq!(
         (&closed["status"], &closed["received_bytes"], &closed["truncated"]),
         (&json!(200), &json!(5), &json!(false))
     );
+}
+
+#[tokio::test]
+async fn long_names_of_withheld_fields_do_not_make_the_record_large() {
+    let world = World::new(HELLO).await;
+    let name = |number| format!("x-{number}-{}", "a".repeat(2000));
+    let headers: serde_json::Map<_, _> = (0..30).map(|number| (name(number), json!("v"))).collect();
+    let answer = world
+        .fetch_with(&json!({ "url": URL, "headers": headers }), GET)
+        .await;
+    assert_eq!(answer.end, Ok(()));
+    let decided = world.audit.wait_for_kind(Kind::EgressDecided).await;
+    assert_eq!(
+        details(&decided)["withheld_headers"].as_array().map(Vec::len),
+        Some(30)
+    );
+    assert!(decided.details.len() < 4096, "{} bytes", decided.details.len());
 }
 
 #[tokio::test]
@@ -180,6 +198,36 @@ async fn a_grant_that_does_not_fit_is_refused() {
         assert_eq!(answer.reason(), reason);
     }
     assert_eq!((world.hitl.redeemed(), world.dialled()), (0, 0));
+    assert_eq!(
+        refusals(&world),
+        [
+            "GRANT_INVALID",
+            "GRANT_INVALID",
+            "GRANT_INVALID",
+            "GRANT_EXPIRED",
+            "CALL_MISMATCH",
+            "CALL_MISMATCH"
+        ]
+    );
+    let event = world.audit.of_kind(Kind::GrantRefused).remove(0);
+    assert_eq!(
+        (event.outcome.as_str(), event.run_id, event.subject.as_str()),
+        ("denied", world.run.run.to_string(), "ann")
+    );
+    world.audit.fail(Fault::Rejects(Kind::GrantRefused));
+    let answer = world.send(vec![open("a.b.c", &call), data(GET)]).await;
+    assert_eq!(
+        answer.reason(),
+        Reason::GrantInvalid,
+        "for its own reason, recorded or not"
+    );
+}
+
+/// The reasons of the refused permissions that are in the log, in order.
+fn refusals(world: &World) -> Vec<String> {
+    let events = world.audit.of_kind(Kind::GrantRefused);
+    let reason = |event| details(event)["reason"].as_str().map(str::to_owned);
+    events.iter().filter_map(reason).collect()
 }
 
 #[tokio::test]
@@ -210,6 +258,11 @@ async fn a_call_that_is_not_the_runs_or_not_a_fetch_is_refused() {
         Reason::CallMismatch
     );
     assert_eq!((world.hitl.redeemed(), world.dialled()), (0, 0));
+    assert_eq!(
+        refusals(&world),
+        ["CALL_INVALID", "CALL_MISMATCH"],
+        "another tool's call, and another run's"
+    );
 }
 
 #[tokio::test]
@@ -255,7 +308,14 @@ async fn a_lease_must_continue_the_grant() {
         .hitl
         .lease(|lease| lease.redeemer = ServiceName::SandboxBroker);
     assert_eq!(world.fetch().await.reason(), Reason::GrantInvalid);
+    world.hitl.lease(|lease| lease.destinations = Vec::new());
+    assert_eq!(
+        world.fetch().await.reason(),
+        Reason::GrantInvalid,
+        "no destination is none, not any"
+    );
     assert_eq!(world.dialled(), 0);
+    assert_eq!(refusals(&world), vec!["GRANT_INVALID"; 5]);
     let clock = world.clock.clone();
     world.hitl.lease(move |lease| {
         lease.id = LeaseId::generate(&*clock);

@@ -35,6 +35,9 @@ trusted = ["api.allowed.test"]
 host = "api.allowed.test"
 [[allow]]
 host = "evil.allowed.test"
+[[allow]]
+host = "api.allowed.test"
+ports = [8443]
 "#;
 
 pub(crate) struct World {
@@ -175,7 +178,7 @@ impl World {
             digest: *call.digest().as_bytes(),
             policy_version: "rules".to_owned(),
             limits: Limits::default(),
-            destinations: Vec::new(),
+            destinations: destinations(call),
             credentials: Vec::new(),
             approvers: Vec::new(),
         };
@@ -251,6 +254,15 @@ impl World {
         self.trail_tasks.shutdown(Duration::from_secs(5)).await;
         self.audit
     }
+}
+
+/// What hitl puts into the grant of a fetch, in its notation.
+fn destinations(call: &CanonicalCall) -> Vec<String> {
+    let url = call.args().get("url").and_then(Value::as_str);
+    let url = url.and_then(|text| url::Url::parse(text).ok());
+    let destination =
+        url.and_then(|url| Some(format!("{}:{}", url.host_str()?, url.port_or_known_default()?)));
+    destination.into_iter().collect()
 }
 
 async fn collect(
