@@ -5,8 +5,8 @@ use std::time::Duration;
 use harombe_config::{Size, Span};
 use serde::{Deserialize, Serialize};
 
-/// The services' own largest details must fit: hitl records arguments of up to 64 KiB, which escaping makes longer, and
-/// an event that is not taken is an act that is refused.
+/// The services' own largest details must fit, with room: hitl records calls of up to 64 KiB and what was decided about
+/// them. An event that is not taken is an act that is refused.
 const MIN_DETAILS: u64 = 128 << 10;
 
 /// Configuration of the audit service.
