@@ -167,7 +167,8 @@ impl State {
         for (position, event) in (0..).zip(events) {
             let known = held.iter().position(|other| other.event_id == event.event_id);
             let other = known.and_then(|index| held.get(index));
-            if other.is_some_and(|other| other.instance != event.instance) {
+            let number = (&event.instance, event.instance_seq);
+            if other.is_some_and(|other| (&other.instance, other.instance_seq) != number) {
                 answer.recorded_before.push(position);
             }
             let index = known.unwrap_or(held.len());

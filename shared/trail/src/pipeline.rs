@@ -1,6 +1,5 @@
 //! The one place from which events leave, so that their sequence has no gaps.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,9 +23,6 @@ const DEADLINE: Duration = Duration::from_secs(5);
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Ids that are remembered: a repetition comes soon after, or from another process.
-const REMEMBERED: usize = 1024;
-
 /// An event on its way, and who waits for it.
 pub(crate) struct Job {
     pub(crate) event: Event,
@@ -45,8 +41,6 @@ pub(crate) struct Pipeline {
     next: u64,
     /// Taken from the queue, and left over from a batch that was full.
     held: Option<Job>,
-    /// Repeatable events that are in the log, the newest last.
-    recorded: VecDeque<String>,
 }
 
 impl Pipeline {
@@ -66,7 +60,6 @@ impl Pipeline {
             instance,
             next: 1,
             held: None,
-            recorded: VecDeque::new(),
         }
     }
 
@@ -91,44 +84,23 @@ impl Pipeline {
         self.deliver(uncounted.collect()).await;
     }
 
-    /// The next event that is not in the log yet. One that this process has recorded is not sent again: audit would
-    /// take it for what it is, but its new number would be in no entry.
     async fn next(&mut self, jobs: &mut mpsc::Receiver<Job>) -> Option<Job> {
-        loop {
-            let job = match self.held.take() {
-                Some(job) => job,
-                None => jobs.recv().await?,
-            };
-            if !self.is_recorded(&job) {
-                return Some(job);
-            }
-            job.finish(Ok(()));
+        match self.held.take() {
+            Some(job) => Some(job),
+            None => jobs.recv().await,
         }
     }
 
-    fn is_recorded(&self, job: &Job) -> bool {
-        job.repeatable && self.recorded.contains(&job.event.event_id)
-    }
-
-    fn remember(&mut self, batch: &[Job]) {
-        let ids = batch.iter().filter(|job| job.repeatable);
-        self.recorded.extend(ids.map(|job| job.event.event_id.clone()));
-        let too_many = self.recorded.len().saturating_sub(REMEMBERED);
-        self.recorded.drain(..too_many);
-    }
-
-    /// Sends `first` with whatever else is queued now.
+    /// Sends `first` with whatever else is queued now. A repeatable event goes alone: if it was recorded
+    /// before, the number sent with it is in no entry, and must be free for the next.
     async fn send_from(&mut self, first: Job, jobs: &mut mpsc::Receiver<Job>) {
         let mut bytes = first.event.encoded_len();
+        let alone = first.repeatable;
         let mut batch = vec![first];
-        while batch.len() < MAX_BATCH {
+        while !alone && batch.len() < MAX_BATCH {
             let Ok(job) = jobs.try_recv() else { break };
             bytes += job.event.encoded_len();
-            let repeats = job.repeatable
-                && batch
-                    .iter()
-                    .any(|other| other.event.event_id == job.event.event_id);
-            if bytes > MAX_BATCH_BYTES || repeats || self.is_recorded(&job) {
+            if bytes > MAX_BATCH_BYTES || job.repeatable {
                 self.held = Some(job);
                 break;
             }
@@ -144,9 +116,8 @@ impl Pipeline {
         parts.retain(|part| !part.is_empty());
         while let Some(mut part) = parts.pop() {
             match self.send(&mut part).await {
-                Ok(()) => {
-                    self.next += count(&part);
-                    self.remember(&part);
+                Ok(used) => {
+                    self.next += used;
                     part.into_iter().for_each(|job| job.finish(Ok(())));
                 }
                 // None of them is in the log, so the numbers are free again.
@@ -163,8 +134,8 @@ impl Pipeline {
     }
 
     /// Sends one batch, as often as needed and always with the same numbers: whether an attempt that failed was stored
-    /// cannot be known, and audit takes an event id only once.
-    async fn send(&mut self, batch: &mut [Job]) -> Result<(), Failure> {
+    /// cannot be known, and audit takes an event id only once. Returns how many of the numbers are in the log now.
+    async fn send(&mut self, batch: &mut [Job]) -> Result<u64, Failure> {
         for (seq, job) in (self.next..).zip(batch.iter_mut()) {
             job.event.instance.clone_from(&self.instance);
             job.event.instance_seq = seq;
@@ -173,8 +144,11 @@ impl Pipeline {
         loop {
             let events = batch.iter().map(|job| job.event.clone()).collect();
             let request = Request::new(AppendBatchRequest { events }).with_deadline(DEADLINE);
-            let Err(status) = self.audit.append_batch(request).await else {
-                return Ok(());
+            let status = match self.audit.append_batch(request).await {
+                Ok(appended) => {
+                    return Ok(count(batch).saturating_sub(count(&appended.into_inner().recorded_before)));
+                }
+                Err(status) => status,
             };
             if let Some(failure) = refusal(&status) {
                 return Err(failure);
@@ -210,8 +184,8 @@ fn refusal(status: &Status) -> Option<Failure> {
     definitive.then_some(failure)
 }
 
-fn count(batch: &[Job]) -> u64 {
-    u64::try_from(batch.len()).unwrap_or(u64::MAX)
+fn count<T>(items: &[T]) -> u64 {
+    u64::try_from(items.len()).unwrap_or(u64::MAX)
 }
 
 impl Job {

@@ -136,6 +136,11 @@ impl Draft {
         (&mine.event_id, &mine.tenant, &mine.service, &mine.kind)
             == (&stored.event_id, &stored.tenant, &stored.service, &stored.kind)
     }
+
+    /// Whether a stored leaf holds the number that its writer gave now.
+    pub(crate) fn is_numbered_as(&self, stored: &Leaf) -> bool {
+        (&self.leaf.instance, self.leaf.instance_seq) == (&stored.instance, stored.instance_seq)
+    }
 }
 
 /// What a leaf says about sealed details.

@@ -121,7 +121,7 @@ async fn the_same_event_comes_once() {
 }
 
 #[tokio::test]
-async fn who_repeats_an_event_of_another_instance_is_told_so() {
+async fn who_repeats_an_event_under_another_number_is_told_so() {
     let directory = TempDir::new().unwrap();
     let log = open(directory.path()).await;
     let mut before = Writer::new(ServiceName::Hitl);
@@ -131,6 +131,11 @@ async fn who_repeats_an_event_of_another_instance_is_told_so() {
     // Its own repetition has its own numbers in the log.
     let again = log.append(before.service, events.clone()).await.unwrap();
     assert!(again.recorded_before.is_empty());
+
+    let mut renumbered = events[0].clone();
+    renumbered.instance_seq = 3;
+    let renumbered = log.append(before.service, vec![renumbered]).await.unwrap();
+    assert_eq!(renumbered.recorded_before, vec![0]);
 
     let mut after = Writer::new(ServiceName::Hitl);
     let mut repeated = events[1].clone();

@@ -21,7 +21,7 @@ pub(crate) struct Taken;
 pub(crate) struct Appended {
     /// One for each event, in the order sent.
     pub(crate) indexes: Vec<u64>,
-    /// Positions of events that another instance had recorded before.
+    /// Positions of events that were recorded before under another number.
     pub(crate) recorded_before: Vec<u32>,
 }
 
@@ -113,7 +113,7 @@ impl Appender {
                 let twin = placed.get(&draft.id).map(|(index, twin)| (*index, &twin.leaf));
                 let index = match earlier.or(twin) {
                     Some((index, leaf)) => {
-                        if leaf.instance != draft.leaf.instance {
+                        if !draft.is_numbered_as(leaf) {
                             appended.recorded_before.push(position);
                         }
                         index

@@ -168,6 +168,26 @@ async fn an_event_that_is_recorded_again_uses_no_second_number() {
     world.assert_no_gaps();
 }
 
+#[tokio::test]
+async fn an_event_that_a_process_before_recorded_uses_no_number_of_this_one() {
+    let world = World::new();
+    let id = EventId::generate(&*world.clock);
+    let before = world
+        .sink
+        .trail(ServiceName::Hitl, world.clock.clone(), &world.tasks);
+    before.record(event(Kind::ApprovalDecided).id(id)).await.unwrap();
+
+    let (again, other) = tokio::join!(
+        world.trail.record(event(Kind::ApprovalDecided).id(id)),
+        world.trail.record(event(Kind::GrantRedeemed))
+    );
+    again.unwrap();
+    other.unwrap();
+    let events = world.sink.events();
+    let numbers: Vec<_> = events.iter().map(|event| event.instance_seq).collect();
+    assert_eq!(numbers, [1, 1], "one of each process: {events:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_audit_that_does_not_answer_holds_nobody_longer_than_patience() {
     let world = World::new();
