@@ -1,6 +1,7 @@
 //! Everything this service refuses or fails at, and what its callers are told.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use harombe_error::{Code, Failure, Reason, ServiceError};
@@ -10,6 +11,7 @@ use crate::domain::call::InvalidCall;
 use crate::domain::driver::DriverError;
 use crate::domain::language::Language;
 use crate::domain::limits::LimitRefused;
+use crate::isolation::NotIsolated;
 use crate::workspace::FileError;
 
 #[derive(Debug, thiserror::Error)]
@@ -40,8 +42,9 @@ pub enum Error {
     Audit(#[from] harombe_trail::Error),
     #[error("the act was begun, and how it ended could not be recorded")]
     Unrecorded(#[source] harombe_trail::Error),
-    #[error("sandboxes are not available: {0}")]
-    Isolation(String),
+    /// Its cause names files of this host: it is for the log and the operator, never for a caller.
+    #[error("sandboxes are not available; run `harombe doctor`, which says what is missing")]
+    Isolation(#[source] Arc<NotIsolated>),
     #[error("this host has no interpreter for {0}")]
     NoInterpreter(Language),
     #[error(transparent)]

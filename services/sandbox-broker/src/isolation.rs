@@ -74,7 +74,7 @@ async fn open(config: &Config, state: &Path) -> Result<(Gvisor, Proof), NotIsola
 enum State {
     Unknown,
     Proven(Arc<dyn Driver>),
-    Unavailable(String),
+    Unavailable(Arc<NotIsolated>),
 }
 
 /// Hands out the driver to those who wait for the proof.
@@ -100,7 +100,7 @@ impl Isolation {
                         why,
                         "nothing can be run: the isolation of sandboxes is not as demanded"
                     );
-                    State::Unavailable(why)
+                    State::Unavailable(Arc::new(error))
                 }
             };
             // Nobody listens any more when the service has ended already.
@@ -124,7 +124,7 @@ impl Isolation {
     }
 }
 
-/// An error and its causes: for the operator, who has to mend it.
+/// An error and its causes: for the log, whose reader has to mend it.
 fn chain(error: &dyn StdError) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

@@ -65,7 +65,7 @@ impl Service {
     /// What isolates executions, once that is proven; waits until it is known.
     ///
     /// # Errors
-    /// ISOLATION_UNAVAILABLE, with what is missing and how to get it.
+    /// ISOLATION_UNAVAILABLE; its causes, which callers over the wire are not told, say what is missing and how to get it.
     pub async fn isolation(&self) -> Result<&'static str, Error> {
         self.isolation.driver().await.map(|_| ISOLATION)
     }

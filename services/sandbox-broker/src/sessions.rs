@@ -4,6 +4,7 @@
 //! session has at most one workspace here.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -83,7 +84,14 @@ impl Sessions {
                 continue;
             };
             let owner: Owner = serde_json::from_slice(&fs::read(&path)?)?;
-            held.insert(owner, Arc::new(Held::new(id)));
+            if workspaces.get(id)?.is_none() {
+                // Never made, lost, or half deleted. Who knows its id is told that it is lost; who does
+                // not must not be kept from another by it.
+                tracing::warn!(workspace = %id, "a session's workspace is not there");
+                remove_file(&path)?;
+                continue;
+            }
+            keep_the_older(&mut held, owner, id);
         }
         let broker = instance(&data.join("instance"), &*clock)?;
         Ok(Self {
@@ -118,10 +126,8 @@ impl Sessions {
             });
         }
         let new = WorkspaceId::generate(self.broker, &*self.clock);
-        let failed = Error::store("could not make a workspace");
-        self.write_owner(new.id, owner)
-            .and_then(|()| self.workspaces.create(new.id))
-            .map_err(failed)?;
+        self.make(new.id, owner)
+            .map_err(Error::store("could not make a workspace"))?;
         all.insert(owner.clone(), Arc::new(Held::new(new.id)));
         Ok(new)
     }
@@ -202,9 +208,33 @@ impl Sessions {
         }
     }
 
-    fn write_owner(&self, id: Uuid, owner: &Owner) -> io::Result<()> {
+    /// Makes a workspace and the file that names its owner, both or neither.
+    fn make(&self, id: Uuid, owner: &Owner) -> io::Result<()> {
+        let file = self.owners.join(id.to_string());
         let text = serde_json::to_vec(owner)?;
-        write_durably(&self.owners.join(id.to_string()), &text)
+        let made = write_durably(&file, &text).and_then(|()| self.workspaces.create(id));
+        made.map(drop).inspect_err(|_| {
+            // The owner's file first: left behind it would claim a workspace, an empty directory claims nothing.
+            let undone = remove_file(&file).and_then(|()| self.workspaces.remove(id));
+            if let Err(error) = undone {
+                tracing::warn!(%error, workspace = %id, "what is left of a workspace could not be removed");
+            }
+        })
+    }
+}
+
+/// A session has one workspace. If there are two, the one it had first counts, so that every start chooses the
+/// same; ids are ordered by the time they were made. The other stays on disk.
+fn keep_the_older(held: &mut HashMap<Owner, Arc<Held>>, owner: Owner, id: Uuid) {
+    match held.entry(owner) {
+        Entry::Vacant(free) => {
+            free.insert(Arc::new(Held::new(id)));
+        }
+        Entry::Occupied(mut first) => {
+            let (older, younger) = (first.get().id.min(id), first.get().id.max(id));
+            tracing::warn!(%older, %younger, "a session has two workspaces: the older is its own");
+            first.insert(Arc::new(Held::new(older)));
+        }
     }
 }
 
@@ -250,114 +280,4 @@ fn remove_file(path: &Path) -> io::Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use harombe_types::SystemClock;
-
-    use super::*;
-
-    fn owner(tenant: &str) -> Owner {
-        Owner {
-            tenant: tenant.parse().unwrap(),
-            subject: "ann".parse().unwrap(),
-            session: SessionId::generate(&SystemClock),
-        }
-    }
-
-    fn sessions(data: &Path) -> Arc<Sessions> {
-        Arc::new(Sessions::open(data, Arc::new(SystemClock)).unwrap())
-    }
-
-    #[tokio::test]
-    async fn a_session_keeps_its_workspace_over_a_restart() {
-        let data = tempfile::tempdir().unwrap();
-        let owner = owner("t");
-        let id = sessions(data.path())
-            .open_workspace(&owner, None)
-            .unwrap()
-            .to_string();
-        let again = sessions(data.path());
-        assert_eq!(again.open_workspace(&owner, None).unwrap().to_string(), id);
-        assert_eq!(again.open_workspace(&owner, Some(&id)).unwrap().to_string(), id);
-        again.enter(&owner, &id).unwrap();
-    }
-
-    #[tokio::test]
-    async fn another_session_does_not_find_it() {
-        let data = tempfile::tempdir().unwrap();
-        let (mine, other) = (owner("t"), owner("t"));
-        let foreign = Owner {
-            tenant: "u".parse().unwrap(),
-            ..mine.clone()
-        };
-        let mallory = Owner {
-            subject: "mallory".parse().unwrap(),
-            ..mine.clone()
-        };
-        let sessions = sessions(data.path());
-        let id = sessions.open_workspace(&mine, None).unwrap().to_string();
-        for stranger in [other, foreign, mallory] {
-            assert!(matches!(sessions.enter(&stranger, &id), Err(Error::NoWorkspace)));
-            assert!(matches!(
-                sessions.open_workspace(&stranger, Some(&id)),
-                Err(Error::NoWorkspace)
-            ));
-            assert!(matches!(
-                sessions.delete(&stranger, &id).await,
-                Err(Error::NoWorkspace)
-            ));
-        }
-        sessions.enter(&mine, &id).unwrap();
-    }
-
-    #[tokio::test]
-    async fn elsewhere_and_lost_are_told_apart() {
-        let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let owner = owner("t");
-        let id = sessions(there.path())
-            .open_workspace(&owner, None)
-            .unwrap()
-            .to_string();
-        let sessions_here = sessions(here.path());
-        assert!(matches!(
-            sessions_here.enter(&owner, &id),
-            Err(Error::WorkspaceElsewhere(_))
-        ));
-        let id = sessions_here.open_workspace(&owner, None).unwrap();
-        fs::remove_dir_all(here.path().join("workspaces").join(id.id.to_string())).unwrap();
-        let id = id.to_string();
-        assert!(matches!(
-            sessions_here.enter(&owner, &id),
-            Err(Error::WorkspaceLost)
-        ));
-        assert!(matches!(
-            sessions_here.open_workspace(&owner, Some(&id)),
-            Err(Error::WorkspaceLost)
-        ));
-        assert!(matches!(
-            sessions_here.enter(&owner, "x"),
-            Err(Error::WorkspaceId)
-        ));
-    }
-
-    #[tokio::test]
-    async fn a_deleted_workspace_is_gone_and_the_session_may_have_a_new_one() {
-        let data = tempfile::tempdir().unwrap();
-        let owner = owner("t");
-        let sessions = sessions(data.path());
-        let id = sessions.open_workspace(&owner, None).unwrap();
-        let text = id.to_string();
-        let in_use = sessions.enter(&owner, &text).unwrap();
-        let deleting = tokio::spawn({
-            let (sessions, owner, text) = (Arc::clone(&sessions), owner.clone(), text.clone());
-            async move { sessions.delete(&owner, &text).await }
-        });
-        in_use.deleted().await;
-        assert!(in_use.workspace.path().exists());
-        drop(in_use);
-        deleting.await.unwrap().unwrap();
-        assert!(!data.path().join("workspaces").join(id.id.to_string()).exists());
-        sessions.delete(&owner, &text).await.unwrap();
-        assert!(matches!(sessions.enter(&owner, &text), Err(Error::WorkspaceLost)));
-        assert_ne!(sessions.open_workspace(&owner, None).unwrap(), id);
-    }
-}
+mod tests;

@@ -6,6 +6,7 @@
 
 mod files;
 mod path;
+mod removal;
 mod size;
 
 use std::fs;
@@ -87,11 +88,10 @@ impl Workspaces {
     /// # Errors
     /// When something in it cannot be removed.
     pub fn remove(&self, id: Uuid) -> io::Result<()> {
-        // The standard library removes by directory handles and does not follow symlinks.
-        match fs::remove_dir_all(self.path(id)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
+        // Not `fs::remove_dir_all`: its stack and its descriptors grow with the depth of the tree, which is
+        // the program's choice.
+        let root = fs::File::open(&self.root)?;
+        Ok(removal::remove_tree(root, &id.as_hyphenated().to_string())?)
     }
 
     fn path(&self, id: Uuid) -> PathBuf {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::root::{GUEST, HostRoot};
+use super::root::{GUEST, HostRoot, PYTHON_STARTUP};
 use crate::domain::limits::{Limits, MIB};
 
 /// Room for a program's text: programs are at most 1 MiB.
@@ -140,7 +140,12 @@ pub(super) fn environment(asked: &[(String, String)]) -> Vec<(String, String)> {
         ("NODE_PATH", "/workspace/node_modules:/workspace"),
         ("PATH", "/usr/local/bin:/usr/bin:/bin"),
         ("PYTHONDONTWRITEBYTECODE", "1"),
-        ("PYTHONPATH", "/workspace"),
+        // A `usercustomize` in the workspace would be run by every interpreter that starts.
+        ("PYTHONNOUSERSITE", "1"),
+        // Has the workspace searched after the standard library: a file there must not be able to stand in
+        // for a module whose import was approved. That of the current directory would come first.
+        ("PYTHONPATH", PYTHON_STARTUP),
+        ("PYTHONSAFEPATH", "1"),
         // Output is wanted as it is written, not when a buffer is full.
         ("PYTHONUNBUFFERED", "1"),
         ("TMPDIR", "/tmp"),

@@ -12,6 +12,12 @@ use crate::guest;
 /// The guest's path in the root.
 pub(super) const GUEST: &str = "/harombe-guest";
 
+/// The directory in the root with what Python runs before a program.
+pub(super) const PYTHON_STARTUP: &str = "/harombe-python";
+
+/// Python imports `sitecustomize` once its search path is complete (documentation of the module `site`).
+const SITECUSTOMIZE: &str = "import sys\n\nsys.path.append(\"/workspace\")\n";
+
 /// The host's directories with its programs. On most systems all but `/usr` are symlinks into it.
 const PROGRAMS: &[&str] = &["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64"];
 
@@ -61,6 +67,9 @@ impl HostRoot {
             }
         }
         etc(&path.join("etc"))?;
+        let python = path.join(PYTHON_STARTUP.trim_start_matches('/'));
+        fs::create_dir(&python)?;
+        fs::write(python.join("sitecustomize.py"), SITECUSTOMIZE)?;
         guest::install(&path.join(GUEST.trim_start_matches('/')))?;
         Ok(Self {
             path: path.to_owned(),

@@ -541,3 +541,21 @@ async fn output_is_live() {
     sandbox.kill().await.unwrap();
     f.nothing_left();
 }
+
+#[tokio::test]
+async fn a_module_in_the_workspace_is_importable_and_stands_in_for_none() {
+    let f = fixture();
+    let plant = |name: &str, text: &str| fs::write(f.workspace.path().join(name), text).unwrap();
+    for planted in ["json", "os", "sitecustomize", "usercustomize", "multiprocessing"] {
+        plant(&format!("{planted}.py"), "print('planted')\n");
+    }
+    plant("helper.py", "WORD = 'helped'\n");
+    plant("orders.csv", "1,2\n");
+    let ran = f
+        .python(
+            "import json, os, multiprocessing, helper\n\
+             print(json.dumps([helper.WORD, open('orders.csv').read()]))\n",
+        )
+        .await;
+    assert_eq!((&*ran.out, &*ran.err), ("[\"helped\", \"1,2\\n\"]\n", ""));
+}

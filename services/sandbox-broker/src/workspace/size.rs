@@ -3,6 +3,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
 
 use super::Workspace;
 
@@ -18,7 +19,7 @@ pub struct Usage {
     pub bytes: u64,
     /// How many there are.
     pub entries: u64,
-    /// There are more entries, or deeper directories, than are counted.
+    /// There are more entries, or deeper directories, than are counted, or some that cannot be.
     pub uncounted: bool,
 }
 
@@ -28,16 +29,25 @@ impl Usage {
     pub const fn exceeds(&self, limit: u64) -> bool {
         self.uncounted || self.bytes > limit
     }
+
+    fn enter(&mut self, open: &mut Vec<Dir>, directory: rustix::io::Result<Dir>) {
+        match directory {
+            Ok(directory) => open.push(directory),
+            // Removed, or replaced by something else, in the meantime.
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {}
+            Err(_) => self.uncounted = true,
+        }
+    }
 }
 
 impl Workspace {
-    /// Measures it. What changes or cannot be read meanwhile is left out or counted twice: a program may
-    /// be running, and the next measurement corrects it.
+    /// Measures it. What changes meanwhile is left out or counted twice: a program may be running, and the
+    /// next measurement corrects it. What is there and cannot be read makes it [`Usage::uncounted`].
     #[must_use]
     pub fn usage(&self) -> Usage {
         let mut usage = Usage::default();
         let mut open: Vec<Dir> = Vec::new();
-        open.extend(Dir::read_from(&self.directory));
+        usage.enter(&mut open, Dir::read_from(&self.directory));
         loop {
             let depth = open.len();
             let Some(directory) = open.last_mut() else {
@@ -69,7 +79,7 @@ impl Workspace {
                     return usage;
                 }
                 let below = open_directory(handle, name).and_then(Dir::new);
-                open.extend(below);
+                usage.enter(&mut open, below);
             }
         }
     }

@@ -277,3 +277,49 @@ proptest! {
         }
     }
 }
+
+/// Names too deep for any path: made as a program makes them, each relative to the one above.
+fn nest(top: &Path, depth: u32) {
+    let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
+    let mut directory = rustix::fs::open(top, flags, Mode::empty()).unwrap();
+    for _ in 0..depth {
+        rustix::fs::mkdirat(&directory, "d", Mode::RWXU).unwrap();
+        directory = rustix::fs::openat(&directory, "d", flags, Mode::empty()).unwrap();
+    }
+    rustix::fs::symlinkat("/usr", &directory, "usr").unwrap();
+}
+
+#[test]
+fn a_tree_of_any_depth_is_measured_and_removed() {
+    let f = fixture();
+    nest(f.workspace.path(), 20_000);
+    assert!(f.workspace.usage().exceeds(u64::MAX));
+    let root = f.workspace.path().parent().unwrap();
+    let workspaces = Workspaces::open(root, f.workspace.owner).unwrap();
+    // Neither this thread's stack nor the process's descriptors would do for a recursion.
+    workspaces.remove(Uuid::from_u128(7)).unwrap();
+    assert_eq!(fs::read_dir(root).unwrap().count(), 0);
+    assert!(Path::new("/usr/bin").exists());
+}
+
+#[test]
+fn a_wide_tree_that_is_closed_and_leads_outside_is_removed_alone() {
+    let f = fixture();
+    let outside = f.directory.path().join("outside");
+    fs::create_dir(&outside).unwrap();
+    fs::write(outside.join("kept"), "").unwrap();
+    for i in 0..3_000 {
+        let directory = f.planted(&format!("{i}/below"));
+        fs::create_dir_all(&directory).unwrap();
+        fs::write(directory.join("file"), "").unwrap();
+        symlink(&outside, directory.join("link")).unwrap();
+        fs::set_permissions(&directory, fs::Permissions::from_mode(0o000)).unwrap();
+    }
+    symlink(&outside, f.planted("link")).unwrap();
+    let root = f.workspace.path().parent().unwrap();
+    let workspaces = Workspaces::open(root, f.workspace.owner).unwrap();
+    workspaces.remove(Uuid::from_u128(7)).unwrap();
+    workspaces.remove(Uuid::from_u128(7)).unwrap();
+    assert_eq!(fs::read_dir(root).unwrap().count(), 0);
+    assert!(outside.join("kept").exists());
+}

@@ -205,11 +205,15 @@ async fn without_isolation_nothing_runs_and_files_still_work() {
     .await;
     let refused = b.python("print(1)").await.unwrap_err();
     assert_eq!(reason(&refused), Reason::IsolationUnavailable);
-    assert!(
-        refused.message().contains("deploy/setup/runsc.sh"),
-        "{}",
-        refused.message()
+    assert_eq!(
+        refused.message(),
+        "sandboxes are not available; run `harombe doctor`, which says what is missing"
     );
+    // The operator is told why, and where.
+    let why = b.service.isolation().await.unwrap_err();
+    let cause = std::error::Error::source(&why).unwrap().to_string();
+    assert!(cause.contains("deploy/setup/runsc.sh"), "{cause}");
+    assert!(cause.contains(&*directory.path().to_string_lossy()), "{cause}");
     assert_eq!((b.spent(), b.kinds()), (0, Vec::new()));
     let workspace = b.workspace().await;
     let permission = b.permitted("file_write", &json!({ "path": "a", "content": "x" }));
