@@ -108,8 +108,8 @@ impl Config {
             "cpu_millis: must be from 100 to 4000",
         );
         check(
-            (8..=4096).contains(&limits.processes),
-            "processes: must be from 8 to 4096",
+            (8..=128).contains(&limits.processes),
+            "processes: must be from 8 to 128",
         );
         check(
             (1..=1 << 30).contains(&limits.output.as_bytes()),
