@@ -84,8 +84,21 @@ private_apt() {
 # below tells Debian's archive from a third party's that happens to use the same suite name.
 codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
 [ -n "$codename" ] || fail "/etc/os-release names no release; put a runsc that knows systrap at $dest/runsc yourself"
-mirrors=$(apt-get indextargets --format '$(RELEASE) $(COMPONENT) $(REPO_URI)' 'Created-By: Packages' |
-    awk -v codename="$codename" '($1 == codename || $1 == "stable") && $2 == "main" && !seen[$3]++ { print $3 }')
+debian_mirrors() {
+    apt-get "$@" indextargets --format '$(RELEASE) $(COMPONENT) $(REPO_URI)' 'Created-By: Packages' |
+        awk -v codename="$codename" '($1 == codename || $1 == "stable") && $2 == "main" && !seen[$3]++ { print $3 }'
+}
+mirrors=$(debian_mirrors)
+if [ -z "$mirrors" ]; then
+    # A machine that never ran `apt-get update` knows no targets: read its sources into a place of our own. A third party's
+    # source that cannot be reached does not matter here.
+    say "reading this machine's apt sources"
+    mkdir -p "$work/own/partial"
+    chmod 0755 "$work/own"
+    chown _apt "$work/own/partial" 2>/dev/null || true
+    apt-get -qq -o Dir::State::lists="$work/own" update >"$work/log" 2>&1 || true
+    mirrors=$(debian_mirrors -o Dir::State::lists="$work/own")
+fi
 [ -n "$mirrors" ] || fail "no Debian mirror among this machine's apt sources"
 
 fetched=no
