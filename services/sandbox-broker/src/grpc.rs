@@ -20,7 +20,9 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::authority::Checked;
 use crate::broker::{Broker, Frame, Ready, sum};
-use crate::domain::call::{CodeExecute, FileList, FileRead, FileWrite, MAX_TRANSFER, ReadForm, WriteSource};
+use crate::domain::call::{
+    CodeExecute, FileList, FileRead, FileWrite, MAX_TRANSFER, ReadForm, ToolCall, WriteSource,
+};
 use crate::error::Error;
 use crate::sessions::Owner;
 use convert::{execution_output, execution_started, file_entries, finished, shown};
@@ -57,6 +59,17 @@ impl Service {
             .flatten()
             .unwrap_or(Err(Error::Stopped))
             .map_err(|error| to_status(&error))
+    }
+
+    /// What a permission shows, verified for this run and tool; nothing is spent yet.
+    async fn checked<T: ToolCall>(
+        &self,
+        run: RunPrincipal,
+        permission: Option<proto::Permission>,
+    ) -> Result<Checked<T>, Status> {
+        let shown = shown(permission).map_err(|error| to_status(&error))?;
+        let checked = self.broker.check(run, shown).await;
+        checked.map_err(|error| to_status(&error))
     }
 }
 
@@ -103,12 +116,7 @@ impl SandboxService for Service {
             permission,
             workspace_id,
         } = request.into_inner();
-        let shown = shown(permission).map_err(|error| to_status(&error))?;
-        let checked = self
-            .broker
-            .check(run, shown)
-            .await
-            .map_err(|error| to_status(&error))?;
+        let checked = self.checked(run, permission).await?;
         let (responses, stream) = mpsc::channel(FRAMES);
         let (begun, beginning) = oneshot::channel();
         let execution = Execution {
@@ -132,12 +140,7 @@ impl SandboxService for Service {
             permission,
             workspace_id,
         } = request.into_inner();
-        let shown = shown(permission).map_err(|error| to_status(&error))?;
-        let checked = self
-            .broker
-            .check::<FileRead>(run, shown)
-            .await
-            .map_err(|error| to_status(&error))?;
+        let checked = self.checked::<FileRead>(run, permission).await?;
         let broker = Arc::clone(&self.broker);
         let reading = async move {
             let read = |call: &FileRead, workspace: &crate::workspace::Workspace, _: u64| {
@@ -179,12 +182,7 @@ impl SandboxService for Service {
         let Some(proto::write_file_request::Frame::Start(start)) = first else {
             return Err(to_status(&Error::Frame("the first message must be the start")));
         };
-        let shown = shown(start.permission).map_err(|error| to_status(&error))?;
-        let checked = self
-            .broker
-            .check::<FileWrite>(run, shown)
-            .await
-            .map_err(|error| to_status(&error))?;
+        let checked = self.checked::<FileWrite>(run, start.permission).await?;
         let contents = contents(&checked.args.source, &mut frames).await?;
         let size = contents.len() as u64;
         let broker = Arc::clone(&self.broker);
@@ -208,12 +206,7 @@ impl SandboxService for Service {
             permission,
             workspace_id,
         } = request.into_inner();
-        let shown = shown(permission).map_err(|error| to_status(&error))?;
-        let checked = self
-            .broker
-            .check::<FileList>(run, shown)
-            .await
-            .map_err(|error| to_status(&error))?;
+        let checked = self.checked::<FileList>(run, permission).await?;
         let broker = Arc::clone(&self.broker);
         let listing = async move {
             let list = |call: &FileList, workspace: &crate::workspace::Workspace, _: u64| {
