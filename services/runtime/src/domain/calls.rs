@@ -89,8 +89,10 @@ impl Calls {
     /// # Errors
     /// [`Stop`] when nothing more may be written.
     pub(crate) async fn perform(&self, open: &OpenCall, events: &dyn Events) -> Result<String, Stop> {
+        let allowed = self.allow(open, events).await?;
+        // How long somebody thought about it is not the call's time.
         let began = self.clock.now();
-        let finished = match self.allow(open, events).await? {
+        let finished = match allowed {
             Ok(allowed) => dispatch::dispatch(self, allowed, events).await?,
             Err(refused) => refused,
         };

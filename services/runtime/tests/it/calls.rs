@@ -1,5 +1,7 @@
 //! A model's calls: allowed, approved, refused, never dispatched, and what the model is told of each.
 
+use std::time::Duration;
+
 use harombe_proto::types::v1::run_event::Event;
 use harombe_proto::types::v1::{Decision, OutputStream, Risk, ToolFinished, ToolOutcome};
 
@@ -74,6 +76,24 @@ async fn approved_code_runs_and_its_output_comes_back() {
             .any(|event| matches!(event.event, Some(Event::ToolOutput(_))))
     );
     assert_eq!(kinds(&world.memory.events()), kinds(&events));
+}
+
+#[tokio::test]
+async fn the_time_that_an_approver_takes_is_not_the_calls() {
+    let world = World::new();
+    world.hitl.ask_for("code_execute");
+    let call = ("code_execute", r#"{"language":"python","code":"say 42"}"#);
+    let node = world.node(&script(&[call])).await;
+    let approver = async {
+        while world.hitl.state.lock().authorized.is_empty() {
+            tokio::task::yield_now().await;
+        }
+        world.clock.advance(Duration::from_secs(3));
+        world.hitl.decide(Decision::Approved, "");
+    };
+    let (events, ()) = tokio::join!(node.say(&world, "hi"), approver);
+    let [finished] = <[_; 1]>::try_from(finished_tools(&events)).unwrap();
+    assert_eq!((finished.outcome(), finished.duration_ms), (ToolOutcome::Ok, 0));
 }
 
 #[tokio::test]
