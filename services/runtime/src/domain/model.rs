@@ -3,6 +3,7 @@
 use std::fmt;
 
 use harombe_types::CallId;
+use serde::{Deserialize, Serialize};
 
 use super::tools::Tool;
 
@@ -30,7 +31,7 @@ pub(crate) enum Message {
 }
 
 /// A call that the model proposed, under our own id.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Call {
     /// Ours; the provider's ids are not unique enough to spend a grant on.
     pub id: CallId,

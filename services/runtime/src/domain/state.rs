@@ -19,7 +19,7 @@ pub(crate) enum State {
         /// Its text.
         text: String,
         /// Its calls, under our ids.
-        calls: Vec<StoredCall>,
+        calls: Vec<Call>,
         /// Tokens that it read.
         input: u64,
         /// Tokens that it wrote.
@@ -32,15 +32,6 @@ pub(crate) enum State {
     },
 }
 
-/// A call of a response.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct StoredCall {
-    id: CallId,
-    provider_id: String,
-    tool: String,
-    arguments: String,
-}
-
 /// A call that has no result yet, and how far it had come.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct OpenCall {
@@ -50,8 +41,6 @@ pub(crate) struct OpenCall {
     pub approval_shown: bool,
     /// Clients were told of the decision.
     pub decision_shown: bool,
-    /// It was handed over before: its effect may have happened.
-    pub dispatched: bool,
 }
 
 /// How far a run has come.
@@ -93,7 +82,7 @@ impl State {
 
     /// The entry of a response.
     pub(crate) fn response(text: &str, calls: &[Call], usage: Usage) -> Self {
-        let calls = calls.iter().cloned().map(StoredCall::from).collect();
+        let calls = calls.to_vec();
         Self::Response {
             text: text.to_owned(),
             calls,
@@ -188,10 +177,10 @@ impl Progress {
                 input,
                 output,
             } => {
-                let calls = calls.into_iter().map(Call::from).collect();
                 self.respond(text, calls, Usage { input, output });
             }
-            State::Dispatched { call } => self.mark(&call.to_string(), |open| open.dispatched = true),
+            // Whether it had its effect is for hitl to say: a call that was redeemed is never redeemed again.
+            State::Dispatched { .. } => {}
         }
     }
 
@@ -222,41 +211,6 @@ impl OpenCall {
             call,
             approval_shown: false,
             decision_shown: false,
-            dispatched: false,
-        }
-    }
-}
-
-impl From<Call> for StoredCall {
-    fn from(call: Call) -> Self {
-        let Call {
-            id,
-            provider_id,
-            tool,
-            arguments,
-        } = call;
-        Self {
-            id,
-            provider_id,
-            tool,
-            arguments,
-        }
-    }
-}
-
-impl From<StoredCall> for Call {
-    fn from(call: StoredCall) -> Self {
-        let StoredCall {
-            id,
-            provider_id,
-            tool,
-            arguments,
-        } = call;
-        Self {
-            id,
-            provider_id,
-            tool,
-            arguments,
         }
     }
 }

@@ -164,7 +164,7 @@ mod tests {
         let (host, inside) = (directory.path().join("host"), directory.path().join("inside"));
         fs::create_dir(&host).unwrap();
         symlink("/usr/bin/mawk", host.join("awk")).unwrap();
-        symlink("/root/.profile", host.join("planted")).unwrap();
+        symlink("/home/ann/.profile", host.join("planted")).unwrap();
         symlink("/usr/../etc/shadow", host.join("crooked")).unwrap();
         fs::write(host.join("README"), "text").unwrap();
         alternatives(&host, &inside).unwrap();

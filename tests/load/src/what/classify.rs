@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use harombe_hitl::risk::{HostSet, RuleSet, mix};
 
 use super::Result;
-use crate::Plan;
 use crate::measure::{Report, nanos};
+use crate::{Plan, raw};
 
 pub(super) fn measure(plan: &Plan) -> Result<Report> {
     if plan.concurrency != 1 {
@@ -39,7 +39,9 @@ pub(super) fn measure(plan: &Plan) -> Result<Report> {
         let each = nanos(took) / calls.len() as u64;
         latencies.extend(std::iter::repeat_n(each, calls.len()));
     }
+    let dir = tempfile::tempdir()?;
     Ok(Report::of(latencies, busy)
+        .with("fdatasync_p50_us", raw::fdatasync_p50_us(dir.path())?)
         .with("calls_in_mix", calls.len())
         .with("arg_bytes_p50", median))
 }

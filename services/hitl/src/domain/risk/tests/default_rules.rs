@@ -115,7 +115,7 @@ const CODE: &[(&str, &[&str], &[&str])] = &[
     (
         "code-credential-files",
         &[
-            "open('/root/.ssh/id_rsa')",
+            "open('/home/ann/.ssh/id_rsa')",
             "cat /etc/shadow",
             "cat ~/.aws/credentials",
         ],
