@@ -235,7 +235,12 @@ async fn killing_the_broker_kills_its_sandboxes() {
     let directory = tempfile::tempdir().unwrap();
     let state = directory.path().join("driver");
     let mut broker = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "--nocapture", "gvisor::tests::broker_to_kill"])
+        .args([
+            "--ignored",
+            "--exact",
+            "--nocapture",
+            "gvisor::tests::broker_to_kill",
+        ])
         .env(BROKER_TO_KILL, directory.path())
         .stdout(std::process::Stdio::piped())
         .spawn()
@@ -268,12 +273,10 @@ async fn killing_the_broker_kills_its_sandboxes() {
     assert!(groups.iter().all(|group| !group.exists()));
 }
 
-/// Not a test of its own: the broker that is killed.
 #[tokio::test]
+#[ignore = "the broker that killing_the_broker_kills_its_sandboxes starts and kills"]
 async fn broker_to_kill() {
-    let Some(directory) = std::env::var_os(BROKER_TO_KILL).map(PathBuf::from) else {
-        return;
-    };
+    let directory = PathBuf::from(std::env::var_os(BROKER_TO_KILL).unwrap());
     let gvisor = Gvisor::open(&directory.join("driver"), runsc()).unwrap();
     let workspaces = Workspaces::open(&directory.join("workspaces"), SANDBOX_USER).unwrap();
     let spec = SandboxSpec {
