@@ -12,8 +12,17 @@ use super::StartError;
 #[derive(Debug)]
 pub struct DataDir {
     path: PathBuf,
-    /// Held, never read: closing it releases the lock, also when the process dies.
-    _lock: File,
+    /// Closing it releases the lock, also when the process dies.
+    lock: File,
+}
+
+impl Drop for DataDir {
+    fn drop(&mut self) {
+        // A child that was forked and has not yet come to its exec holds a copy of the descriptor, and with it the lock:
+        // closing ours would leave the directory locked for that moment. Unlocking holds for every copy. When it fails,
+        // closing is what remains.
+        let _ = self.lock.unlock();
+    }
 }
 
 /// `sun_path` holds 108 bytes, the last a zero (unix(7)).
@@ -67,7 +76,7 @@ impl DataDir {
             source,
         })?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { path, _lock: lock }),
+            Ok(()) => Ok(Self { path, lock }),
             Err(TryLockError::WouldBlock) => Err(StartError::InUse(path)),
             Err(TryLockError::Error(source)) => Err(StartError::DataDir { path, source }),
         }
@@ -122,6 +131,8 @@ mod tests {
         let path = dir.path().join("a/b");
         let open = DataDir::open(&path).unwrap();
         assert!(matches!(DataDir::open(&path), Err(StartError::InUse(_))));
+        // As a child has it between fork and exec.
+        let _copy = open.lock.try_clone().unwrap();
         drop(open);
         assert!(DataDir::open(&path).is_ok());
     }
