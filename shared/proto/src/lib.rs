@@ -14,6 +14,7 @@ mod generated {
     include!(concat!(env!("OUT_DIR"), "/packages.rs"));
 }
 
+pub use generated::google;
 pub use generated::harombe::{agent, audit, egress, hitl, memory, options, runtime, sandbox, types};
 
 /// The compiled descriptors of every file, method and field options included.
