@@ -1,14 +1,20 @@
 //! What an operator can set.
 
+mod upstream;
+
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use harombe_config::Span;
 use serde::{Deserialize, Serialize};
 
+pub use upstream::{Injection, Search, Upstream};
+
 /// Most tunnels that any machine should carry at once.
 const MAX_TUNNELS: usize = 10_000;
 const MAX_CACHED_NAMES: usize = 1_000_000;
+const MAX_UPSTREAMS: usize = 1000;
 const MIN_EXCHANGE: Duration = Duration::from_secs(1);
 const MAX_EXCHANGE: Duration = Duration::from_secs(600);
 
@@ -24,6 +30,8 @@ pub struct Config {
     pub cached_names: usize,
     /// Longest time for one exchange with a host outside.
     pub exchange_time: Span,
+    /// Destinations that services may use by name, without a grant: models, and the search service.
+    pub upstreams: BTreeMap<String, Upstream>,
 }
 
 impl Default for Config {
@@ -33,11 +41,18 @@ impl Default for Config {
             max_tunnels: 256,
             cached_names: 4096,
             exchange_time: Duration::from_secs(60).into(),
+            upstreams: BTreeMap::new(),
         }
     }
 }
 
 impl Config {
+    /// Is there an upstream that `web_search` can ask?
+    #[must_use]
+    pub fn search_configured(&self) -> bool {
+        self.upstreams.values().any(|upstream| upstream.search.is_some())
+    }
+
     /// Everything that is wrong with the values, each naming its key and what to write instead.
     pub fn validate(&self) -> Vec<String> {
         let mut faults = Vec::new();
@@ -62,6 +77,34 @@ impl Config {
         {
             faults.push("egress-proxy.policy must name a file, or be left out to deny everything".to_owned());
         }
+        faults.extend(self.validate_upstreams());
+        faults
+    }
+
+    fn validate_upstreams(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        if self.upstreams.len() > MAX_UPSTREAMS {
+            faults.push(format!("egress-proxy.upstreams must be at most {MAX_UPSTREAMS}"));
+        }
+        for (name, upstream) in &self.upstreams {
+            if !upstream::is_name(name) {
+                faults.push(format!(
+                    "egress-proxy.upstreams.{name:?} must be named with letters, digits, '-', '_' and '.'"
+                ));
+            }
+            faults.extend(upstream.validate(&format!("egress-proxy.upstreams.{name}")));
+        }
+        let searching = self
+            .upstreams
+            .iter()
+            .filter(|(_, upstream)| upstream.search.is_some());
+        let searching: Vec<_> = searching.map(|(name, _)| name.as_str()).collect();
+        if searching.len() > 1 {
+            faults.push(format!(
+                "egress-proxy.upstreams: one of {} may have search, not each",
+                searching.join(", ")
+            ));
+        }
         faults
     }
 }
@@ -78,20 +121,49 @@ mod tests {
             max_tunnels: 0,
             cached_names: usize::MAX,
             exchange_time: Duration::from_secs(3600).into(),
+            upstreams: BTreeMap::from([("a b".to_owned(), Upstream::new("https://a.test"))]),
         };
         let faults = wrong.validate();
-        for key in ["policy", "max_tunnels", "cached_names", "exchange_time"] {
+        for key in [
+            "policy",
+            "max_tunnels",
+            "cached_names",
+            "exchange_time",
+            "must be named",
+        ] {
             assert!(
                 faults.iter().any(|fault| fault.contains(key)),
                 "{key} in {faults:?}"
             );
         }
-        assert_eq!(faults.len(), 4);
+        assert_eq!(faults.len(), 6, "the upstream is of no use to anyone: {faults:?}");
     }
 
     #[test]
     fn unknown_keys_are_refused() {
         assert!(toml::from_str::<Config>("policy = \"/etc/egress.toml\"\nexchange_time = \"30s\"").is_ok());
         assert!(toml::from_str::<Config>("allow_private = true").is_err());
+    }
+
+    #[test]
+    fn one_upstream_may_search() {
+        let text = |names: &[&str]| -> String {
+            let section =
+                |name| format!("[upstreams.{name}]\nurl = \"http://search.test\"\nsearch = \"searxng\"\n");
+            names.iter().map(section).collect()
+        };
+        let read = |text: String| toml::from_str::<Config>(&text).expect("a configuration");
+        assert!(!Config::default().search_configured());
+        let one = read(text(&["a"]));
+        assert!(
+            one.search_configured() && one.validate().is_empty(),
+            "{:?}",
+            one.validate()
+        );
+        let two = read(text(&["a", "b"])).validate();
+        assert!(
+            two.len() == 1 && two.iter().all(|fault| fault.contains("a, b")),
+            "{two:?}"
+        );
     }
 }

@@ -13,3 +13,4 @@ pub mod policy;
 pub mod reserved;
 pub mod resolver;
 pub mod target;
+pub mod upstream;

@@ -90,6 +90,11 @@ impl Target {
         &self.path
     }
 
+    /// What follows the path's question mark.
+    pub fn query(&self) -> Option<&str> {
+        self.query.as_deref()
+    }
+
     /// What goes on the request line.
     pub fn path_and_query(&self) -> String {
         match &self.query {

@@ -283,6 +283,7 @@ pub(crate) fn open(grant: &str, call: &CanonicalCall) -> TunnelRequest {
     let open = TunnelOpen {
         grant: grant.to_owned(),
         call,
+        upstream: String::new(),
     };
     TunnelRequest {
         frame: Some(tunnel_request::Frame::Open(open)),

@@ -107,6 +107,7 @@ impl Egress {
         let open = wire::TunnelOpen {
             grant: permission.grant.clone(),
             call: permission.call.clone(),
+            upstream: String::new(),
         };
         // the channel has room: this is its first item
         let _ = frames.try_send(wire::TunnelRequest {
