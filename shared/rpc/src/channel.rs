@@ -13,6 +13,7 @@ use std::task::{Context, Poll};
 use harombe_error::{Code, Failure, Reason};
 use harombe_identity::ServiceIdentity;
 use harombe_types::ServiceName;
+use http::header::{AUTHORIZATION, HeaderValue};
 use http::{Request, Response, Uri};
 use tokio::time::Instant;
 use tonic::Status;
@@ -46,6 +47,17 @@ pub struct Remote {
     pub server: ServiceName,
 }
 
+/// The public door of a gateway, as a client reaches it.
+#[derive(Clone)]
+pub struct Public {
+    /// `http://host:port` or `https://host:port`.
+    pub uri: Uri,
+    /// Whose certificates are trusted, as PEM; the system's roots when `None`.
+    pub ca: Option<Vec<u8>>,
+    /// The API key that every call shows.
+    pub key: Option<String>,
+}
+
 #[derive(Clone)]
 enum Transport {
     Local {
@@ -55,6 +67,8 @@ enum Transport {
     Network {
         channel: Channel,
         to: Arc<str>,
+        /// Shown with every call at the public door.
+        key: Option<HeaderValue>,
     },
     Tapped {
         inner: Box<Transport>,
@@ -89,7 +103,35 @@ impl GrpcChannel {
         let channel = dial::tls(&remote.uri, &remote.identity, remote.server)?;
         let to = remote.server.as_str().into();
         Ok(Self {
-            transport: Transport::Network { channel, to },
+            transport: Transport::Network {
+                channel,
+                to,
+                key: None,
+            },
+            methods: Methods::ours()?,
+        })
+    }
+
+    /// Calls the public door over TCP. Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// The address has no host or port, the CA cannot be read, or the key would be readable on its way: it goes in plain
+    /// text to this machine's own addresses only.
+    pub fn public(door: &Public) -> Result<Self, TlsError> {
+        let channel = dial::public(&door.uri, door.ca.as_deref())?;
+        if door.key.is_some() && !dial::is_private(&door.uri) {
+            return Err(TlsError::PlainText(door.uri.clone()));
+        }
+        Ok(Self {
+            transport: Transport::Network {
+                channel,
+                to: door
+                    .uri
+                    .authority()
+                    .map_or("", |authority| authority.as_str())
+                    .into(),
+                key: door.key.as_deref().map(bearer).transpose()?,
+            },
             methods: Methods::ours()?,
         })
     }
@@ -104,6 +146,7 @@ impl GrpcChannel {
             transport: Transport::Network {
                 channel: dial::unix(path),
                 to,
+                key: None,
             },
             methods: Methods::ours()?,
         })
@@ -145,7 +188,10 @@ impl Transport {
         match self {
             // The server's stack runs in this very future and holds the deadline.
             Self::Local { server, caller } => Ok(server.call(request, &Peer::InProcess(*caller)).await),
-            Self::Network { channel, to } => over_network(channel.clone(), to, call, request).await,
+            Self::Network { channel, to, key } => {
+                let request = with_key(request, key.as_ref());
+                over_network(channel.clone(), to, call, request).await
+            }
             Self::Tapped { inner, tap } => {
                 let ticket = tap.before(request.uri().path())?;
                 let response = Box::pin(inner.send(call, request)).await;
@@ -154,6 +200,19 @@ impl Transport {
             }
         }
     }
+}
+
+fn bearer(key: &str) -> Result<HeaderValue, TlsError> {
+    let mut value = HeaderValue::try_from(format!("Bearer {key}")).map_err(|_| TlsError::Key)?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn with_key(mut request: Request<Body>, key: Option<&HeaderValue>) -> Request<Body> {
+    if let Some(key) = key {
+        request.headers_mut().insert(AUTHORIZATION, key.clone());
+    }
+    request
 }
 
 async fn over_network(

@@ -20,14 +20,14 @@ mod timeout;
 mod tls;
 
 pub use caller::{Caller, CallerExt};
-pub use channel::{GrpcChannel, Remote, Tap};
+pub use channel::{GrpcChannel, Public, Remote, Tap};
 pub use door::{Authenticator, Door, InProcess, Tokens};
 pub use methods::MethodsError;
 pub use refusals::{LogRefusals, Refusals};
 pub use request::{PRINCIPAL_HEADER, RequestExt};
-pub use server::{BuildError, Deps, ServeError, Server, ServerBuilder};
+pub use server::{BuildError, Deps, PeerAddr, PublicLimits, ServeError, Server, ServerBuilder, serve_public};
 pub use tasks::TaskSet;
-pub use tls::TlsError;
+pub use tls::{TlsError, public_tls};
 
 /// The largest message that either side takes, in bytes (tonic's default for decoding, on both paths).
 pub const MAX_MESSAGE: usize = 4 * 1024 * 1024;

@@ -2,8 +2,13 @@
 
 mod admit;
 mod body;
+mod connections;
 mod handler;
+mod health;
+mod http;
 mod listen;
+mod patience;
+mod public;
 mod stack;
 
 use std::collections::HashMap;
@@ -11,14 +16,18 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use harombe_types::{Clock, ServiceName};
+use tokio::sync::watch;
 use tonic::body::Body;
 use tonic::server::NamedService;
+use tonic_health::pb::health_server::HealthServer;
 
 use crate::methods::{Method, Methods, MethodsError, Rule};
 use crate::{Door, Refusals, TaskSet};
 use handler::{Handler, Mounted};
+use health::ServerHealth;
 
 pub use listen::ServeError;
+pub use public::{PeerAddr, PublicLimits, serve_public};
 
 pub(crate) use body::Guarded;
 pub(crate) use stack::{Peer, deadline_exceeded};
@@ -58,6 +67,7 @@ pub(crate) struct Inner {
     /// Services that anyone may call who reaches the server.
     open: Vec<Open>,
     tasks: TaskSet,
+    serving: watch::Sender<bool>,
 }
 
 /// A service by the `/service/` with which its paths begin.
@@ -94,11 +104,29 @@ impl Server {
         &self.inner.tasks
     }
 
+    /// Answers a request that a public HTTP door took: nothing is known of its peer but what the request's extensions say
+    /// ([`PeerAddr`]). For a server with a public door; any other refuses it.
+    pub async fn answer(&self, request: ::http::Request<Body>) -> ::http::Response<Body> {
+        self.call(request, &Peer::Unknown).await
+    }
+
+    /// Says whether this server wants calls; at first it does. With `false` its health answers `NOT_SERVING`, so that
+    /// balancers turn away, while calls that come nevertheless are still served: the first step of a stop.
+    pub fn set_serving(&self, serving: bool) {
+        self.inner.serving.send_replace(serving);
+    }
+
+    /// What [`set_serving`](Self::set_serving) said last.
+    #[must_use]
+    pub fn is_serving(&self) -> bool {
+        *self.inner.serving.borrow()
+    }
+
     pub(crate) fn methods(&self) -> &'static Methods {
         self.inner.methods
     }
 
-    pub(crate) async fn call(&self, request: http::Request<Body>, peer: &Peer) -> http::Response<Body> {
+    pub(crate) async fn call(&self, request: ::http::Request<Body>, peer: &Peer) -> ::http::Response<Body> {
         stack::call(&self.inner, request, peer).await
     }
 }
@@ -118,7 +146,7 @@ impl ServerBuilder {
     #[must_use]
     pub fn service<S>(mut self, service: S) -> Self
     where
-        S: tower::Service<http::Request<Body>, Response = http::Response<Body>, Error = Infallible>
+        S: tower::Service<::http::Request<Body>, Response = ::http::Response<Body>, Error = Infallible>
             + NamedService
             + Clone
             + Send
@@ -137,7 +165,8 @@ impl ServerBuilder {
         self
     }
 
-    /// Answers `grpc.health.v1` to anyone: a server that is built has its store open, so it is serving.
+    /// Answers `grpc.health.v1` to anyone: a server that is built has its store open, so it is serving until
+    /// [`Server::set_serving`] says otherwise.
     #[must_use]
     pub fn health(mut self) -> Self {
         self.health = true;
@@ -155,7 +184,8 @@ impl ServerBuilder {
     /// A method of a service has no auth option, or a service is not in our protos.
     pub fn build(self) -> Result<Server, BuildError> {
         let methods = Methods::ours()?;
-        let open = self.open()?;
+        let serving = watch::Sender::new(true);
+        let open = self.open(&serving)?;
         let mut routes = HashMap::new();
         for (service, handler) in self.mounted {
             let before = routes.len();
@@ -182,17 +212,21 @@ impl ServerBuilder {
             routes,
             open,
             tasks: self.tasks,
+            serving,
         };
         Ok(Server {
             inner: Arc::new(inner),
         })
     }
 
-    fn open(&self) -> Result<Vec<Open>, BuildError> {
+    fn open(&self, serving: &watch::Sender<bool>) -> Result<Vec<Open>, BuildError> {
         let mut open = Vec::new();
         if self.health {
-            let (_, health) = tonic_health::server::health_reporter();
-            open.push(mounted(health));
+            open.push(mounted(HealthServer::new(ServerHealth {
+                services: self.mounted.iter().map(|(service, _)| *service).collect(),
+                serving: serving.subscribe(),
+                stop: self.tasks.token(),
+            })));
         }
         if self.reflection {
             let mut builder = tonic_reflection::server::Builder::configure()
@@ -209,7 +243,7 @@ impl ServerBuilder {
 
 fn mounted<S>(service: S) -> Open
 where
-    S: tower::Service<http::Request<Body>, Response = http::Response<Body>, Error = Infallible>
+    S: tower::Service<::http::Request<Body>, Response = ::http::Response<Body>, Error = Infallible>
         + NamedService
         + Clone
         + Send

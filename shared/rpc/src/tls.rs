@@ -1,12 +1,13 @@
-//! Mutual TLS between services: TLS 1.3, our CA as the only root, both sides with a certificate.
+//! TLS: between services 1.3 with our CA as the only root and a certificate on both sides; at the public door as the web does it.
 
 use std::sync::Arc;
 
 use harombe_identity::ServiceIdentity;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
-use rustls::version::TLS13;
+use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
 /// An identity that a TLS stack cannot use, or an address that cannot be called.
@@ -18,6 +19,14 @@ pub enum TlsError {
     Verifier(#[source] VerifierBuilderError),
     #[error("{0:?} is not an address to call: it must have a host and a port")]
     Address(http::Uri),
+    #[error("{what} is not in PEM form, or there is none")]
+    Pem { what: &'static str },
+    #[error("no root certificates were found on this system; name the CA of the server instead")]
+    NoRoots,
+    #[error("an API key does not go to {0} in plain text; use https, or an address of this machine")]
+    PlainText(http::Uri),
+    #[error("the API key has characters that no header can carry")]
+    Key,
     #[error("the method options cannot be read")]
     Methods(#[from] crate::MethodsError),
 }
@@ -47,6 +56,51 @@ pub(crate) fn client_config(identity: &ServiceIdentity) -> Result<ClientConfig, 
         .map_err(TlsError::Identity)?;
     config.alpn_protocols = vec![b"h2".to_vec()];
     Ok(config)
+}
+
+/// What [`crate::serve_public`] needs to speak TLS: the certificate chain (the server's own first) and its key, as PEM.
+///
+/// # Errors
+/// Either cannot be read, or they do not belong together.
+pub fn public_tls(chain: &[u8], key: &[u8]) -> Result<Arc<ServerConfig>, TlsError> {
+    let chain = certificates(chain, "the certificate chain")?;
+    let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| TlsError::Pem { what: "the key" })?;
+    let mut config = ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&TLS13, &TLS12])
+        .map_err(TlsError::Identity)?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .map_err(TlsError::Identity)?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+/// For a client of the public door; the roots are `ca` (PEM), or the system's.
+pub(crate) fn public_client_config(ca: Option<&[u8]>) -> Result<ClientConfig, TlsError> {
+    let found = match ca {
+        Some(pem) => certificates(pem, "the CA")?,
+        None => rustls_native_certs::load_native_certs().certs,
+    };
+    let mut roots = RootCertStore::empty();
+    let (added, _) = roots.add_parsable_certificates(found);
+    if added == 0 {
+        return Err(TlsError::NoRoots);
+    }
+    let mut config = ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&TLS13, &TLS12])
+        .map_err(TlsError::Identity)?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    Ok(config)
+}
+
+fn certificates(pem: &[u8], what: &'static str) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    found
+        .ok()
+        .filter(|found| !found.is_empty())
+        .ok_or(TlsError::Pem { what })
 }
 
 // Named, not the process default: a library must not depend on who installed what before it.

@@ -1,6 +1,7 @@
 //! How a channel gets its connection: TCP with mutual TLS, or a unix socket; made at first use, and again when lost.
 
 use std::io;
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use harombe_identity::{ServiceIdentity, dns_name};
 use harombe_types::ServiceName;
 use http::Uri;
+use http::uri::Scheme;
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use tokio::net::{TcpStream, UnixStream};
@@ -15,7 +17,7 @@ use tokio_rustls::TlsConnector;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::TlsError;
-use crate::tls::client_config;
+use crate::tls::{client_config, public_client_config};
 
 const CONNECT: Duration = Duration::from_secs(5);
 const KEEPALIVE: Duration = Duration::from_secs(30);
@@ -24,17 +26,13 @@ const STREAM_WINDOW: u32 = 1024 * 1024;
 const CONNECTION_WINDOW: u32 = 8 * 1024 * 1024;
 
 pub(super) fn tls(uri: &Uri, identity: &ServiceIdentity, server: ServiceName) -> Result<Channel, TlsError> {
-    let (Some(host), Some(port)) = (uri.host(), uri.port_u16()) else {
-        return Err(TlsError::Address(uri.clone()));
-    };
-    let host: Arc<str> = host.trim_start_matches('[').trim_end_matches(']').into();
+    let (host, port) = address(uri)?;
     let name = ServerName::try_from(dns_name(server)).map_err(|_| TlsError::Address(uri.clone()))?;
     let connector = TlsConnector::from(Arc::new(client_config(identity)?));
     let dial = tower::service_fn(move |_: Uri| {
         let (host, name, connector) = (Arc::clone(&host), name.clone(), connector.clone());
         in_time(async move {
-            let socket = TcpStream::connect((&*host, port)).await?;
-            socket.set_nodelay(true)?;
+            let socket = tcp(&host, port).await?;
             Ok(TokioIo::new(connector.connect(name, socket).await?))
         })
     });
@@ -48,6 +46,50 @@ pub(super) fn unix(path: &Path) -> Channel {
         in_time(async move { Ok(TokioIo::new(UnixStream::connect(&*path).await?)) })
     });
     endpoint().connect_with_connector_lazy(dial)
+}
+
+/// A client of the public door, in plain text or with TLS as the URI's scheme says.
+pub(super) fn public(uri: &Uri, ca: Option<&[u8]>) -> Result<Channel, TlsError> {
+    let (host, port) = address(uri)?;
+    let endpoint = endpoint().origin(uri.clone());
+    if uri.scheme() == Some(&Scheme::HTTP) {
+        let dial = tower::service_fn(move |_: Uri| {
+            let host = Arc::clone(&host);
+            in_time(async move { Ok(TokioIo::new(tcp(&host, port).await?)) })
+        });
+        return Ok(endpoint.connect_with_connector_lazy(dial));
+    }
+    let name = ServerName::try_from(host.to_string()).map_err(|_| TlsError::Address(uri.clone()))?;
+    let connector = TlsConnector::from(Arc::new(public_client_config(ca)?));
+    let dial = tower::service_fn(move |_: Uri| {
+        let (host, name, connector) = (Arc::clone(&host), name.clone(), connector.clone());
+        in_time(async move {
+            let socket = tcp(&host, port).await?;
+            Ok(TokioIo::new(connector.connect(name, socket).await?))
+        })
+    });
+    Ok(endpoint.connect_with_connector_lazy(dial))
+}
+
+/// Whether nobody on the way can read what is sent there.
+pub(super) fn is_private(uri: &Uri) -> bool {
+    uri.scheme() == Some(&Scheme::HTTPS)
+        || address(uri).is_ok_and(|(host, _)| {
+            &*host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+        })
+}
+
+fn address(uri: &Uri) -> Result<(Arc<str>, u16), TlsError> {
+    let (Some(host), Some(port)) = (uri.host(), uri.port_u16()) else {
+        return Err(TlsError::Address(uri.clone()));
+    };
+    Ok((host.trim_start_matches('[').trim_end_matches(']').into(), port))
+}
+
+async fn tcp(host: &str, port: u16) -> io::Result<TcpStream> {
+    let socket = TcpStream::connect((host, port)).await?;
+    socket.set_nodelay(true)?;
+    Ok(socket)
 }
 
 async fn in_time<T>(connect: impl Future<Output = io::Result<T>>) -> io::Result<T> {

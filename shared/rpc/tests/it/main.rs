@@ -10,10 +10,12 @@
 mod auth;
 mod calls;
 mod deadlines;
+mod door;
 mod failures;
 mod network;
 mod public;
 mod retries;
+mod stranger;
 mod toy;
 mod world;
 

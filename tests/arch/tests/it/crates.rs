@@ -106,7 +106,7 @@ fn heavy_and_powerful_crates_stay_where_they_are_needed() {
     // Who may open connections, speak SQL or make system calls is decided here (CONTRACTS §7).
     let rooms: &[(&str, &[&str])] = &[
         ("hickory-resolver", &["services/egress-proxy"]),
-        ("rustls-native-certs", &["services/egress-proxy"]),
+        ("rustls-native-certs", &["services/egress-proxy", "shared/rpc"]),
         ("tokio-rustls", &["services/egress-proxy", "shared/rpc"]),
         (
             "seccompiler",

@@ -1,0 +1,175 @@
+//! HTTP on one connection: its limits, its end, and which of its requests are in flight.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::{Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+use tonic::body::Body;
+
+use super::connections::{InFlight, Seat};
+use super::patience::Patient;
+
+const KEEPALIVE: Duration = Duration::from_secs(30);
+/// A waiting stream for each run must not keep calls from getting through: hyper's own limit is 200.
+const STREAMS: u32 = 4096;
+const STREAM_WINDOW: u32 = 1024 * 1024;
+const CONNECTION_WINDOW: u32 = 8 * 1024 * 1024;
+const HEADERS: u32 = 16 * 1024;
+/// hyper keeps no smaller buffer.
+const LEAST_BUFFER: usize = 8192;
+
+/// How connections of one listener are served.
+pub(crate) struct Http {
+    protocol: auto::Builder<TokioExecutor>,
+    idle: Option<Idle>,
+    body: Option<Duration>,
+}
+
+/// When a connection without a request in flight is closed.
+#[derive(Clone, Copy)]
+pub(crate) struct Idle {
+    /// Before its first request.
+    pub(crate) first: Duration,
+    pub(crate) later: Duration,
+}
+
+/// What strangers may use up.
+pub(crate) struct Bounds {
+    pub(crate) streams: u32,
+    pub(crate) stream_window: u32,
+    pub(crate) connection_window: u32,
+    pub(crate) header_bytes: u32,
+    pub(crate) header_count: usize,
+    pub(crate) idle: Idle,
+    pub(crate) body: Duration,
+}
+
+impl Http {
+    /// HTTP/2 only, with windows for peers that are known.
+    pub(crate) fn between_services() -> Self {
+        let mut protocol = auto::Builder::new(TokioExecutor::new()).http2_only();
+        protocol
+            .http2()
+            .timer(TokioTimer::new())
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_concurrent_streams(STREAMS)
+            .max_header_list_size(HEADERS)
+            .keep_alive_interval(KEEPALIVE);
+        Self {
+            protocol,
+            idle: None,
+            body: None,
+        }
+    }
+
+    /// HTTP/1.1 and HTTP/2, told apart by the first bytes.
+    pub(crate) fn for_strangers(bounds: &Bounds) -> Self {
+        let mut protocol = auto::Builder::new(TokioExecutor::new());
+        let buffer = usize::try_from(bounds.header_bytes).unwrap_or(LEAST_BUFFER);
+        protocol
+            .http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(bounds.idle.first)
+            .max_headers(bounds.header_count)
+            .max_buf_size(buffer.max(LEAST_BUFFER));
+        protocol
+            .http2()
+            .timer(TokioTimer::new())
+            .initial_stream_window_size(bounds.stream_window)
+            .initial_connection_window_size(bounds.connection_window)
+            .max_concurrent_streams(bounds.streams)
+            .max_header_list_size(bounds.header_bytes)
+            .keep_alive_interval(KEEPALIVE);
+        Self {
+            protocol,
+            idle: Some(bounds.idle),
+            body: Some(bounds.body),
+        }
+    }
+
+    /// Serves one connection until it ends, idles for too long, must make room, or finished its calls after `stop`.
+    pub(crate) async fn serve<IO, H, F>(&self, io: IO, seat: Arc<Seat>, stop: CancellationToken, handle: H)
+    where
+        IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        H: Fn(Request<Body>) -> F + Send + 'static,
+        F: Future<Output = Response<Body>> + Send + 'static,
+    {
+        let (requests, patience) = (Arc::clone(&seat), self.body);
+        let service = service_fn(move |request: Request<Incoming>| {
+            let in_flight = requests.begin();
+            let answer = handle(request.map(|body| match patience {
+                Some(limit) => Body::new(Patient::new(body, limit)),
+                None => Body::new(body),
+            }));
+            async move {
+                let response = answer.await;
+                Ok::<_, Infallible>(response.map(|body| Held {
+                    body,
+                    _in_flight: in_flight,
+                }))
+            }
+        });
+        let idled = async {
+            match self.idle {
+                Some(Idle { first, later }) => seat.idle_for(first, later).await,
+                None => std::future::pending().await,
+            }
+        };
+        let connection = self.protocol.serve_connection(TokioIo::new(io), service);
+        let mut connection = std::pin::pin!(connection);
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = idled => return tracing::debug!("a connection was idle for too long"),
+            () = stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+            () = seat.out().cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(error = &*error, "connection ended");
+        }
+    }
+}
+
+/// A response's body; until it is gone, its connection is not idle.
+struct Held {
+    body: Body,
+    _in_flight: InFlight,
+}
+
+impl http_body::Body for Held {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

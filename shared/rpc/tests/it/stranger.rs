@@ -1,0 +1,160 @@
+//! A public port in front of the toy, and the raw sockets of those who misuse it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use harombe_error::{Code, Failure, Reason};
+use harombe_proto::hitl::v1::ListRequest;
+use harombe_proto::hitl::v1::approval_service_client::ApprovalServiceClient;
+use harombe_proto::hitl::v1::approval_service_server::ApprovalServiceServer;
+use harombe_rpc::{
+    Authenticator, Deps, Door, GrpcChannel, LogRefusals, PeerAddr, Public, PublicLimits, Server, serve_public,
+};
+use harombe_types::{Person, Role, ServiceName, SystemClock};
+use http::request::Parts;
+use http::{Request, Response};
+use http_body_util::BodyExt as _;
+use parking_lot::Mutex;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+use tonic::body::Body;
+
+use crate::toy::Toy;
+use crate::world::person;
+
+pub(crate) const KEY: &str = "hrb_the-only-key";
+/// Nothing that a test waits for takes so long, on any machine.
+pub(crate) const FOR_EVER: Duration = Duration::from_secs(60);
+
+#[derive(Default)]
+struct Keys {
+    peers: Arc<Mutex<Vec<SocketAddr>>>,
+}
+
+#[async_trait]
+impl Authenticator for Keys {
+    async fn authenticate(&self, parts: &Parts) -> Result<Person, Failure> {
+        let shown = parts
+            .headers
+            .get("authorization")
+            .and_then(|value| value.to_str().ok());
+        if let Some(PeerAddr(peer)) = parts.extensions.get() {
+            self.peers.lock().push(*peer);
+        }
+        if shown == Some(&format!("Bearer {KEY}")) {
+            return Ok(person(&[Role::Approver]));
+        }
+        Err(Failure::new(
+            Code::Unauthenticated,
+            Reason::Unauthenticated,
+            "an API key is needed",
+        ))
+    }
+}
+
+/// A public port with the toy behind it.
+pub(crate) struct Port {
+    pub(crate) toy: Toy,
+    pub(crate) server: Server,
+    pub(crate) address: SocketAddr,
+    /// The callers' addresses, as the authenticator saw them.
+    pub(crate) peers: Arc<Mutex<Vec<SocketAddr>>>,
+    pub(crate) stop: CancellationToken,
+    pub(crate) serving: tokio::task::JoinHandle<()>,
+}
+
+impl Port {
+    pub(crate) async fn open(limits: PublicLimits, tls: Option<Arc<rustls::ServerConfig>>) -> Self {
+        let toy = Toy::new();
+        let keys = Keys::default();
+        let peers = Arc::clone(&keys.peers);
+        let deps = Deps {
+            door: Door::Public(Arc::new(keys)),
+            clock: Arc::new(SystemClock),
+            refusals: Arc::new(LogRefusals),
+        };
+        let server = Server::builder(ServiceName::Gateway, deps)
+            .service(ApprovalServiceServer::new(toy.clone()))
+            .health()
+            .build()
+            .unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = CancellationToken::new();
+        let behind = server.clone();
+        let service = tower::service_fn(move |request| {
+            let server = behind.clone();
+            async move { Ok(answer(&server, request).await) }
+        });
+        let serving = tokio::spawn(serve_public(listener, tls, service, limits, stop.clone()));
+        Self {
+            toy,
+            server,
+            address,
+            peers,
+            stop,
+            serving,
+        }
+    }
+
+    pub(crate) fn channel(&self) -> GrpcChannel {
+        GrpcChannel::public(&Public {
+            uri: format!("http://{}", self.address).parse().unwrap(),
+            ca: None,
+            key: Some(KEY.to_owned()),
+        })
+        .unwrap()
+    }
+
+    pub(crate) async fn call(&self) -> Result<(), Failure> {
+        list(self.channel()).await
+    }
+
+    pub(crate) async fn socket(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
+    }
+}
+
+/// gRPC is the toy's; anything else gets its own body back.
+async fn answer(server: &Server, request: Request<Body>) -> Response<Body> {
+    let is_grpc = request
+        .headers()
+        .get("content-type")
+        .is_some_and(|kind| kind == "application/grpc");
+    if is_grpc {
+        return server.answer(request).await;
+    }
+    match request.into_body().collect().await {
+        Ok(body) => Response::new(Body::new(http_body_util::Full::new(body.to_bytes()))),
+        Err(status) => {
+            let mut refused = Response::new(Body::new(status.message().to_owned()));
+            *refused.status_mut() = http::StatusCode::REQUEST_TIMEOUT;
+            refused
+        }
+    }
+}
+
+pub(crate) async fn list(channel: GrpcChannel) -> Result<(), Failure> {
+    ApprovalServiceClient::new(channel)
+        .list(ListRequest::default())
+        .await
+        .map(drop)
+        .map_err(Failure::from)
+}
+
+/// Writes `bytes`, then reads until the server closes; what it said, which is nothing when it cut the connection.
+pub(crate) async fn say(mut socket: TcpStream, bytes: &[u8]) -> String {
+    let mut said = Vec::new();
+    let talk = async {
+        // The server may close before it has read everything.
+        let _ = socket.write_all(bytes).await;
+        let _ = socket.read_to_end(&mut said).await;
+    };
+    tokio::time::timeout(FOR_EVER, talk)
+        .await
+        .expect("the server never closed the connection");
+    String::from_utf8_lossy(&said).into_owned()
+}
