@@ -28,6 +28,7 @@ setup: ## Install what a run needs: gVisor's runsc
 
 setup-test: setup ## Install what the tests and checks need beside it
 	@deploy/setup/test.sh
+	@deploy/setup/postgres.sh
 
 test: setup-test ## Run every test
 	$(CARGO) test --workspace

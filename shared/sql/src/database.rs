@@ -3,7 +3,7 @@
 use std::fs;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -230,25 +230,25 @@ async fn migrate(connection: &mut SqliteConnection, migrator: &Migrator, path: &
         Ok(()) => return Ok(()),
         Err(failed) => failed,
     };
-    let path_buf = path.to_path_buf();
     Err(match failed {
-        MigrateError::VersionMissing(found) => {
-            let known = migrator
-                .iter()
-                .map(|migration| migration.version)
-                .max()
-                .unwrap_or(0);
-            Error::SchemaNewer {
-                path: path_buf,
-                found,
-                known,
-            }
-        }
         MigrateError::Execute(source) => at(path, source),
         MigrateError::ExecuteMigration(source, _) if is_fault(&source) => at(path, source),
-        other => Error::Migration {
-            path: path_buf,
-            source: Arc::new(other),
-        },
+        other => migration_failed(path.to_path_buf(), migrator, other),
     })
+}
+
+/// `place` is where the schema is kept.
+pub(crate) fn migration_failed(place: PathBuf, migrator: &Migrator, failed: MigrateError) -> Error {
+    let MigrateError::VersionMissing(found) = failed else {
+        return Error::Migration {
+            path: place,
+            source: Arc::new(failed),
+        };
+    };
+    let versions = migrator.iter().map(|migration| migration.version);
+    Error::SchemaNewer {
+        path: place,
+        found,
+        known: versions.max().unwrap_or(0),
+    }
 }

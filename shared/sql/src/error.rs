@@ -4,7 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sqlx::error::ErrorKind;
+use sqlx::error::{DatabaseError as _, ErrorKind};
+use sqlx::sqlite::SqliteError;
 
 /// A failure of the store. Cheap to clone, because one failed commit answers every caller of its group.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -40,13 +41,13 @@ pub enum Error {
         detail: String,
     },
 
-    /// A newer program has written this file.
+    /// A newer program has written this database.
     #[error(
         "the database {path} has schema version {found}, this program knows only up to {known}; run the newer \
          program, or restore a backup made before the upgrade"
     )]
     SchemaNewer {
-        /// The database file.
+        /// The database file; or Postgres server, database and schema.
         path: PathBuf,
         /// The newest migration in the file.
         found: i64,
@@ -57,7 +58,7 @@ pub enum Error {
     /// A migration could not be applied, or the file was migrated by a program with other migrations.
     #[error("cannot bring the schema of {path} up to date")]
     Migration {
-        /// The database file.
+        /// The database file; or Postgres server, database and schema.
         path: PathBuf,
         /// What the migrator said.
         #[source]
@@ -67,7 +68,7 @@ pub enum Error {
     /// The disk, or the limit set for the file, is full. Nothing of the group was written.
     #[error("no room left to write {path}; free space on its disk")]
     DiskFull {
-        /// The database file.
+        /// The database file; or Postgres server and database.
         path: PathBuf,
     },
 
@@ -87,6 +88,51 @@ pub enum Error {
         #[source]
         source: Arc<sqlx::Error>,
     },
+
+    /// The Postgres server cannot be reached, is starting or stopping, or the connection broke. If it broke while
+    /// the work was being committed, the work may have been done: repeat it under the same key.
+    #[error("the Postgres server at {server} does not answer")]
+    Unreachable {
+        /// Server and database.
+        server: Arc<str>,
+        /// What was seen.
+        #[source]
+        source: Arc<dyn std::error::Error + Send + Sync>,
+    },
+
+    /// The Postgres server answers, but does not let this program in or do its work.
+    #[error(
+        "the Postgres server at {server} refuses; check the role, password, database and certificates that \
+         the configuration names, and that the role may create its schema"
+    )]
+    Refused {
+        /// Server and database.
+        server: Arc<str>,
+        /// What the server said.
+        #[source]
+        source: Arc<dyn std::error::Error + Send + Sync>,
+    },
+
+    /// The Postgres server is set up so that what it acknowledged can be lost.
+    #[error(
+        "the Postgres server at {server} runs with {setting} = {value}; set it to \"on\" and restart the server"
+    )]
+    NotDurable {
+        /// Server and database.
+        server: Arc<str>,
+        /// The server's setting.
+        setting: &'static str,
+        /// What it is set to.
+        value: String,
+    },
+
+    /// Others changed the same rows at the same time, again and again. Nothing was written.
+    #[error("the change collided with others again and again")]
+    Conflict(#[source] Arc<sqlx::Error>),
+
+    /// The section of the configuration that names the store is at fault.
+    #[error("{}", .0.join("; "))]
+    Config(Vec<String>),
 
     /// A unique, foreign key, not-null or check rule of the schema was broken.
     #[error("the schema refused the change")]
@@ -167,6 +213,9 @@ impl Error {
                 | Self::Io { .. }
                 | Self::NotWritable { .. }
                 | Self::Corrupt { .. }
+                | Self::Unreachable { .. }
+                | Self::Refused { .. }
+                | Self::Conflict(_)
                 | Self::QueueFull
                 | Self::Closed
         )
@@ -261,6 +310,7 @@ fn fault(error: &sqlx::Error) -> Option<Fault> {
 
 /// The low byte of SQLite's extended result code.
 fn primary_code(error: &sqlx::Error) -> Option<i32> {
-    let code = error.as_database_error()?.code()?;
+    let error = error.as_database_error()?.try_downcast_ref::<SqliteError>()?;
+    let code = error.code()?;
     code.parse::<i32>().ok().map(|code| code & 0xff)
 }

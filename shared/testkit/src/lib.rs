@@ -1,6 +1,8 @@
-//! What tests of every service need: certificates, people, and an audit log that they can read and break.
+//! What tests of every service need: certificates, people, an audit log that they can read and break, and a Postgres
+//! that they can stop and kill.
 
 mod pki;
+pub mod postgres;
 mod sink;
 
 use std::sync::Arc;

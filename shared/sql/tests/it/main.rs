@@ -6,6 +6,7 @@ mod crash;
 mod faults;
 mod groups;
 mod opening;
+mod postgres;
 mod units;
 
 use std::path::Path;

@@ -1,0 +1,162 @@
+//! Opening: schemas, replicas that start together, servers that must not be trusted with anything.
+
+use std::fs;
+use std::time::Duration;
+
+use harombe_sql::{Error, Migrator, Postgres, PostgresConfig};
+use harombe_testkit::postgres::{Database, Server};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+
+use super::{MIGRATIONS, SCHEMA, names, open};
+
+#[tokio::test]
+async fn replicas_that_start_together_make_one_schema() {
+    let database = Database::create().await;
+    let config = database.config();
+    let opened = (0..6).map(|_| open(&config));
+    let opened = futures_util::future::join_all(opened).await;
+    for postgres in &opened {
+        assert_eq!(names(postgres).await, Vec::<String>::new());
+    }
+    let applied: i64 = sqlx::query_scalar("SELECT count(*) FROM harombe_notes._sqlx_migrations")
+        .fetch_one(opened[0].pool())
+        .await
+        .unwrap();
+    assert_eq!(applied, 1);
+}
+
+#[tokio::test]
+async fn two_services_share_a_database_and_no_table() {
+    let database = Database::create().await;
+    let first = open(&database.config()).await;
+    let other = Postgres::open(&database.config(), "harombe_other", &MIGRATIONS)
+        .await
+        .unwrap();
+    sqlx::query("INSERT INTO notes (name) VALUES ('a')")
+        .execute(first.pool())
+        .await
+        .unwrap();
+    assert_eq!(names(&first).await, ["a"]);
+    assert_eq!(names(&other).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_schema_from_the_future_or_with_other_migrations_is_refused() {
+    let database = Database::create().await;
+    drop(open(&database.config()).await);
+    let refused = async |migrations| {
+        let migrator = Migrator::with_migrations(migrations);
+        Postgres::open(&database.config(), SCHEMA, &migrator)
+            .await
+            .unwrap_err()
+    };
+    let error = refused(Vec::new()).await;
+    assert!(
+        matches!(
+            error,
+            Error::SchemaNewer {
+                found: 1,
+                known: 0,
+                ..
+            }
+        ),
+        "{error:?}"
+    );
+    assert!(error.to_string().contains(SCHEMA), "{error}");
+    let mut changed: Vec<_> = MIGRATIONS.iter().cloned().collect();
+    changed[0].checksum = vec![0; 48].into();
+    let error = refused(changed).await;
+    assert!(matches!(error, Error::Migration { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn who_cannot_be_reached_or_does_not_let_in_is_told_apart() {
+    let database = Database::create().await;
+    let config = database.config();
+    let refused =
+        async |config: &PostgresConfig| Postgres::open(config, SCHEMA, &MIGRATIONS).await.unwrap_err();
+    let gone = PostgresConfig {
+        url: "postgres://r@127.0.0.1:1/d".to_owned(),
+        acquire: Duration::from_millis(300).into(),
+        ..PostgresConfig::default()
+    };
+    let error = refused(&gone).await;
+    assert!(matches!(error, Error::Unreachable { .. }), "{error:?}");
+    assert!(error.to_string().contains("127.0.0.1:1/d"), "{error}");
+    let nobody = PostgresConfig {
+        url: config.url.replace("postgres@", "nobody_knows@"),
+        ..config.clone()
+    };
+    let error = refused(&nobody).await;
+    assert!(matches!(error, Error::Refused { .. }), "{error:?}");
+    let error = refused(&PostgresConfig::default()).await;
+    assert!(matches!(error, Error::Config(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_server_that_may_lose_what_it_acknowledged_is_refused() {
+    let server = Server::create_with(|_| "fsync = off".to_owned()).await;
+    let error = Postgres::open(&server.config(), SCHEMA, &MIGRATIONS)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, Error::NotDurable { setting: "fsync", .. }),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn durability_is_demanded_whatever_the_role_prefers() {
+    let server = Server::create_with(|_| "synchronous_commit = off".to_owned()).await;
+    let postgres = open(&server.config()).await;
+    let setting: String = sqlx::query_scalar("SHOW synchronous_commit")
+        .fetch_one(postgres.pool())
+        .await
+        .unwrap();
+    assert_eq!(setting, "on");
+}
+
+#[tokio::test]
+async fn tls_is_spoken_with_the_server_whose_ca_is_named_and_no_other() {
+    let authority = |name: &str| {
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+    };
+    let (ours, others) = (authority("ours"), authority("others"));
+    let dir = tempfile::tempdir().unwrap();
+    let (our_ca, other_ca) = (dir.path().join("ours.pem"), dir.path().join("others.pem"));
+    fs::write(&our_ca, ours.pem()).unwrap();
+    fs::write(&other_ca, others.pem()).unwrap();
+    let server = Server::create_with(|data| {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        let certificate = params.signed_by(&key, &ours).unwrap();
+        fs::write(data.join("server.crt"), certificate.pem()).unwrap();
+        fs::write(data.join("server.key"), key.serialize_pem()).unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        fs::set_permissions(data.join("server.key"), mode).unwrap();
+        "ssl = on".to_owned()
+    })
+    .await;
+    let config = |host: &str, ca: &std::path::Path| PostgresConfig {
+        url: format!(
+            "postgres://postgres@{host}:{}/postgres?sslmode=verify-full&sslrootcert={}",
+            server.port(),
+            ca.display()
+        ),
+        ..PostgresConfig::default()
+    };
+    let postgres = open(&config("localhost", &our_ca)).await;
+    let encrypted: bool = sqlx::query_scalar("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
+        .fetch_one(postgres.pool())
+        .await
+        .unwrap();
+    assert!(encrypted);
+    for (host, ca) in [("localhost", &other_ca), ("127.0.0.1", &our_ca)] {
+        let error = Postgres::open(&config(host, ca), SCHEMA, &MIGRATIONS)
+            .await
+            .unwrap_err();
+        assert!(!matches!(error, Error::Config(_)), "{host}: {error:?}");
+    }
+}
