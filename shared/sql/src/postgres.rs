@@ -55,12 +55,41 @@ impl Postgres {
         schema: &'static str,
         migrator: &Migrator,
     ) -> Result<Self, Error> {
+        let postgres = Self::lazily(config, schema, SETTINGS)?;
+        let mut connection = postgres.first_connection().await?;
+        postgres.demand_durability(&mut connection).await?;
+        postgres.migrate(&mut connection, migrator).await?;
+        if let Err(error) = connection.close().await {
+            tracing::debug!(%error, "closing the first connection failed");
+        }
+        Ok(postgres)
+    }
+
+    /// Opens a schema for reading, with a role that needs no other right; nothing is made, checked or migrated. A
+    /// statement or a transaction may take as long as it takes.
+    ///
+    /// # Errors
+    /// [`Error::Config`], [`Error::Unreachable`], [`Error::Refused`].
+    pub async fn open_read_only(config: &PostgresConfig, schema: &'static str) -> Result<Self, Error> {
+        let postgres = Self::lazily(config, schema, [("default_transaction_read_only", "on")])?;
+        let connection = postgres.first_connection().await?;
+        if let Err(error) = connection.close().await {
+            tracing::debug!(%error, "closing the first connection failed");
+        }
+        Ok(postgres)
+    }
+
+    fn lazily<const N: usize>(
+        config: &PostgresConfig,
+        schema: &'static str,
+        settings: [(&str, &str); N],
+    ) -> Result<Self, Error> {
         let options = config
             .connect_options()
             .map_err(Error::Config)?
             .application_name(schema)
             .statement_cache_capacity(256)
-            .options(SETTINGS)
+            .options(settings)
             .options([("search_path", schema)]);
         let acquire = config.acquire.as_duration();
         let pool = PgPoolOptions::new()
@@ -69,20 +98,13 @@ impl Postgres {
             // a dead connection is found out by its use, and the work is repeated: no round trip for each acquisition
             .test_before_acquire(false)
             .connect_lazy_with(options.clone());
-        let postgres = Self {
+        Ok(Self {
             pool,
             server: server(&options).into(),
             options: Arc::new(options),
             schema,
             acquire,
-        };
-        let mut connection = postgres.first_connection().await?;
-        postgres.demand_durability(&mut connection).await?;
-        postgres.migrate(&mut connection, migrator).await?;
-        if let Err(error) = connection.close().await {
-            tracing::debug!(%error, "closing the first connection failed");
-        }
-        Ok(postgres)
+        })
     }
 
     /// The connections. Work that goes around [`Postgres::transaction`] and [`Postgres::idempotent`] may meet a
