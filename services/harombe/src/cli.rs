@@ -2,12 +2,16 @@
 
 mod approvals;
 mod audit;
+mod config;
 mod conversation;
 mod demo;
 mod doctor;
 mod error;
+mod pki;
 mod run;
 mod sandbox;
+mod serve;
+mod signals;
 mod up;
 
 use std::path::PathBuf;
@@ -42,6 +46,14 @@ enum Command {
         #[arg(long, value_name = "MODEL")]
         model: Option<ModelSource>,
     },
+    /// Run one service in this process until interrupted
+    Serve(serve::Args),
+    /// Make certificates for services that are processes of their own
+    #[command(subcommand)]
+    Pki(pki::Command),
+    /// Look at the configuration
+    #[command(subcommand)]
+    Config(config::Command),
     /// Send one message and show what happens
     Run(run::Args),
     /// Decide what agents may do
@@ -71,6 +83,9 @@ impl Cli {
         };
         match self.command {
             Command::Up { model } => up::run(place, model).await,
+            Command::Serve(args) => serve::run(place, args).await,
+            Command::Pki(command) => pki::run(command),
+            Command::Config(command) => config::run(&place, command),
             Command::Run(args) => run::run(place, args).await,
             Command::Approvals(command) => approvals::run(place, command).await,
             Command::Audit(command) => audit::run(place, command).await,

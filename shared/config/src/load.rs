@@ -79,7 +79,7 @@ struct Setting {
 }
 
 /// Reads a configuration: the defaults, over them the file, over it the variables `HAROMBE_<SECTION>__<KEY>`.
-/// A section's hyphens are underscores in a variable's name.
+/// A key's hyphens are underscores in a variable's name.
 ///
 /// # Errors
 /// All faults at once: a file that cannot be read, unknown keys, values of the wrong type, and what
@@ -94,13 +94,14 @@ pub fn load<C: Configuration>(
         let table = read(path).map_err(|message| whole(source.clone(), message))?;
         flatten(&source, &[], table, &mut settings);
     }
-    settings.extend(
-        environment
-            .into_iter()
-            .filter_map(|(name, value)| variable(&name, &value)),
-    );
-
     let defaults = Table::try_from(C::default()).map_err(|error| whole(Source::Whole, error.to_string()))?;
+    let variables = environment
+        .into_iter()
+        .filter_map(|(name, value)| variable(&name, &value));
+    settings.extend(variables.map(|mut setting| {
+        hyphenate(&mut setting.path, &defaults);
+        setting
+    }));
     let merged = merge::<C>(&defaults, &settings)?;
     let config: C = merged
         .try_into()
@@ -167,6 +168,18 @@ fn variable(name: &str, text: &str) -> Option<Setting> {
             .chain([Value::String(text.to_owned())])
             .collect(),
     })
+}
+
+/// A variable's name cannot have a hyphen: where only the hyphenated key exists, that one is meant.
+fn hyphenate(path: &mut [String], defaults: &Table) {
+    let mut table = Some(defaults);
+    for key in path {
+        let hyphenated = key.replace('_', "-");
+        if table.is_some_and(|table| !table.contains_key(key) && table.contains_key(&hyphenated)) {
+            *key = hyphenated;
+        }
+        table = table.and_then(|table| table.get(key)).and_then(Value::as_table);
+    }
 }
 
 /// Puts the settings over the defaults. Where the whole does not fit, each setting is tried alone over the defaults, so that

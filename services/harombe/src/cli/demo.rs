@@ -11,6 +11,7 @@ use std::process::ExitCode;
 
 use harombe_audit::files::Leaf;
 use harombe_proto::audit::v1::Entry;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::Error;
 use super::conversation::{Conversation, End};
@@ -37,6 +38,7 @@ pub(super) async fn run(place: Place, args: Args) -> Result<ExitCode, Error> {
     let script = home.path.join("model.toml");
     std::fs::write(&script, SCRIPT).map_err(|source| home.fault(source))?;
 
+    let mut terminate = signal(SignalKind::terminate())?;
     let embedded = Assembly::new(&home.path, config, Some(ModelSource::Scripted(script)))
         .start()
         .await?;
@@ -55,7 +57,10 @@ pub(super) async fn run(place: Place, args: Args) -> Result<ExitCode, Error> {
         data: Some(home.path.clone()),
         config: place.config,
     };
-    let told = tell(client, &here, screen, Answers::choose(args.yes)).await;
+    let told = tokio::select! {
+        told = tell(client, &here, screen, Answers::choose(args.yes)) => told,
+        _ = terminate.recv() => Err(Error::Terminated),
+    };
     embedded.shutdown().await;
     let (mut screen, victim) = told?;
 

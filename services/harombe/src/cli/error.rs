@@ -17,6 +17,8 @@ pub enum Error {
     NotRun { told: String, reason: String },
     #[error("interrupted")]
     Interrupted,
+    #[error("terminated")]
+    Terminated,
     #[error("there is no log at {}; name its data directory with --data DIR", .0.display())]
     NoLog(PathBuf),
     #[error("the server ended the answer too early; look at the run again with its id")]
@@ -30,6 +32,10 @@ pub enum Error {
     },
     #[error(transparent)]
     Telemetry(#[from] harombe_telemetry::Error),
+    #[error(transparent)]
+    LogFormat(#[from] harombe_telemetry::InvalidFormat),
+    #[error("the configuration cannot be written as TOML")]
+    Print(#[from] toml::ser::Error),
     #[error("the log cannot be read")]
     Log(#[source] harombe_audit::Error),
     #[error("not verified: {0}")]
@@ -46,6 +52,8 @@ pub enum Error {
 
 /// 128 and the number of SIGINT, as shells have it.
 pub(super) const INTERRUPTED: u8 = 130;
+/// The same of SIGTERM.
+pub(super) const TERMINATED: u8 = 143;
 
 impl From<tonic::Status> for Error {
     fn from(status: tonic::Status) -> Self {
@@ -59,6 +67,7 @@ impl Error {
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Interrupted => ExitCode::from(INTERRUPTED),
+            Self::Terminated => ExitCode::from(TERMINATED),
             _ => ExitCode::FAILURE,
         }
     }

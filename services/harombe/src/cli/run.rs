@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use harombe_proto::types::v1::StopReason;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::Error;
 use super::conversation::{Conversation, End};
@@ -37,8 +38,13 @@ const LONGEST: usize = 1024 * 1024;
 
 pub(super) async fn run(place: Place, args: Args) -> Result<ExitCode, Error> {
     let message = read(&args.message)?;
+    let mut terminate = signal(SignalKind::terminate())?;
     let attached = place.attach(args.model.clone()).await?;
-    let result = converse(&attached.client, &place, &message, args).await;
+    let result = tokio::select! {
+        result = converse(&attached.client, &place, &message, args) => result,
+        // The run stays in its journal: the next server on the directory goes on with it.
+        _ = terminate.recv() => Err(Error::Terminated),
+    };
     attached.close().await;
     result
 }

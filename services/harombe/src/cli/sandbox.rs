@@ -47,12 +47,14 @@ pub(super) async fn run(place: Place, command: Command) -> Result<ExitCode, Erro
         (None, Some(file)) => read(file)?,
         (None, None) => return Err(Error::Usage("give --code TEXT or a FILE".to_owned())),
     };
-    let attached = place.attach(None).await?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let attached = place.attach(None).await?;
     let result = tokio::select! {
         result = execute(attached.client.clone(), &args.language, &code) => result,
         // The call ends with its client.
         _ = interrupt.recv() => Err(Error::Interrupted),
+        _ = terminate.recv() => Err(Error::Terminated),
     };
     attached.close().await;
     result

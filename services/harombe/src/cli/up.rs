@@ -4,9 +4,9 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use harombe_telemetry::Options;
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::Error;
+use super::signals::Signals;
 use crate::attach::Place;
 use crate::compose::{Assembly, Config, ModelSource};
 use crate::terminal::Style;
@@ -18,10 +18,8 @@ pub(super) async fn run(place: Place, model: Option<ModelSource>) -> Result<Exit
         ..Place::default()
     };
     let config = Config::load(place.config.as_deref())?;
-    harombe_telemetry::init(&Options::default())?;
-    // Before anything is begun: what comes while it starts ends it in order once it has.
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+    harombe_telemetry::init(&config.log.options(Options::default())?)?;
+    let mut signals = Signals::listen()?;
     let embedded = Assembly::new(&data, config, model).start().await?;
     let mut out = std::io::stdout();
     writeln!(out, "harombe is up")?;
@@ -45,11 +43,7 @@ pub(super) async fn run(place: Place, model: Option<ModelSource>) -> Result<Exit
     }
     writeln!(out, "Ctrl-C ends it.")?;
     out.flush()?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+    signals.next().await;
     writeln!(out, "finishing what was begun …")?;
-    embedded.shutdown().await;
-    Ok(ExitCode::SUCCESS)
+    Ok(signals.finish(embedded.shutdown()).await)
 }

@@ -1,237 +1,174 @@
-//! One service after the other, each with what it needs and the channels that it may use.
+//! One service at a time, with what it needs and the channels that it may use: the same whether the others are in this process
+//! or elsewhere.
 
-use std::fs::Permissions;
-use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 
 use harombe_egress_proxy::Edges;
 use harombe_identity::ServiceIdentity;
-use harombe_rpc::{GrpcChannel, Remote, Server, TaskSet};
+use harombe_rpc::{GrpcChannel, Metrics, TaskSet};
 use harombe_trail::Trail;
 use harombe_types::{Clock, ServiceName};
-use http::Uri;
-use tokio::net::UnixListener;
 
+use super::part::Part;
+use super::peers::Peers;
 use super::pki::Pki;
-use super::{DataDir, StartError, Wire};
+use super::{Config, DataDir, StartError, Wire};
 
 /// What every service is built from.
 pub(super) struct Builder {
     pub(super) data: DataDir,
     pub(super) clock: Arc<dyn Clock>,
+    /// One page of numbers for all services of the process.
+    pub(super) metrics: Metrics,
     pub(super) pki: Pki,
+    /// Where the others are.
+    pub(super) peers: Peers,
     pub(super) wire: Arc<dyn Wire>,
+    /// The world outside; the machine's own when there is none.
+    pub(super) edges: Option<Edges>,
     /// Where trails are written: they end after the services that write them.
     pub(super) trails: TaskSet,
 }
 
 impl Builder {
-    pub(super) async fn audit(
-        &self,
-        config: harombe_audit::Config,
-    ) -> Result<harombe_audit::Service, StartError> {
-        let deps = harombe_audit::Deps {
-            clock: Arc::clone(&self.clock),
-            identity: self.identity(ServiceName::Audit)?,
-            data: self.data.service(ServiceName::Audit)?,
-        };
-        harombe_audit::build(config, deps)
-            .await
-            .map_err(StartError::of(ServiceName::Audit))
-    }
-
-    pub(super) async fn hitl(
-        &self,
-        config: harombe_hitl::Config,
-        audit: &Audit,
-    ) -> Result<harombe_hitl::Service, StartError> {
-        let deps = harombe_hitl::Deps {
-            clock: Arc::clone(&self.clock),
-            identity: self.identity(ServiceName::Hitl)?,
-            trail: self.trail(ServiceName::Hitl, audit)?,
-            data: self.data.service(ServiceName::Hitl)?,
-        };
-        harombe_hitl::build(config, deps)
-            .await
-            .map_err(StartError::of(ServiceName::Hitl))
-    }
-
-    pub(super) async fn egress_proxy(
-        &self,
-        config: harombe_egress_proxy::Config,
-        edges: Option<Edges>,
-        audit: &Audit,
-        hitl: &Server,
-    ) -> Result<harombe_egress_proxy::Service, StartError> {
-        let name = ServiceName::EgressProxy;
-        let edges = match edges {
-            Some(edges) => edges,
-            None => Edges::system(),
-        };
-        let deps = harombe_egress_proxy::Deps {
-            clock: Arc::clone(&self.clock),
-            identity: self.identity(name)?,
-            trail: self.trail(name, audit)?,
-            hitl: self.local(name, hitl),
-            edges,
-        };
-        harombe_egress_proxy::build(config, deps)
-            .await
-            .map_err(StartError::of(name))
-    }
-
-    pub(super) async fn sandbox_broker(
-        &self,
-        config: harombe_sandbox_broker::Config,
-        audit: &Audit,
-        hitl: &Server,
-    ) -> Result<harombe_sandbox_broker::Service, StartError> {
-        let name = ServiceName::SandboxBroker;
-        let deps = harombe_sandbox_broker::Deps {
-            clock: Arc::clone(&self.clock),
-            identity: self.identity(name)?,
-            trail: self.trail(name, audit)?,
-            data: self.data.service(name)?,
-            hitl: self.local(name, hitl),
-        };
-        harombe_sandbox_broker::build(config, deps)
-            .await
-            .map_err(StartError::of(name))
-    }
-
-    pub(super) async fn memory(
-        &self,
-        config: harombe_memory::Config,
-        audit: &Audit,
-    ) -> Result<harombe_memory::Service, StartError> {
-        let name = ServiceName::Memory;
-        let deps = harombe_memory::Deps {
-            clock: Arc::clone(&self.clock),
-            identity: self.identity(name)?,
-            refusals: Arc::new(self.trail(name, audit)?),
-            data: self.data.service(name)?,
-        };
-        harombe_memory::build(config, deps)
-            .await
-            .map_err(StartError::of(name))
-    }
-
-    pub(super) async fn runtime(
-        &self,
-        config: harombe_runtime::Config,
-        audit: &Audit,
-        peers: &Peers<'_>,
-    ) -> Result<harombe_runtime::Service, StartError> {
-        let name = ServiceName::Runtime;
-        let deps = harombe_runtime::Deps {
-            clock: Arc::clone(&self.clock),
-            identity: self.identity(name)?,
-            trail: self.trail(name, audit)?,
-            memory: self.local(name, peers.memory),
-            hitl: self.local(name, peers.hitl),
-            sandbox_broker: self.local(name, peers.sandbox_broker),
-            egress_proxy: self.local(name, peers.egress_proxy),
-        };
-        harombe_runtime::build(config, deps)
-            .await
-            .map_err(StartError::of(name))
-    }
-
-    pub(super) async fn gateway(
-        &self,
-        mut config: harombe_gateway::Config,
-        audit: &Audit,
-        peers: &Peers<'_>,
-        runtime: &Server,
-    ) -> Result<harombe_gateway::Service, StartError> {
-        let name = ServiceName::Gateway;
-        config.person = config.person.or_else(super::owner::name);
-        let deps = harombe_gateway::Deps {
-            clock: Arc::clone(&self.clock),
-            identity: self.identity(name)?,
-            trail: self.trail(name, audit)?,
-            owner: rustix::process::geteuid().as_raw(),
-            runtime: self.local(name, runtime),
-            memory: self.local(name, peers.memory),
-            hitl: self.local(name, peers.hitl),
-            audit: self.audit_channel(name, audit)?,
-        };
-        harombe_gateway::build(config, deps)
-            .await
-            .map_err(StartError::of(name))
-    }
-
-    /// Listens on the socket of the data directory, for its owner alone. Whoever holds the directory's lock may replace a
-    /// socket that a dead process left behind.
-    pub(super) fn listen(&self, gateway: &Server) -> Result<(), StartError> {
-        let path = self.data.socket();
-        let listen = |path: &std::path::Path| {
-            match std::fs::remove_file(path) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
-            let listener = UnixListener::bind(path)?;
-            // The directory is 0700 already; peer credentials are checked at every call.
-            std::fs::set_permissions(path, Permissions::from_mode(0o600))?;
-            Ok(listener)
-        };
-        let listener = listen(&path).map_err(|source| StartError::Listen {
-            path: path.clone(),
-            source,
-        })?;
-        let (server, tasks) = (gateway.clone(), gateway.tasks());
-        let stop = tasks.token();
-        tasks.spawn(async move {
-            server.serve_unix(listener, stop).await;
-        });
-        Ok(())
-    }
-
-    fn identity(&self, service: ServiceName) -> Result<ServiceIdentity, StartError> {
-        self.pki.identity(service)
-    }
-
-    fn local(&self, from: ServiceName, to: &Server) -> GrpcChannel {
-        self.wire.connect(from, to.name(), GrpcChannel::local(to, from))
-    }
-
-    fn audit_channel(&self, from: ServiceName, audit: &Audit) -> Result<GrpcChannel, StartError> {
-        match audit {
-            Audit::Here(server) => Ok(self.local(from, server)),
-            Audit::At(uri) => {
-                let identity = self.identity(from)?;
-                let remote = Remote {
-                    uri: uri.clone(),
-                    identity,
-                    server: ServiceName::Audit,
-                };
-                let channel = GrpcChannel::remote(&remote).map_err(StartError::Channel)?;
-                Ok(self.wire.connect(from, ServiceName::Audit, channel))
-            }
+    /// Builds a service by its section of the configuration.
+    pub(super) async fn build(&mut self, service: ServiceName, config: &Config) -> Result<Part, StartError> {
+        match service {
+            ServiceName::Audit => self.audit(config).await.map(Part::Audit),
+            ServiceName::Hitl => self.hitl(config).await.map(Part::Hitl),
+            ServiceName::EgressProxy => self.egress_proxy(config).await.map(Part::EgressProxy),
+            ServiceName::SandboxBroker => self.sandbox_broker(config).await.map(Part::SandboxBroker),
+            ServiceName::Memory => self.memory(config).await.map(Part::Memory),
+            ServiceName::Runtime => self.runtime(config).await.map(Part::Runtime),
+            ServiceName::Gateway => self.gateway(config).await.map(Part::Gateway),
+            ServiceName::Client => Err(StartError::Unplaced(service)),
         }
     }
 
-    fn trail(&self, service: ServiceName, audit: &Audit) -> Result<Trail, StartError> {
-        let channel = self.audit_channel(service, audit)?;
+    async fn audit(&self, config: &Config) -> Result<harombe_audit::Service, StartError> {
+        let name = ServiceName::Audit;
+        let deps = harombe_audit::Deps {
+            clock: Arc::clone(&self.clock),
+            metrics: self.metrics.clone(),
+            identity: self.identity(name)?,
+            data: self.data.service(name)?,
+        };
+        harombe_audit::build(config.audit.clone(), deps)
+            .await
+            .map_err(StartError::of(name))
+    }
+
+    async fn hitl(&self, config: &Config) -> Result<harombe_hitl::Service, StartError> {
+        let name = ServiceName::Hitl;
+        let deps = harombe_hitl::Deps {
+            clock: Arc::clone(&self.clock),
+            metrics: self.metrics.clone(),
+            identity: self.identity(name)?,
+            trail: self.trail(name)?,
+            data: self.data.service(name)?,
+        };
+        harombe_hitl::build(config.hitl.clone(), deps)
+            .await
+            .map_err(StartError::of(name))
+    }
+
+    async fn egress_proxy(&mut self, config: &Config) -> Result<harombe_egress_proxy::Service, StartError> {
+        let name = ServiceName::EgressProxy;
+        let deps = harombe_egress_proxy::Deps {
+            clock: Arc::clone(&self.clock),
+            metrics: self.metrics.clone(),
+            identity: self.identity(name)?,
+            trail: self.trail(name)?,
+            hitl: self.channel(name, ServiceName::Hitl)?,
+            edges: self.edges.take().unwrap_or_else(Edges::system),
+        };
+        harombe_egress_proxy::build(config.egress_proxy.clone(), deps)
+            .await
+            .map_err(StartError::of(name))
+    }
+
+    async fn sandbox_broker(&self, config: &Config) -> Result<harombe_sandbox_broker::Service, StartError> {
+        let name = ServiceName::SandboxBroker;
+        let deps = harombe_sandbox_broker::Deps {
+            clock: Arc::clone(&self.clock),
+            metrics: self.metrics.clone(),
+            identity: self.identity(name)?,
+            trail: self.trail(name)?,
+            data: self.data.service(name)?,
+            hitl: self.channel(name, ServiceName::Hitl)?,
+        };
+        harombe_sandbox_broker::build(config.sandbox_broker.clone(), deps)
+            .await
+            .map_err(StartError::of(name))
+    }
+
+    async fn memory(&self, config: &Config) -> Result<harombe_memory::Service, StartError> {
+        let name = ServiceName::Memory;
+        let deps = harombe_memory::Deps {
+            clock: Arc::clone(&self.clock),
+            metrics: self.metrics.clone(),
+            identity: self.identity(name)?,
+            refusals: Arc::new(self.trail(name)?),
+            data: self.data.service(name)?,
+        };
+        harombe_memory::build(config.memory.clone(), deps)
+            .await
+            .map_err(StartError::of(name))
+    }
+
+    async fn runtime(&self, config: &Config) -> Result<harombe_runtime::Service, StartError> {
+        let name = ServiceName::Runtime;
+        let deps = harombe_runtime::Deps {
+            clock: Arc::clone(&self.clock),
+            metrics: self.metrics.clone(),
+            identity: self.identity(name)?,
+            trail: self.trail(name)?,
+            memory: self.channel(name, ServiceName::Memory)?,
+            hitl: self.channel(name, ServiceName::Hitl)?,
+            sandbox_broker: self.channel(name, ServiceName::SandboxBroker)?,
+            egress_proxy: self.channel(name, ServiceName::EgressProxy)?,
+        };
+        harombe_runtime::build(config.runtime.clone(), deps)
+            .await
+            .map_err(StartError::of(name))
+    }
+
+    async fn gateway(&self, config: &Config) -> Result<harombe_gateway::Service, StartError> {
+        let name = ServiceName::Gateway;
+        let mut own = config.gateway.clone();
+        own.person = own.person.or_else(super::owner::name);
+        let deps = harombe_gateway::Deps {
+            clock: Arc::clone(&self.clock),
+            metrics: self.metrics.clone(),
+            identity: self.identity(name)?,
+            trail: self.trail(name)?,
+            owner: rustix::process::geteuid().as_raw(),
+            runtime: self.channel(name, ServiceName::Runtime)?,
+            memory: self.channel(name, ServiceName::Memory)?,
+            hitl: self.channel(name, ServiceName::Hitl)?,
+            audit: self.channel(name, ServiceName::Audit)?,
+        };
+        harombe_gateway::build(own, deps)
+            .await
+            .map_err(StartError::of(name))
+    }
+
+    pub(super) fn identity(&self, service: ServiceName) -> Result<ServiceIdentity, StartError> {
+        self.pki.identity(service)
+    }
+
+    fn channel(&self, from: ServiceName, to: ServiceName) -> Result<GrpcChannel, StartError> {
+        let channel = self.peers.channel(from, to, &self.pki)?;
+        Ok(self.wire.connect(from, to, channel))
+    }
+
+    fn trail(&self, service: ServiceName) -> Result<Trail, StartError> {
+        let audit = self.channel(service, ServiceName::Audit)?;
         Ok(Trail::start(
-            channel,
+            audit,
             service,
             Arc::clone(&self.clock),
             &self.trails,
         ))
     }
-}
-
-/// The audit service as others reach it.
-pub(super) enum Audit {
-    Here(Server),
-    At(Uri),
-}
-
-/// Servers that runtime and gateway call.
-pub(super) struct Peers<'a> {
-    pub(super) hitl: &'a Server,
-    pub(super) egress_proxy: &'a Server,
-    pub(super) sandbox_broker: &'a Server,
-    pub(super) memory: &'a Server,
 }

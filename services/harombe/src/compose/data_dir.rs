@@ -12,16 +12,40 @@ use super::StartError;
 #[derive(Debug)]
 pub struct DataDir {
     path: PathBuf,
-    /// Closing it releases the lock, also when the process dies.
-    lock: File,
+    locks: Vec<Lock>,
 }
 
-impl Drop for DataDir {
+/// A locked file. Closing it releases the lock, also when the process dies.
+#[derive(Debug)]
+struct Lock(File);
+
+impl Drop for Lock {
     fn drop(&mut self) {
         // A child that was forked and has not yet come to its exec holds a copy of the descriptor, and with it the lock:
         // closing ours would leave the directory locked for that moment. Unlocking holds for every copy. When it fails,
         // closing is what remains.
-        let _ = self.lock.unlock();
+        let _ = self.0.unlock();
+    }
+}
+
+impl Lock {
+    /// Locks `dir` for this process: alone, or among others that lock it so.
+    fn take(dir: &Path, lock: impl FnOnce(&File) -> Result<(), TryLockError>) -> Result<Self, StartError> {
+        let fault = |source| StartError::DataDir {
+            path: dir.to_owned(),
+            source,
+        };
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(dir.join("lock"))
+            .map_err(fault)?;
+        match lock(&file) {
+            Ok(()) => Ok(Self(file)),
+            Err(TryLockError::WouldBlock) => Err(StartError::InUse(dir.to_owned())),
+            Err(TryLockError::Error(source)) => Err(fault(source)),
+        }
     }
 }
 
@@ -48,38 +72,33 @@ impl DataDir {
         path.join("harombe.sock")
     }
 
-    /// Makes the directory where it is absent (0700) and locks it.
+    /// Makes the directory where it is absent (0700) and locks it, for all services together.
     ///
     /// # Errors
     /// When it cannot be written, is locked by another process, or its socket's path is too long.
     pub fn open(path: &Path) -> Result<Self, StartError> {
-        let fault = |source| StartError::DataDir {
-            path: path.to_owned(),
-            source,
+        let path = make(path)?;
+        let lock = Lock::take(&path, File::try_lock)?;
+        Ok(Self {
+            path,
+            locks: vec![lock],
+        })
+    }
+
+    /// The same for one service: others may work on their own folders of the directory meanwhile.
+    ///
+    /// # Errors
+    /// When it cannot be written, or is locked by a process of that service or of all.
+    pub fn open_for(path: &Path, service: ServiceName) -> Result<Self, StartError> {
+        let path = make(path)?;
+        let shared = Lock::take(&path, File::try_lock_shared)?;
+        let mut data = Self {
+            path,
+            locks: vec![shared],
         };
-        // Before anything is made, and once more when links are resolved.
-        fits(&std::path::absolute(path).map_err(fault)?)?;
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(path)
-            .map_err(fault)?;
-        let path = path.canonicalize().map_err(fault)?;
-        fits(&path)?;
-        let lock = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(path.join("lock"));
-        let lock = lock.map_err(|source| StartError::DataDir {
-            path: path.clone(),
-            source,
-        })?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Self { path, lock }),
-            Err(TryLockError::WouldBlock) => Err(StartError::InUse(path)),
-            Err(TryLockError::Error(source)) => Err(StartError::DataDir { path, source }),
-        }
+        let own = Lock::take(&data.service(service)?, File::try_lock)?;
+        data.locks.push(own);
+        Ok(data)
     }
 
     #[must_use]
@@ -110,6 +129,23 @@ impl DataDir {
     }
 }
 
+fn make(path: &Path) -> Result<PathBuf, StartError> {
+    let fault = |source| StartError::DataDir {
+        path: path.to_owned(),
+        source,
+    };
+    // Before anything is made, and once more when links are resolved.
+    fits(&std::path::absolute(path).map_err(fault)?)?;
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(fault)?;
+    let path = path.canonicalize().map_err(fault)?;
+    fits(&path)?;
+    Ok(path)
+}
+
 fn fits(data: &Path) -> Result<(), StartError> {
     let path = DataDir::socket_of(data);
     if path.as_os_str().len() <= MAX_SOCKET_PATH {
@@ -132,9 +168,22 @@ mod tests {
         let open = DataDir::open(&path).unwrap();
         assert!(matches!(DataDir::open(&path), Err(StartError::InUse(_))));
         // As a child has it between fork and exec.
-        let _copy = open.lock.try_clone().unwrap();
+        let _copy = open.locks[0].0.try_clone().unwrap();
         drop(open);
         assert!(DataDir::open(&path).is_ok());
+    }
+
+    #[test]
+    fn services_share_a_directory_each_alone_in_its_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = |service| DataDir::open_for(dir.path(), service);
+        let audit = open(ServiceName::Audit).unwrap();
+        let hitl = open(ServiceName::Hitl).unwrap();
+        assert!(matches!(open(ServiceName::Hitl), Err(StartError::InUse(path)) if path.ends_with("hitl")));
+        assert!(matches!(DataDir::open(dir.path()), Err(StartError::InUse(_))));
+        drop((audit, hitl));
+        let _all = DataDir::open(dir.path()).unwrap();
+        assert!(matches!(open(ServiceName::Hitl), Err(StartError::InUse(_))));
     }
 
     #[test]

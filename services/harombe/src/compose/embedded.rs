@@ -3,19 +3,28 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use harombe_egress_proxy::Edges;
 use harombe_rpc::{Server, TaskSet};
 use harombe_types::{Clock, ServiceName, SystemClock};
 use http::Uri;
 
-use super::builder::{Audit, Builder, Peers};
+use super::builder::Builder;
+use super::part::Part;
+use super::peers::Peers;
 use super::pki::Pki;
-use super::{Config, DataDir, Direct, ModelSource, StartError, Wire};
+use super::{Config, DRAIN, DataDir, Direct, ModelSource, StartError, Wire, door};
 
-/// How long what was begun may take to finish at shutdown.
-const DRAIN: Duration = Duration::from_secs(10);
+/// Each after those that it calls.
+const ORDER: [ServiceName; 7] = [
+    ServiceName::Audit,
+    ServiceName::Hitl,
+    ServiceName::EgressProxy,
+    ServiceName::SandboxBroker,
+    ServiceName::Memory,
+    ServiceName::Runtime,
+    ServiceName::Gateway,
+];
 
 /// Where audit is.
 #[derive(Clone, Debug, Default)]
@@ -61,71 +70,41 @@ impl Assembly {
         let data = DataDir::open(&self.data)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let pki = Pki::open(&data, &*clock)?;
-        let mut config = self.config.with_model(self.model.as_ref());
-        // One list says which hosts are trusted: the egress policy's. The risk rules read it from there. A policy that cannot
-        // be read trusts nobody, and egress-proxy says what is wrong with it.
-        if let Ok(policy) = harombe_egress_proxy::load_policy(config.egress_proxy.policy.as_deref()) {
-            config.hitl.trusted_hosts.extend(policy.trusted_hosts());
-        }
-        let builder = Builder {
+        let config = self.config.with_model(self.model.as_ref()).joined();
+        let mut builder = Builder {
+            metrics: harombe_rpc::Metrics::new(),
             data,
             clock,
             pki,
+            peers: Peers::default(),
             wire: self.wire,
+            edges: self.edges,
             trails: TaskSet::new(),
         };
-        let (audit, own_audit) = match self.audit {
-            AuditPlace::Here => {
-                let service = builder.audit(config.audit).await?;
-                (Audit::Here(service.server().clone()), Some(service))
+        let mut parts = Vec::new();
+        for service in ORDER {
+            if let (ServiceName::Audit, AuditPlace::At(uri)) = (service, &self.audit) {
+                let target = uri.authority().map(ToString::to_string);
+                builder.peers.add_at(service, target.into_iter().collect());
+                continue;
             }
-            AuditPlace::At(uri) => (Audit::At(uri), None),
-        };
-        let hitl = builder.hitl(config.hitl, &audit).await?;
-        let egress_proxy = builder
-            .egress_proxy(config.egress_proxy, self.edges, &audit, hitl.server())
-            .await?;
-        let sandbox_broker = builder
-            .sandbox_broker(config.sandbox_broker, &audit, hitl.server())
-            .await?;
-        let memory = builder.memory(config.memory, &audit).await?;
-        let peers = Peers {
-            hitl: hitl.server(),
-            egress_proxy: egress_proxy.server(),
-            sandbox_broker: sandbox_broker.server(),
-            memory: memory.server(),
-        };
-        let runtime = builder.runtime(config.runtime, &audit, &peers).await?;
-        let gateway = builder
-            .gateway(config.gateway, &audit, &peers, runtime.server())
-            .await?;
-        builder.listen(gateway.server())?;
+            let part = builder.build(service, &config).await?;
+            builder.peers.add_here(part.server());
+            if service == ServiceName::Gateway {
+                door::listen_unix(&builder.data, part.server())?;
+            }
+            parts.push(part);
+        }
         let Builder { data, trails, .. } = builder;
-        Ok(Embedded {
-            data,
-            gateway,
-            runtime,
-            memory,
-            sandbox_broker,
-            egress_proxy,
-            hitl,
-            audit: own_audit,
-            trails,
-        })
+        Ok(Embedded { data, parts, trails })
     }
 }
 
 /// The running system. It ends in order with [`Embedded::shutdown`].
 pub struct Embedded {
     data: DataDir,
-    gateway: harombe_gateway::Service,
-    runtime: harombe_runtime::Service,
-    memory: harombe_memory::Service,
-    sandbox_broker: harombe_sandbox_broker::Service,
-    egress_proxy: harombe_egress_proxy::Service,
-    hitl: harombe_hitl::Service,
-    /// Absent when audit is another process.
-    audit: Option<harombe_audit::Service>,
+    /// In the order in which they were started.
+    parts: Vec<Part>,
     trails: TaskSet,
 }
 
@@ -149,45 +128,41 @@ impl Embedded {
     /// # Errors
     /// What is missing, and how to get it.
     pub async fn isolation(&self) -> Result<&'static str, StartError> {
-        self.sandbox_broker
-            .isolation()
-            .await
-            .map_err(StartError::of(ServiceName::SandboxBroker))
+        let broker = self.parts.iter().find_map(|part| match part {
+            Part::SandboxBroker(broker) => Some(broker),
+            _ => None,
+        });
+        let name = ServiceName::SandboxBroker;
+        let broker = broker.ok_or(StartError::Unplaced(name))?;
+        broker.isolation().await.map_err(StartError::of(name))
     }
 
     /// The public key that verifies the log; absent when audit is another process.
     #[must_use]
     pub fn audit_key(&self) -> Option<&str> {
-        self.audit.as_ref().map(harombe_audit::Service::verifier_key)
+        self.parts.iter().find_map(|part| match part {
+            Part::Audit(audit) => Some(audit.verifier_key()),
+            _ => None,
+        })
     }
 
     /// The server of a service, to call it as another service would; absent when it is another process.
     #[must_use]
     pub fn server(&self, service: ServiceName) -> Option<&Server> {
-        match service {
-            ServiceName::Gateway => Some(self.gateway.server()),
-            ServiceName::Runtime => Some(self.runtime.server()),
-            ServiceName::Memory => Some(self.memory.server()),
-            ServiceName::SandboxBroker => Some(self.sandbox_broker.server()),
-            ServiceName::EgressProxy => Some(self.egress_proxy.server()),
-            ServiceName::Hitl => Some(self.hitl.server()),
-            ServiceName::Audit => self.audit.as_ref().map(harombe_audit::Service::server),
-            ServiceName::Client => None,
-        }
+        let mut servers = self.parts.iter().map(Part::server);
+        servers.find(|server| server.name() == service)
     }
 
     /// Takes no more calls, lets what was begun finish, and closes every store: callers before those they call.
-    pub async fn shutdown(self) {
-        self.gateway.shutdown(DRAIN).await;
-        self.runtime.shutdown(DRAIN).await;
-        self.memory.shutdown(DRAIN).await;
-        self.sandbox_broker.shutdown(DRAIN).await;
-        self.egress_proxy.shutdown(DRAIN).await;
-        self.hitl.shutdown(DRAIN).await;
-        self.trails.shutdown(DRAIN).await;
-        if let Some(audit) = self.audit {
-            audit.shutdown(DRAIN).await;
+    pub async fn shutdown(mut self) {
+        while let Some(part) = self.parts.pop() {
+            // The others' trails write to it until they have ended.
+            if let Part::Audit(_) = part {
+                self.trails.shutdown(DRAIN).await;
+            }
+            part.shutdown(DRAIN).await;
         }
+        self.trails.shutdown(DRAIN).await;
         // A socket that stays behind is replaced at the next start.
         let _ = std::fs::remove_file(self.data.socket());
     }

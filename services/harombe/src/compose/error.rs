@@ -38,6 +38,35 @@ pub enum StartError {
         #[source]
         source: harombe_identity::Error,
     },
+    #[error("the certificate of {service} in {} cannot be used: {fault}", path.display())]
+    Certificate {
+        service: ServiceName,
+        path: PathBuf,
+        fault: String,
+    },
+    #[error(
+        "services that are processes of their own need certificates: make them with `harombe pki init DIR` and set network.pki to DIR"
+    )]
+    NoPki,
+    #[error("{} is not empty, and nothing is overwritten; name a directory that is absent or empty, or make new certificates in it with `harombe pki renew`", .0.display())]
+    PkiExists(PathBuf),
+    #[error("cannot access {}", path.display())]
+    PkiFile {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("certificates cannot be made")]
+    PkiSetup(#[source] harombe_identity::Error),
+    #[error("cannot listen on {address}; free it, or set {key} to another")]
+    ListenAt {
+        address: String,
+        key: String,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("nobody says where {0} is")]
+    Unplaced(ServiceName),
     #[error("a channel cannot be made")]
     Channel(#[source] harombe_rpc::TlsError),
     #[error("{service} cannot start")]

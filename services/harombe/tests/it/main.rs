@@ -8,10 +8,13 @@
 
 mod bad_input;
 mod bad_models;
+mod cluster;
+mod config;
 mod demo;
 mod harness;
 mod log;
 mod readme;
 mod sandbox;
+mod serve;
 mod terminal;
 mod up;

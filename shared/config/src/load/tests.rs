@@ -12,6 +12,13 @@ use crate::{Size, Span};
 struct Whole {
     memory: Memory,
     sandbox_broker: Broker,
+    listen: Listen,
+}
+
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+struct Listen {
+    sandbox_broker: String,
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -150,6 +157,15 @@ fn a_file_that_is_absent_or_no_toml_is_named() {
             .to_string()
             .contains("is not valid TOML")
     );
+}
+
+#[test]
+fn a_hyphen_in_a_key_is_an_underscore_in_a_variable() {
+    let whole = loaded("", &[("HAROMBE_LISTEN__SANDBOX_BROKER", "127.0.0.1:1")]).unwrap();
+    assert_eq!(whole.listen.sandbox_broker, "127.0.0.1:1");
+    // Where the key has underscores itself, it keeps them.
+    let whole = loaded("", &[("HAROMBE_SANDBOX_BROKER__MAX_CONCURRENT", "7")]).unwrap();
+    assert_eq!(whole.sandbox_broker.max_concurrent, 7);
 }
 
 #[test]

@@ -1,0 +1,59 @@
+//! `harombe config`.
+
+use crate::harness::{Home, Ran};
+
+fn with(home: &Home, args: &[&str], variables: &[(&str, &str)]) -> Ran {
+    let mut command = home.harombe(args);
+    command.envs(variables.iter().copied());
+    Ran::of(&command.output().unwrap())
+}
+
+#[test]
+fn what_is_printed_is_what_counts_and_reads_back_as_the_same() {
+    let home = Home::new();
+    let file = home.file(
+        "harombe.toml",
+        "[memory]\nlease = \"2s\"\n[network.peers]\nruntime = [\"a:1\", \"b:2\"]\n",
+    );
+    let variables = [
+        ("HAROMBE_NETWORK__LISTEN__SANDBOX_BROKER", "127.0.0.1:9"),
+        ("HAROMBE_LOG__FORMAT", "json"),
+    ];
+    let printed = with(&home, &["--config", &file, "config", "print"], &variables).good();
+    for line in [
+        "lease = \"2s\"",
+        "runtime = [\"a:1\", \"b:2\"]",
+        "sandbox-broker = \"127.0.0.1:9\"",
+        "format = \"json\"",
+        "max_details = \"256KiB\"",
+    ] {
+        assert!(printed.out.contains(line), "{line} is missing: {}", printed.out);
+    }
+    let whole = home.file("whole.toml", &printed.out);
+    let again = home.run(["--config", &whole, "config", "print"]).good();
+    assert_eq!(again.out, printed.out);
+    home.run(["--config", &whole, "config", "check"]).good();
+}
+
+#[test]
+fn all_faults_are_told_at_once() {
+    let home = Home::new();
+    let file = home.file(
+        "harombe.toml",
+        "[log]\nformat = \"yaml\"\n[network.listen]\naudit = \"7406\"\n[network.peers]\nhitl = []\n[memory]\nlease = \"1ms\"\n",
+    );
+    for command in ["check", "print"] {
+        home.run(["--config", &file, "config", command]).refused(&[
+            "log.format: no log format is called \"yaml\"",
+            "network.listen.audit: \"7406\" is no address",
+            "network.peers.hitl: is empty",
+            "memory.lease: must be from",
+        ]);
+    }
+    let typed = home.file("typed.toml", "[network]\npeers = 7\n[log]\ncolour = true\n");
+    home.run(["--config", &typed, "config", "check"])
+        .refused(&["network.peers", "log.colour", "`format`"]);
+    let filter = home.file("filter.toml", "[log]\nfilter = \"a=b=c\"\n");
+    home.run(["--config", &filter, "config", "check"])
+        .refused(&["a=b=c"]);
+}

@@ -1,0 +1,100 @@
+//! Services as processes of their own.
+
+use harombe_types::ServiceName;
+use rustix::process::Signal;
+
+use crate::cluster::Cluster;
+use crate::harness::Home;
+
+#[test]
+fn seven_processes_answer_a_message_whichever_came_first() {
+    let cluster = Cluster::new();
+    // Callers before those they call: nobody waits for anybody.
+    let mut services = ServiceName::SERVICES.map(|service| cluster.serve(service));
+    let ran = cluster.home.run(["run", "hi"]).good();
+    assert!(ran.out.contains("No model is configured"), "{ran:#?}");
+    for live in &mut services {
+        live.signal(Signal::TERM);
+        assert!(live.end().success(), "{}", live.seen);
+    }
+    let verified = cluster.home.run(["audit", "verify"]).good();
+    assert!(verified.out.starts_with("verified"), "{verified:#?}");
+}
+
+#[test]
+fn a_service_works_alone_on_its_folder_and_its_address() {
+    let cluster = Cluster::new();
+    let mut audit = cluster.serve(ServiceName::Audit);
+    let again = cluster.home.run(cluster.args(&["serve", "audit"]));
+    again.refused(&["another harombe works on", "audit"]);
+    let all = cluster.home.run(["up"]);
+    all.refused(&["another harombe works on", "--data DIR"]);
+    // The same address from another directory.
+    let other = cluster.home.path("other");
+    let mut command = cluster.home.bare();
+    command
+        .arg("--data")
+        .arg(&other)
+        .args(cluster.args(&["serve", "audit"]));
+    crate::harness::Ran::of(&command.output().unwrap())
+        .refused(&["cannot listen on 127.0.0.1:", "network.listen.audit"]);
+    audit.signal(Signal::INT);
+    assert!(audit.end().success(), "{}", audit.seen);
+}
+
+#[test]
+fn what_a_service_cannot_use_is_named_with_what_to_do() {
+    let home = Home::new();
+    home.run(["serve", "hitl"])
+        .refused(&["harombe pki init DIR", "network.pki"]);
+    let config = home.file("harombe.toml", "[network]\npki = \"pki\"\n");
+    let serve = |service: &str| home.run(["--config", config.as_str(), "serve", service]);
+    serve("hitl").refused(&["pki/hitl", "is not there", "harombe pki init"]);
+
+    home.run(["pki", "init", "pki", "--trust-domain", "example.org"])
+        .good();
+    home.run(["pki", "init", "other", "--trust-domain", "example.org"])
+        .good();
+    let copy = |from: &str, to: &str| std::fs::copy(home.path(from), home.path(to)).unwrap();
+    copy("other/hitl/ca.pem", "pki/hitl/ca.pem");
+    serve("hitl").refused(&["certificate of hitl", "not issued by the CA", "ca.pem"]);
+    for name in ["cert.pem", "key.pem"] {
+        copy(&format!("pki/audit/{name}"), &format!("pki/memory/{name}"));
+    }
+    serve("memory").refused(&["certificate of memory", "it is audit's"]);
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+    std::fs::set_permissions(home.path("pki/runtime/key.pem"), open).unwrap();
+    serve("runtime").refused(&["key.pem", "open to others", "chmod 600"]);
+
+    let ran = home.run(["serve", "everything"]);
+    assert!(
+        ran.code == Some(2) && ran.err.contains("the services are gateway, "),
+        "{ran:#?}"
+    );
+}
+
+#[test]
+fn certificates_are_never_overwritten_and_renewed_when_asked() {
+    let home = Home::new();
+    home.run(["pki", "init", "pki"]).good();
+    let read = |name: &str| std::fs::read(home.path(name)).unwrap();
+    let (ca, hitl, audit) = (
+        read("pki/ca.key"),
+        read("pki/hitl/cert.pem"),
+        read("pki/audit/cert.pem"),
+    );
+    home.run(["pki", "init", "pki"])
+        .refused(&["is not empty", "nothing is overwritten", "pki renew"]);
+    assert!(ca == read("pki/ca.key") && hitl == read("pki/hitl/cert.pem"));
+    home.run(["pki", "renew", "pki", "hitl"]).good();
+    assert!(ca == read("pki/ca.key") && hitl != read("pki/hitl/cert.pem"));
+    assert!(
+        audit == read("pki/audit/cert.pem"),
+        "only what was named is renewed"
+    );
+    home.run(["pki", "renew", "elsewhere"])
+        .refused(&["elsewhere/ca.pem"]);
+    home.run(["pki", "init", "third", "--trust-domain", "No Domain"])
+        .refused(&["trust domain", "a-z"]);
+    assert!(!home.path("third").exists());
+}
