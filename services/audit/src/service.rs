@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use harombe_identity::{ServiceIdentity, TokenVerifier};
 use harombe_proto::audit::v1::audit_service_server::AuditServiceServer;
-use harombe_rpc::{Door, LogRefusals, Server};
+use harombe_rpc::{Door, LogRefusals, Metrics, Server};
 use harombe_sql::fair::Bounds;
 use harombe_types::{Clock, ServiceName};
 
@@ -24,6 +24,7 @@ const MAX_WAIT: Duration = Duration::from_secs(4);
 /// What the service needs from outside.
 pub struct Deps {
     pub clock: Arc<dyn Clock>,
+    pub metrics: Metrics,
     pub identity: ServiceIdentity,
     /// The service's own directory, made when absent.
     pub data: PathBuf,
@@ -70,6 +71,7 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
         door,
         clock: deps.clock,
         refusals: Arc::new(LogRefusals),
+        metrics: deps.metrics,
     };
     let server = Server::builder(ServiceName::Audit, server_deps)
         .service(AuditServiceServer::new(Handler::new(Arc::clone(&log))))

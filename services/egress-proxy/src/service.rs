@@ -8,7 +8,7 @@ use std::time::Duration;
 use harombe_grant::Verifier;
 use harombe_identity::{ServiceIdentity, TokenVerifier};
 use harombe_proto::egress::v1::egress_service_server::EgressServiceServer;
-use harombe_rpc::{Door, GrpcChannel, Server, TaskSet};
+use harombe_rpc::{Door, GrpcChannel, Metrics, Server, TaskSet};
 use harombe_trail::Trail;
 use harombe_types::{Clock, ServiceName};
 use tokio::sync::Semaphore;
@@ -58,6 +58,7 @@ impl Edges {
 /// What the service needs from outside.
 pub struct Deps {
     pub clock: Arc<dyn Clock>,
+    pub metrics: Metrics,
     pub identity: ServiceIdentity,
     pub trail: Trail,
     pub hitl: GrpcChannel,
@@ -122,6 +123,7 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
         door: Door::Internal(Arc::new(TokenVerifier::new(roots))),
         clock: deps.clock,
         refusals: Arc::new(deps.trail),
+        metrics: deps.metrics,
     };
     let server = Server::builder(ServiceName::EgressProxy, rpc)
         .service(EgressServiceServer::new(handler))

@@ -7,7 +7,7 @@ use harombe_identity::{ServiceIdentity, TokenMinter};
 use harombe_proto::agent::v1::agent_service_server::AgentServiceServer;
 use harombe_proto::audit::v1::audit_service_server::AuditServiceServer;
 use harombe_proto::hitl::v1::approval_service_server::ApprovalServiceServer;
-use harombe_rpc::{Door, GrpcChannel, Server};
+use harombe_rpc::{Door, GrpcChannel, Metrics, Server};
 use harombe_trail::Trail;
 use harombe_types::{Clock, InvalidName, Person, Role, ServiceName};
 
@@ -25,6 +25,7 @@ const PERSON: &str = "owner";
 #[derive(Clone)]
 pub struct Deps {
     pub clock: Arc<dyn Clock>,
+    pub metrics: Metrics,
     /// The gateway's own: what signs the tokens.
     pub identity: ServiceIdentity,
     pub trail: Trail,
@@ -84,6 +85,7 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
         door: Door::Public(Arc::new(owner)),
         clock: deps.clock,
         refusals: Arc::new(deps.trail),
+        metrics: deps.metrics,
     };
     let server = Server::builder(ServiceName::Gateway, stack)
         .service(AgentServiceServer::new(AgentGrpc(peers.clone())))

@@ -8,7 +8,7 @@ use harombe_grant::{Signer, Verifier};
 use harombe_identity::{ServiceIdentity, TokenVerifier};
 use harombe_proto::hitl::v1::approval_service_server::ApprovalServiceServer;
 use harombe_proto::hitl::v1::authorization_service_server::AuthorizationServiceServer;
-use harombe_rpc::{Door, Server, TaskSet};
+use harombe_rpc::{Door, Metrics, Server, TaskSet};
 use harombe_trail::Trail;
 use harombe_types::{Clock, ServiceName};
 use tokio::sync::mpsc;
@@ -45,6 +45,7 @@ pub enum BuildError {
 /// What the service needs from outside.
 pub struct Deps {
     pub clock: Arc<dyn Clock>,
+    pub metrics: Metrics,
     /// hitl's own: it signs grants.
     pub identity: ServiceIdentity,
     pub trail: Trail,
@@ -95,6 +96,7 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
         door: Door::Internal(Arc::new(TokenVerifier::new(roots))),
         clock: deps.clock,
         refusals: Arc::new(deps.trail),
+        metrics: deps.metrics,
     };
     let server = Server::builder(ServiceName::Hitl, rpc)
         .service(AuthorizationServiceServer::new(Authorizations::new(

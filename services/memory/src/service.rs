@@ -7,7 +7,7 @@ use std::time::Duration;
 use harombe_identity::{ServiceIdentity, TokenVerifier};
 use harombe_proto::memory::v1::conversation_service_server::ConversationServiceServer;
 use harombe_proto::memory::v1::run_journal_service_server::RunJournalServiceServer;
-use harombe_rpc::{Door, Refusals, Server};
+use harombe_rpc::{Door, Metrics, Refusals, Server};
 use harombe_types::{Clock, ServiceName, Timestamp};
 
 use crate::Config;
@@ -23,6 +23,8 @@ const FILE: &str = "memory.db";
 pub struct Deps {
     /// Leases and deadlines are by this clock.
     pub clock: Arc<dyn Clock>,
+    /// What it does, in numbers.
+    pub metrics: Metrics,
     /// This service's own identity; principal tokens are verified against its roots.
     pub identity: ServiceIdentity,
     /// Hears of refused calls.
@@ -70,6 +72,7 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
         door: Door::Internal(Arc::new(verifier)),
         clock: deps.clock,
         refusals: deps.refusals,
+        metrics: deps.metrics,
     };
     let server = Server::builder(ServiceName::Memory, door)
         .service(ConversationServiceServer::new(ConversationGrpc(conversations)))

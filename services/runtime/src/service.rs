@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use harombe_identity::{ServiceIdentity, TokenVerifier};
 use harombe_proto::runtime::v1::runtime_service_server::RuntimeServiceServer;
-use harombe_rpc::{Door, GrpcChannel, Server, TaskSet};
+use harombe_rpc::{Door, GrpcChannel, Metrics, Server, TaskSet};
 use harombe_trail::Trail;
 use harombe_types::{AgentName, Clock, ServiceName};
 use tokio::sync::Semaphore;
@@ -26,6 +26,8 @@ use crate::tasks::claim;
 pub struct Deps {
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// What it does, in numbers.
+    pub metrics: Metrics,
     /// Its own certificate and key.
     pub identity: ServiceIdentity,
     /// The way to audit.
@@ -89,6 +91,7 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
         .unwrap_or_default();
     let Deps {
         clock,
+        metrics,
         identity,
         trail,
         memory,
@@ -114,6 +117,7 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
         door: Door::Internal(tokens),
         clock,
         refusals: Arc::new(trail),
+        metrics,
     };
     let server = Server::builder(ServiceName::Runtime, deps)
         .tasks(tasks.clone())

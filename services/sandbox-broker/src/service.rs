@@ -8,7 +8,7 @@ use std::time::Duration;
 use harombe_grant::Verifier;
 use harombe_identity::{ServiceIdentity, TokenVerifier};
 use harombe_proto::sandbox::v1::sandbox_service_server::SandboxServiceServer;
-use harombe_rpc::{Door, GrpcChannel, Server, TaskSet};
+use harombe_rpc::{Door, GrpcChannel, Metrics, Server, TaskSet};
 use harombe_trail::Trail;
 use harombe_types::{Clock, ServiceName};
 
@@ -26,6 +26,7 @@ use crate::sessions::Sessions;
 /// What the service needs from outside.
 pub struct Deps {
     pub clock: Arc<dyn Clock>,
+    pub metrics: Metrics,
     pub identity: ServiceIdentity,
     pub trail: Trail,
     /// Its own directory below the data directory.
@@ -91,6 +92,7 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
     }
     let Deps {
         clock,
+        metrics,
         identity,
         trail,
         data,
@@ -129,6 +131,7 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
         door: Door::Internal(Arc::new(TokenVerifier::new(roots))),
         clock,
         refusals: Arc::new(trail),
+        metrics,
     };
     let service = grpc::Service::new(Arc::new(broker), tasks.clone());
     let server = Server::builder(ServiceName::SandboxBroker, deps)

@@ -15,9 +15,10 @@ use harombe_proto::audit::v1::audit_service_client::AuditServiceClient;
 use harombe_proto::audit::v1::audit_service_server::{AuditService, AuditServiceServer};
 use harombe_proto::audit::v1::{
     AppendBatchRequest, AppendBatchResponse, AppendRequest, AppendResponse, GetCheckpointRequest,
-    GetCheckpointResponse, GetInclusionProofRequest, GetInclusionProofResponse, QueryRequest, QueryResponse,
+    GetCheckpointResponse, GetConsistencyProofRequest, GetConsistencyProofResponse, GetInclusionProofRequest,
+    GetInclusionProofResponse, QueryRequest, QueryResponse,
 };
-use harombe_rpc::{Deps, Door, GrpcChannel, LogRefusals, Server};
+use harombe_rpc::{Deps, Door, GrpcChannel, LogRefusals, Metrics, Server};
 use harombe_types::{ServiceName, SystemClock};
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
@@ -48,6 +49,13 @@ impl AuditService for Nothing {
         _: Request<GetCheckpointRequest>,
     ) -> Result<Response<GetCheckpointResponse>, Status> {
         Ok(Response::new(GetCheckpointResponse::default()))
+    }
+
+    async fn get_consistency_proof(
+        &self,
+        _: Request<GetConsistencyProofRequest>,
+    ) -> Result<Response<GetConsistencyProofResponse>, Status> {
+        Ok(Response::new(GetConsistencyProofResponse::default()))
     }
 
     async fn get_inclusion_proof(
@@ -85,6 +93,7 @@ async fn measure(channel: &GrpcChannel, callers: usize, calls: usize) {
 async fn main() {
     let pki = CertificateAuthority::create("cost.test", &SystemClock).unwrap();
     let deps = Deps {
+        metrics: Metrics::new(),
         door: Door::Internal(Arc::new(TokenVerifier::new(pki.roots().clone()))),
         clock: Arc::new(SystemClock),
         refusals: Arc::new(LogRefusals),

@@ -10,6 +10,7 @@ mod listen;
 mod patience;
 mod public;
 mod stack;
+mod tally;
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -22,9 +23,10 @@ use tonic::server::NamedService;
 use tonic_health::pb::health_server::HealthServer;
 
 use crate::methods::{Method, Methods, MethodsError, Rule};
-use crate::{Door, Refusals, TaskSet};
+use crate::{Door, Metrics, Refusals, TaskSet};
 use handler::{Handler, Mounted};
 use health::ServerHealth;
+use tally::{MethodTally, Tally};
 
 pub use listen::ServeError;
 pub use public::{PeerAddr, PublicLimits, serve_public};
@@ -51,6 +53,8 @@ pub struct Deps {
     pub door: Door,
     pub clock: Arc<dyn Clock>,
     pub refusals: Arc<dyn Refusals>,
+    /// Where the calls are counted; the servers of one process share it.
+    pub metrics: Metrics,
 }
 
 /// A set of gRPC services behind one door. Clones are handles to the same server.
@@ -77,6 +81,7 @@ struct Route {
     method: &'static Method,
     rule: &'static Rule,
     handler: Arc<dyn Handler>,
+    tally: Arc<MethodTally>,
 }
 
 impl Server {
@@ -186,6 +191,7 @@ impl ServerBuilder {
         let methods = Methods::ours()?;
         let serving = watch::Sender::new(true);
         let open = self.open(&serving)?;
+        let tally = Tally::new(&self.deps.metrics);
         let mut routes = HashMap::new();
         for (service, handler) in self.mounted {
             let before = routes.len();
@@ -198,6 +204,7 @@ impl ServerBuilder {
                     method,
                     rule,
                     handler: Arc::clone(&handler),
+                    tally: tally.of_method(self.name, &method.path, method.unary),
                 };
                 routes.insert(&*method.path, route);
             }

@@ -1,10 +1,13 @@
-//! What a process says about itself while it runs: log lines on standard error, panics among them.
+//! What a process says about itself while it runs: log lines on standard error, panics among them, and numbers.
 //!
 //! Standard output belongs to the program's own answers, so that scripts can read them.
 
+pub mod metrics;
 mod panics;
+mod process;
 mod subscriber;
 
+pub use metrics::Metrics;
 pub use subscriber::{Format, InvalidFormat};
 
 use tracing::Dispatch;

@@ -60,6 +60,7 @@ impl AuditSink {
             fault: watch::Sender::new(Fault::None),
         });
         let deps = Deps {
+            metrics: harombe_rpc::Metrics::new(),
             door: pki.door(),
             clock,
             refusals: Arc::new(LogRefusals),

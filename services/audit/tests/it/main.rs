@@ -37,6 +37,7 @@ impl Bench {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let pki = TestPki::new(Arc::clone(&clock));
         let deps = Deps {
+            metrics: harombe_rpc::Metrics::new(),
             clock,
             identity: pki.identity(ServiceName::Audit),
             data: directory.join("audit"),

@@ -46,6 +46,7 @@ impl Hitl {
             failure: Mutex::default(),
         });
         let deps = Deps {
+            metrics: harombe_rpc::Metrics::new(),
             door: pki.door(),
             clock,
             refusals: Arc::new(LogRefusals),

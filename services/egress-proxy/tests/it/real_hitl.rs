@@ -24,6 +24,7 @@ async fn the_destination_that_hitl_names_is_the_one_that_is_reached() {
         ..Config::default()
     };
     let deps = Deps {
+        metrics: harombe_rpc::Metrics::new(),
         clock: world.clock.clone(),
         identity: world.pki.identity(ServiceName::Hitl),
         trail: world.audit.trail(ServiceName::Hitl, world.clock.clone(), &tasks),

@@ -114,6 +114,7 @@ impl World {
         configure(&mut config);
         let trail_tasks = TaskSet::new();
         let deps = Deps {
+            metrics: harombe_rpc::Metrics::new(),
             clock: clock.clone(),
             identity: pki.identity(ServiceName::EgressProxy),
             trail: audit.trail(ServiceName::EgressProxy, clock.clone(), &trail_tasks),

@@ -35,6 +35,7 @@ pub(crate) fn unavailable() -> Status {
 
 fn deps(pki: &TestPki, clock: Arc<dyn Clock>) -> Deps {
     Deps {
+        metrics: harombe_rpc::Metrics::new(),
         door: pki.door(),
         clock,
         refusals: Arc::new(LogRefusals),

@@ -41,6 +41,7 @@ impl World {
         let pki = TestPki::new(clock.clone());
         let data = tempfile::tempdir().unwrap();
         let deps = harombe_memory::Deps {
+            metrics: harombe_rpc::Metrics::new(),
             clock: clock.clone(),
             identity: pki.identity(ServiceName::Memory),
             refusals: Arc::new(LogRefusals),
@@ -57,6 +58,7 @@ impl World {
         )));
         let (hitl, log) = (Arc::new(Hitl::default()), Arc::new(Log::default()));
         let deps = Deps {
+            metrics: harombe_rpc::Metrics::new(),
             clock: clock.clone(),
             identity: pki.identity(ServiceName::Gateway),
             trail: sink.trail(ServiceName::Gateway, clock.clone(), &tasks),

@@ -80,6 +80,7 @@ async fn refused(config: Config, prepare: impl FnOnce(&std::path::Path)) -> Buil
     let dir = tempfile::tempdir().unwrap();
     prepare(dir.path());
     let deps = harombe_hitl::Deps {
+        metrics: harombe_rpc::Metrics::new(),
         clock: clock.clone(),
         identity: pki.identity(ServiceName::Hitl),
         trail: sink.trail(ServiceName::Hitl, clock, &TaskSet::new()),

@@ -247,6 +247,7 @@ async fn start(
     tasks: &TaskSet,
 ) -> Service {
     let deps = Deps {
+        metrics: harombe_rpc::Metrics::new(),
         clock: clock.clone(),
         identity: pki.identity(ServiceName::Hitl),
         trail: sink.trail(ServiceName::Hitl, clock.clone(), tasks),

@@ -15,6 +15,7 @@ use crate::rig::{Rig, answer, refused};
 fn deps(data: std::path::PathBuf) -> Deps {
     let authority = CertificateAuthority::create("test.example", &SystemClock).expect("authority");
     Deps {
+        metrics: harombe_rpc::Metrics::new(),
         clock: Arc::new(SystemClock) as Arc<dyn Clock>,
         identity: authority
             .issue(ServiceName::Memory, &SystemClock)

@@ -222,6 +222,7 @@ impl Rig {
 
 async fn start(clock: &Arc<ManualClock>, identity: &ServiceIdentity, data: &Path) -> Service {
     let deps = Deps {
+        metrics: harombe_rpc::Metrics::new(),
         clock: Arc::clone(clock) as Arc<dyn harombe_types::Clock>,
         identity: identity.clone(),
         refusals: Arc::new(LogRefusals),

@@ -69,6 +69,7 @@ impl World {
         agent.model = format!("scripted:{}", path.display());
         limits(agent);
         let deps = harombe_runtime::Deps {
+            metrics: harombe_rpc::Metrics::new(),
             clock: self.clock.clone(),
             identity: self.pki.identity(ServiceName::Runtime),
             trail: self
@@ -203,6 +204,7 @@ pub(crate) fn server(
     add: impl FnOnce(ServerBuilder) -> ServerBuilder,
 ) -> Server {
     let deps = Deps {
+        metrics: harombe_rpc::Metrics::new(),
         door: pki.door(),
         clock,
         refusals: Arc::new(LogRefusals),

@@ -74,6 +74,7 @@ impl Bench {
             absent: AtomicBool::new(false),
         });
         let rpc = harombe_rpc::Deps {
+            metrics: harombe_rpc::Metrics::new(),
             door: pki.door(),
             clock: clock.clone(),
             refusals: Arc::new(LogRefusals),
@@ -84,6 +85,7 @@ impl Bench {
             .unwrap();
         let data = tempfile::tempdir().unwrap();
         let deps = Deps {
+            metrics: harombe_rpc::Metrics::new(),
             clock: clock.clone(),
             identity: pki.identity(ServiceName::SandboxBroker),
             trail,

@@ -15,6 +15,7 @@ use tonic::Status;
 use tonic::body::Body;
 
 use super::stack::{Panicked, deadline_exceeded, stopping};
+use super::tally::Counted;
 use crate::channel::lost;
 
 /// Adds the endings to a body; each is a gRPC status in the trailers, as if the handler had sent it.
@@ -25,6 +26,7 @@ pub(crate) struct Guarded {
     deadline: Option<Pin<Box<Sleep>>>,
     stop: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
     peer: Option<Arc<str>>,
+    counted: Option<Counted>,
 }
 
 impl Guarded {
@@ -40,7 +42,14 @@ impl Guarded {
             deadline: deadline.map(|at| Box::pin(tokio::time::sleep_until(at))),
             stop: stop.map(|token| Box::pin(token.cancelled_owned())),
             peer: None,
+            counted: None,
         }
+    }
+
+    /// A call that ends with this body.
+    pub(crate) fn counted(mut self, counted: Counted) -> Self {
+        self.counted = Some(counted);
+        self
     }
 
     /// A body that breaks off because its connection was lost says that `peer` cannot be reached.
@@ -53,9 +62,18 @@ impl Guarded {
         self.body = None;
         let mut trailers = HeaderMap::new();
         Poll::Ready(Some(match status.add_header(&mut trailers) {
-            Ok(()) => Ok(Frame::trailers(trailers)),
+            Ok(()) => {
+                self.tell(&trailers);
+                Ok(Frame::trailers(trailers))
+            }
             Err(status) => Err(status),
         }))
+    }
+
+    fn tell(&mut self, trailers: &HeaderMap) {
+        if let Some(counted) = &mut self.counted {
+            counted.ended_with(trailers);
+        }
     }
 }
 
@@ -89,7 +107,12 @@ impl http_body::Body for Guarded {
                 tracing::debug!(%status, peer = &*peer, "a stream broke off");
                 return this.end(&lost(&peer));
             }
-            Ok(ready) => return ready,
+            Ok(Poll::Ready(Some(Ok(frame)))) => {
+                if let Some(trailers) = frame.trailers_ref() {
+                    this.tell(trailers);
+                }
+                return Poll::Ready(Some(Ok(frame)));
+            }
             Err(payload) => {
                 let status = to_status(&Panicked::new(&this.method, &*payload));
                 return this.end(&status);

@@ -63,7 +63,27 @@ pub(crate) async fn call(server: &Inner, request: Request<Body>, peer: &Peer) ->
     let Some(route) = server.routes.get(path) else {
         return open(server, request).await;
     };
+    let mut counted = route.tally.begin(begun);
     let allowed = timeout::parse(request.headers());
+    let deadline = allowed.and_then(|allowed| begun.checked_add(allowed));
+    let response = admitted(server, route, request, peer, deadline).await;
+    counted.answered(&response);
+    if route.method.unary || response.headers().contains_key(Status::GRPC_STATUS) {
+        return response;
+    }
+    response.map(|body| {
+        let stop = Some(server.tasks.token());
+        Body::new(Guarded::new(body, &route.method.path, deadline, stop).counted(counted))
+    })
+}
+
+async fn admitted(
+    server: &Inner,
+    route: &Route,
+    request: Request<Body>,
+    peer: &Peer,
+    deadline: Option<Instant>,
+) -> Response<Body> {
     let (mut parts, body) = request.into_parts();
     let caller = match admit(server, route, &mut parts, peer).await {
         Ok(caller) => caller,
@@ -81,7 +101,6 @@ pub(crate) async fn call(server: &Inner, request: Request<Body>, peer: &Peer) ->
     let span = span(&route.method.path, &caller);
     parts.extensions.insert(caller);
     let request = Request::from_parts(parts, body);
-    let deadline = allowed.and_then(|allowed| begun.checked_add(allowed));
     run(server, route, request, deadline).instrument(span).await
 }
 
@@ -102,20 +121,10 @@ async fn run(
         Some(deadline) => tokio::time::timeout_at(deadline, work).await,
         None => Ok(work.await),
     };
-    let Ok(result) = answered else {
-        return deadline_exceeded().into_http();
-    };
-    match result {
-        Ok(response) if route.method.unary => response,
-        Ok(response) => response.map(|body| {
-            Body::new(Guarded::new(
-                body,
-                &route.method.path,
-                deadline,
-                Some(server.tasks.token()),
-            ))
-        }),
-        Err(status) => status.into_http(),
+    match answered {
+        Ok(Ok(response)) => response,
+        Ok(Err(status)) => status.into_http(),
+        Err(_) => deadline_exceeded().into_http(),
     }
 }
 

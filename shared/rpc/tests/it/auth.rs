@@ -146,6 +146,7 @@ fn a_service_that_no_proto_of_ours_describes_is_not_mounted() {
     let world = World::in_process();
     let (_, health) = tonic_health::server::health_reporter();
     let deps = Deps {
+        metrics: world.metrics,
         door: Door::Internal(Arc::new(TokenVerifier::new(world.pki.roots().clone()))),
         clock: world.clock,
         refusals: world.refusals,

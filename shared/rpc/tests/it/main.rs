@@ -13,6 +13,7 @@ mod deadlines;
 mod door;
 mod failures;
 mod network;
+mod numbers;
 mod public;
 mod retries;
 mod stranger;

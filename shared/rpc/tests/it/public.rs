@@ -12,7 +12,7 @@ use harombe_proto::runtime::v1::ListToolsRequest;
 use harombe_proto::runtime::v1::runtime_service_client::RuntimeServiceClient;
 use harombe_proto::runtime::v1::runtime_service_server::RuntimeServiceServer;
 use harombe_rpc::{
-    Authenticator, Caller, Deps, Door, GrpcChannel, InProcess, LogRefusals, RequestExt as _, Server,
+    Authenticator, Caller, Deps, Door, GrpcChannel, InProcess, LogRefusals, Metrics, RequestExt as _, Server,
 };
 use harombe_types::{Person, Principal, Role, ServiceName, SystemClock};
 use http::request::Parts;
@@ -67,6 +67,7 @@ struct Gateway {
 fn gateway(owner: Owner) -> Gateway {
     let toy = Toy::new();
     let deps = Deps {
+        metrics: Metrics::new(),
         door: Door::Public(Arc::new(owner)),
         clock: Arc::new(SystemClock),
         refusals: Arc::new(LogRefusals),

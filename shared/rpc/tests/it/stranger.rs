@@ -10,7 +10,8 @@ use harombe_proto::hitl::v1::ListRequest;
 use harombe_proto::hitl::v1::approval_service_client::ApprovalServiceClient;
 use harombe_proto::hitl::v1::approval_service_server::ApprovalServiceServer;
 use harombe_rpc::{
-    Authenticator, Deps, Door, GrpcChannel, LogRefusals, PeerAddr, Public, PublicLimits, Server, serve_public,
+    Authenticator, Deps, Door, GrpcChannel, LogRefusals, Metrics, PeerAddr, Public, PublicLimits, Server,
+    serve_public,
 };
 use harombe_types::{Person, Role, ServiceName, SystemClock};
 use http::request::Parts;
@@ -72,6 +73,7 @@ impl Port {
         let keys = Keys::default();
         let peers = Arc::clone(&keys.peers);
         let deps = Deps {
+            metrics: Metrics::new(),
             door: Door::Public(Arc::new(keys)),
             clock: Arc::new(SystemClock),
             refusals: Arc::new(LogRefusals),

@@ -13,7 +13,7 @@ use harombe_proto::hitl::v1::approval_service_client::ApprovalServiceClient;
 use harombe_proto::hitl::v1::approval_service_server::ApprovalServiceServer;
 use harombe_proto::runtime::v1::runtime_service_client::RuntimeServiceClient;
 use harombe_proto::runtime::v1::runtime_service_server::RuntimeServiceServer;
-use harombe_rpc::{Deps, Door, GrpcChannel, Refusals, Remote, Server};
+use harombe_rpc::{Deps, Door, GrpcChannel, Metrics, Refusals, Remote, Server};
 use harombe_types::{
     Clock, ManualClock, Person, Role, RunId, RunPrincipal, ServiceName, SessionId, SystemClock, Timestamp,
 };
@@ -32,6 +32,7 @@ pub(crate) struct World {
     pub(crate) pki: CertificateAuthority,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) refusals: Arc<Recorded>,
+    pub(crate) metrics: Metrics,
     /// `None` in process.
     pub(crate) address: Option<SocketAddr>,
     pub(crate) stop: CancellationToken,
@@ -59,7 +60,9 @@ impl World {
         let clock = Arc::new(ManualClock::at(SystemClock.now()));
         let pki = CertificateAuthority::create("toy.test", &*clock).unwrap();
         let refusals = Arc::new(Recorded::default());
+        let metrics = Metrics::new();
         let deps = Deps {
+            metrics: metrics.clone(),
             door: Door::Internal(Arc::new(TokenVerifier::new(pki.roots().clone()))),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             refusals: Arc::clone(&refusals) as Arc<dyn Refusals>,
@@ -72,6 +75,7 @@ impl World {
             pki,
             clock,
             refusals,
+            metrics,
             address: None,
             stop: CancellationToken::new(),
         }

@@ -73,6 +73,7 @@ async fn audit(keys: &Path, data: PathBuf, port: u16) -> Result<(), Box<dyn Erro
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let identity = ServiceIdentity::load(keys, clock.now())?;
     let deps = harombe_audit::Deps {
+        metrics: harombe_rpc::Metrics::new(),
         clock,
         identity: identity.clone(),
         data,
