@@ -1,0 +1,147 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
+use http::Request;
+use http_body_util::{BodyExt as _, StreamBody};
+use serde_json::json;
+use tonic::body::Body;
+
+use crate::toy::{bytes, json, request, rest};
+
+const PART: usize = 1024 * 1024;
+
+/// A body of so many MiB, and how many of them were taken.
+fn parts(count: usize) -> (Body, Arc<AtomicUsize>) {
+    let taken = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&taken);
+    let parts = stream::iter(0..count).map(move |number| {
+        counter.fetch_add(1, Ordering::SeqCst);
+        let byte = u8::try_from(number % 251).unwrap();
+        Ok::<_, std::io::Error>(http_body::Frame::data(Bytes::from(vec![byte; PART])))
+    });
+    (Body::new(StreamBody::new(parts)), taken)
+}
+
+fn put(path: &str, body: Body) -> Request<Body> {
+    Request::put(path)
+        .header("authorization", "x")
+        .body(body)
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_file_goes_up_as_it_is() {
+    let (rest, _) = rest();
+    let (body, _) = parts(5);
+    let answer = json(rest.answer(put("/v1/sessions/s/files/a%20b/c.bin", body)).await).await;
+    assert_eq!(
+        answer,
+        (
+            200,
+            json!({"path": "s:a b/c.bin", "size": (5 * PART).to_string()})
+        )
+    );
+    let answer = json(
+        rest.answer(put("/v1/sessions/s/files/empty", Body::empty()))
+            .await,
+    )
+    .await;
+    assert_eq!(answer, (200, json!({"path": "s:empty", "size": "0"})));
+}
+
+#[tokio::test]
+async fn nobody_unknown_writes_anything() {
+    let (rest, _) = rest();
+    let (body, taken) = parts(5);
+    let mut put = put("/v1/sessions/s/files/a", body);
+    put.headers_mut().remove("authorization");
+    assert_eq!(json(rest.answer(put).await).await.0, 401);
+    assert_eq!(taken.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn too_much_is_refused_when_it_is_seen() {
+    let (rest, _) = rest();
+    let (body, taken) = parts(1);
+    let mut announced = put("/v1/sessions/s/files/a", body);
+    announced
+        .headers_mut()
+        .insert("content-length", (64 * PART + 1).to_string().parse().unwrap());
+    assert_eq!(json(rest.answer(announced).await).await.0, 413);
+    assert_eq!(taken.load(Ordering::SeqCst), 0);
+
+    let (body, taken) = parts(200);
+    let (status, error) = json(rest.answer(put("/v1/sessions/s/files/a", body)).await).await;
+    assert_eq!(
+        (status, &error["error"]["reason"]),
+        (413, &json!("LIMIT_EXCEEDED"))
+    );
+    assert_eq!(taken.load(Ordering::SeqCst), 65);
+}
+
+#[tokio::test]
+async fn a_digest_that_is_given_must_be_right() {
+    let (rest, _) = rest();
+    for (digest, expected) in [
+        ("sha-256=:ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=:", 200),
+        (
+            "sha-512=:AA==:, sha-256=:ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0=:",
+            200,
+        ),
+        ("sha-256=:AAAA:", 400),
+        ("sha-256=abc", 400),
+        ("md5=:AA==:", 400),
+    ] {
+        let mut put = put("/v1/sessions/s/files/a", Body::new("abc".to_owned()));
+        put.headers_mut().insert("repr-digest", digest.parse().unwrap());
+        assert_eq!(json(rest.answer(put).await).await.0, expected, "{digest}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_is_no_file() {
+    let (rest, _) = rest();
+    let parts = [
+        Ok(http_body::Frame::data(Bytes::from_static(b"abc"))),
+        Err(std::io::Error::other("gone")),
+    ];
+    let body = Body::new(StreamBody::new(stream::iter(parts)));
+    let (status, error) = json(rest.answer(put("/v1/sessions/s/files/a", body)).await).await;
+    assert_eq!(
+        (status, &error["error"]["message"]),
+        (400, &json!("the body broke off"))
+    );
+}
+
+#[tokio::test]
+async fn a_file_comes_down_as_it_is() {
+    let (rest, _) = rest();
+    let (status, headers, body) =
+        bytes(rest.answer(request("GET", "/v1/sessions/s/files/a/b", "")).await).await;
+    assert_eq!((status.as_u16(), &body[..]), (200, &b"a/b\x00\xff"[..]));
+    assert_eq!(headers["content-type"], "application/octet-stream");
+    assert_eq!(
+        (
+            &headers["content-disposition"],
+            &headers["x-content-type-options"]
+        ),
+        (&"attachment".parse().unwrap(), &"nosniff".parse().unwrap())
+    );
+    let (status, _, body) = bytes(
+        rest.answer(request("GET", "/v1/sessions/s/files/empty", ""))
+            .await,
+    )
+    .await;
+    assert_eq!((status.as_u16(), body.len()), (200, 0));
+    assert_eq!(
+        json(rest.answer(request("GET", "/v1/sessions/s/files/none", "")).await)
+            .await
+            .0,
+        404
+    );
+    // A part is never taken for the whole.
+    let cut = rest.answer(request("GET", "/v1/sessions/s/files/cut", "")).await;
+    assert!(cut.into_body().collect().await.is_err());
+}
