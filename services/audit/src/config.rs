@@ -1,9 +1,13 @@
 //! What an operator can set. Everything has a default.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use harombe_config::{Size, Span};
+use harombe_sql::StoreConfig;
 use serde::{Deserialize, Serialize};
+
+use crate::store::Place;
 
 /// The services' own largest details must fit, with room: hitl records calls of up to 64 KiB and what was decided about
 /// them. An event that is not taken is an act that is refused.
@@ -23,6 +27,16 @@ pub struct Config {
     pub index_every: Span,
     /// How often the newest checkpoint is written to its file, at most.
     pub publish_every: Span,
+    /// Where the log is kept.
+    pub store: StoreConfig,
+    /// The file of the log's signing key; none: `keys/signer.key` in the service's directory. Instances that share a log
+    /// share this key, and one that has another refuses to start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signing_key: Option<PathBuf>,
+    /// The file of the key that wraps the data keys of a log on Postgres; none: `keys/wrapping.key` in the service's
+    /// directory. Shared as the signing key is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wrapping_key: Option<PathBuf>,
 }
 
 impl Default for Config {
@@ -33,6 +47,9 @@ impl Default for Config {
             queue_total: 4096,
             index_every: Span::from(Duration::from_millis(500)),
             publish_every: Span::from(Duration::from_millis(500)),
+            store: StoreConfig::default(),
+            signing_key: None,
+            wrapping_key: None,
         }
     }
 }
@@ -69,7 +86,24 @@ impl Config {
             (10..=60_000).contains(&millis(self.publish_every)),
             "audit.publish_every: must be between 10ms and 1m",
         );
+        check(
+            self.wrapping_key.is_none() || self.store.postgres.is_some(),
+            "audit.wrapping_key: is for a log on Postgres; remove it, or set audit.store.postgres",
+        );
+        faults.extend(self.store.validate("audit.store"));
         faults
+    }
+
+    /// Where the log of a service with this directory is.
+    pub(crate) fn place(&self, directory: &Path) -> Place {
+        let mut place = Place::new(directory.to_owned(), self.store.clone());
+        if let Some(path) = &self.signing_key {
+            place.signing_key.clone_from(path);
+        }
+        if let Some(path) = &self.wrapping_key {
+            place.wrapping_key.clone_from(path);
+        }
+        place
     }
 
     pub(crate) fn max_details_bytes(&self) -> usize {
@@ -90,14 +124,17 @@ mod tests {
             queue_total: 2_000_000,
             index_every: Span::from(Duration::ZERO),
             publish_every: Span::from(Duration::from_secs(3600)),
+            wrapping_key: Some("/keys/wrapping".into()),
+            ..Config::default()
         };
-        assert_eq!(bad.validate().len(), 5);
+        assert_eq!(bad.validate().len(), 6);
         for (key, fault) in [
             "max_details",
             "queue_per_caller",
             "queue_total",
             "index_every",
             "publish_every",
+            "wrapping_key",
         ]
         .iter()
         .zip(bad.validate())

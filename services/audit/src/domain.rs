@@ -4,9 +4,11 @@ mod event;
 mod filter;
 mod leaf;
 mod seal;
+mod wrap;
 
 pub(crate) use event::{Draft, hash_of};
 pub use event::{Event, Limits, MAX_BATCH};
 pub use filter::Filter;
 pub use leaf::{Leaf, millis_of};
 pub(crate) use seal::{DataKey, KEY_LEN, KeyId, key_id_of};
+pub(crate) use wrap::WrappingKey;

@@ -24,6 +24,10 @@ pub enum Error {
     NoSuchCheckpoint,
     #[error("the audit log cannot be written or read now")]
     Store(#[from] harombe_sql::Error),
+    #[error("this instance does not write the log now; another one does, or none can")]
+    NotWriter,
+    #[error("there is no audit log in that database")]
+    NoLog,
     #[error("a leaf cannot be encoded")]
     Leaf(#[source] harombe_canonical::Error),
     #[error("the tree cannot be built")]
@@ -46,12 +50,28 @@ pub enum Error {
         "{path} names another key than the one that signs; remove it if the signing key is the right one"
     )]
     OtherKey { path: PathBuf },
+    #[error(
+        "{path} is not the key of the log in that database; put a copy of the one that the other instances use there"
+    )]
+    NotTheLogs { path: PathBuf },
+    #[error("{path} holds no wrapping key; restore it from a backup")]
+    NoWrappingKey { path: PathBuf },
     #[error("file {path} cannot be used")]
     File {
         path: PathBuf,
         #[source]
         source: std::io::Error,
     },
+}
+
+impl Error {
+    /// For a store's own way of passing failures on.
+    pub(crate) fn into_store(self) -> harombe_sql::Error {
+        match self {
+            Self::Store(error) => error,
+            other => harombe_sql::Error::handler(other),
+        }
+    }
 }
 
 impl ServiceError for Error {
@@ -63,6 +83,7 @@ impl ServiceError for Error {
             Self::TooLarge { .. } => Code::ResourceExhausted,
             Self::EventIdTaken => Code::AlreadyExists,
             Self::NoSuchEntry => Code::NotFound,
+            Self::NotWriter => Code::Unavailable,
             Self::Store(error) if error.is_unavailable() => Code::Unavailable,
             _ => Code::Internal,
         }

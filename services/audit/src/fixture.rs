@@ -8,11 +8,13 @@ use harombe_types::{
 
 use crate::domain::{Event, Limits};
 use crate::log::Log;
+use crate::store::Place;
 
 pub(crate) const LIMITS: Limits = Limits { details: 4096 };
 
 pub(crate) async fn open(directory: &Path) -> Log {
-    Log::open(directory, harombe_sql::Limits::default(), LIMITS)
+    let place = Place::new(directory.to_owned(), harombe_sql::StoreConfig::default());
+    Log::open(place, harombe_sql::Limits::default(), LIMITS)
         .await
         .unwrap()
 }

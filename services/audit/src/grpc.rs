@@ -11,8 +11,8 @@ use harombe_error::to_status;
 use harombe_proto::audit::v1::audit_service_server::AuditService;
 use harombe_proto::audit::v1::{
     AppendBatchRequest, AppendBatchResponse, AppendRequest, AppendResponse, GetCheckpointRequest,
-    GetCheckpointResponse, GetInclusionProofRequest, GetInclusionProofResponse, QueryEnd, QueryRequest,
-    QueryResponse, query_response,
+    GetCheckpointResponse, GetConsistencyProofRequest, GetConsistencyProofResponse, GetInclusionProofRequest,
+    GetInclusionProofResponse, QueryEnd, QueryRequest, QueryResponse, query_response,
 };
 use harombe_rpc::CallerExt as _;
 use tonic::{Request, Response, Status};
@@ -100,7 +100,7 @@ impl AuditService for Handler {
         &self,
         _request: Request<GetCheckpointRequest>,
     ) -> Result<Response<GetCheckpointResponse>, Status> {
-        let checkpoint = self.log.head().note().to_owned();
+        let checkpoint = self.log.head().await.map_err(refused)?.note().to_owned();
         let verifier_key = self.log.store().verifier_key().to_owned();
         Ok(Response::new(GetCheckpointResponse {
             checkpoint,
@@ -120,6 +120,20 @@ impl AuditService for Handler {
             .await
             .map_err(refused)?;
         Ok(Response::new(convert::inclusion(index, proof)))
+    }
+
+    /// Sizes and hashes of the tree say nothing of any tenant.
+    async fn get_consistency_proof(
+        &self,
+        request: Request<GetConsistencyProofRequest>,
+    ) -> Result<Response<GetConsistencyProofResponse>, Status> {
+        let GetConsistencyProofRequest { old_size, new_size } = request.into_inner();
+        let proof = self
+            .log
+            .prove_consistency(old_size, new_size)
+            .await
+            .map_err(refused)?;
+        Ok(Response::new(convert::consistency(old_size, proof)))
     }
 }
 

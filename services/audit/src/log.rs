@@ -1,6 +1,6 @@
 //! The use cases of the log: append, find, open, prove. What the transport calls and the tests drive.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use harombe_redact::Scanner;
@@ -10,20 +10,21 @@ use harombe_types::ServiceName;
 use crate::Error;
 use crate::domain::{Event, Filter, Leaf, Limits, MAX_BATCH};
 use crate::store::{
-    Appended, DATA_KEYS_FILE, DataKeys, Head, Index, KEYS_DIRECTORY, Lane, Reader, Row, Store,
+    Appended, DataKeys, Head, Index, Lane, Opened, Place, Row, Store, consistency, inclusion, open,
 };
 
 /// Entries that the index has not yet taken in and that a query looks at one by one.
 const TAIL: u64 = 10_000;
-const PAGE: u32 = 500;
+pub(crate) const PAGE: u32 = 500;
 /// The most entries that one query returns.
 pub(crate) const MAX_FOUND: u32 = 1000;
 
 /// The open log.
 pub(crate) struct Log {
-    store: Store,
+    directory: PathBuf,
+    store: Box<dyn Store>,
     keys: DataKeys,
-    index: Index,
+    index: Box<dyn Index>,
     limits: Limits,
 }
 
@@ -57,16 +58,23 @@ pub(crate) struct Inclusion {
     pub(crate) checkpoint: String,
 }
 
+/// A proof that the log only grew.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Consistency {
+    pub(crate) size: u64,
+    pub(crate) path: Vec<Hash>,
+    pub(crate) checkpoint: String,
+}
+
 impl Log {
     pub(crate) async fn open(
-        directory: &Path,
+        place: Place,
         queue: harombe_sql::Limits,
         limits: Limits,
     ) -> Result<Self, Error> {
-        let store = Store::open(directory, queue).await?;
-        let keys = DataKeys::open(&directory.join(KEYS_DIRECTORY).join(DATA_KEYS_FILE)).await?;
-        let index = Index::open(directory, store.reader()).await?;
+        let Opened { store, keys, index } = open(&place, queue).await?;
         Ok(Self {
+            directory: place.directory,
             store,
             keys,
             index,
@@ -98,12 +106,17 @@ impl Log {
         self.store.append(&lane, drafts).await
     }
 
-    pub(crate) fn head(&self) -> Arc<Head> {
-        self.store.head()
+    pub(crate) async fn head(&self) -> Result<Arc<Head>, Error> {
+        self.store.head().await
     }
 
-    pub(crate) fn store(&self) -> &Store {
-        &self.store
+    pub(crate) fn store(&self) -> &dyn Store {
+        &*self.store
+    }
+
+    /// The service's own directory.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
     }
 
     /// The positions of at most `limit` entries that match, from `from` on. The index answers for what it has taken in,
@@ -115,7 +128,7 @@ impl Log {
             limit.min(MAX_FOUND)
         };
         let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
-        let log_size = self.head().size();
+        let log_size = self.head().await?.size();
         let (mut indexes, reach) = self.index.find(filter, from, limit + 1).await?;
         let mut at = reach.max(from);
         let end = log_size.min(at.saturating_add(TAIL));
@@ -154,11 +167,8 @@ impl Log {
 
     /// The proof that entry `index`, which must be the tenant's, is among the first `size` entries (0: among all).
     pub(crate) async fn prove(&self, tenant: &str, index: u64, size: u64) -> Result<Inclusion, Error> {
-        let head = self.head();
-        let size = if size == 0 { head.size() } else { size };
-        if size > head.size() {
-            return Err(Error::NoSuchCheckpoint);
-        }
+        let head = self.head().await?;
+        let size = within(&head, size)?;
         if index >= size {
             return Err(Error::NoSuchEntry);
         }
@@ -168,11 +178,28 @@ impl Log {
             return Err(Error::NoSuchEntry);
         }
         let checkpoint = reader.checkpoint(size).await?.ok_or(Error::NoSuchCheckpoint)?;
-        let path = reader.inclusion(&head, index, size).await?;
+        let path = inclusion(reader, &head, index, size).await?;
         Ok(Inclusion {
             size,
             path,
             leaf: row.body,
+            checkpoint,
+        })
+    }
+
+    /// The proof that the log of `old` entries is the beginning of the one of `new` entries (0: of all).
+    pub(crate) async fn prove_consistency(&self, old: u64, new: u64) -> Result<Consistency, Error> {
+        let head = self.head().await?;
+        let new = within(&head, new)?;
+        if old > new {
+            return Err(Error::Invalid("the older tree must not be the larger one"));
+        }
+        let reader = self.store.reader();
+        let checkpoint = reader.checkpoint(new).await?.ok_or(Error::NoSuchCheckpoint)?;
+        let path = consistency(reader, &head, old, new).await?;
+        Ok(Consistency {
+            size: new,
+            path,
             checkpoint,
         })
     }
@@ -189,11 +216,20 @@ impl Log {
     }
 }
 
-fn matches(filter: &Filter, row: &Row) -> bool {
+/// The wanted size, or that of `head` for 0.
+fn within(head: &Head, size: u64) -> Result<u64, Error> {
+    match size {
+        0 => Ok(head.size()),
+        size if size <= head.size() => Ok(size),
+        _ => Err(Error::NoSuchCheckpoint),
+    }
+}
+
+pub(crate) fn matches(filter: &Filter, row: &Row) -> bool {
     Leaf::decode(&row.body).is_ok_and(|leaf| filter.matches(&leaf))
 }
 
-async fn opened(keys: &DataKeys, row: Row) -> Result<Entry, Error> {
+pub(crate) async fn opened(keys: &DataKeys, row: Row) -> Result<Entry, Error> {
     let event: Option<&[u8; 16]> = row.event_id.as_slice().try_into().ok();
     let details = match (event, &row.details) {
         (Some(event), Some(sealed)) => keys.open_details(event, sealed).await?,
@@ -206,67 +242,3 @@ async fn opened(keys: &DataKeys, row: Row) -> Result<Entry, Error> {
         details,
     })
 }
-
-/// A log read straight from its files, with nothing of it changed.
-pub(crate) struct Files {
-    reader: Reader,
-    keys: Option<DataKeys>,
-}
-
-impl Files {
-    pub(crate) async fn open(directory: &Path) -> Result<Self, Error> {
-        let database = harombe_sql::Database::open_read_only(&directory.join(crate::store::LOG_FILE)).await?;
-        let keys = directory.join(KEYS_DIRECTORY).join(DATA_KEYS_FILE);
-        let keys = if keys.is_file() {
-            Some(DataKeys::open_read_only(&keys).await?)
-        } else {
-            None
-        };
-        Ok(Self {
-            reader: Reader::new(database),
-            keys,
-        })
-    }
-
-    /// Writes the log as of now into a new file.
-    pub(crate) async fn copy_to(&self, target: &Path) -> Result<(), Error> {
-        self.reader.copy_to(target).await
-    }
-
-    /// At most `limit` entries that match, from `from` on, and where to go on when there may be more.
-    pub(crate) async fn find(
-        &self,
-        filter: &Filter,
-        from: u64,
-        limit: usize,
-    ) -> Result<(Vec<Entry>, Option<u64>), Error> {
-        let mut found = Vec::new();
-        let mut at = from;
-        loop {
-            let rows = self.reader.entries(at, PAGE).await?;
-            if rows.is_empty() {
-                return Ok((found, None));
-            }
-            for row in rows {
-                at = row.index + 1;
-                if !matches(filter, &row) {
-                    continue;
-                }
-                if found.len() == limit {
-                    return Ok((found, Some(row.index)));
-                }
-                found.push(match &self.keys {
-                    Some(keys) => opened(keys, row).await?,
-                    None => Entry {
-                        index: row.index,
-                        leaf: row.body,
-                        details: String::new(),
-                    },
-                });
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests;

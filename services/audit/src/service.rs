@@ -64,7 +64,7 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
     let limits = Limits {
         details: config.max_details_bytes(),
     };
-    let log = Arc::new(Log::open(&deps.data, queue, limits).await?);
+    let log = Arc::new(Log::open(config.place(&deps.data), queue, limits).await?);
     let door = Door::Internal(Arc::new(TokenVerifier::new(deps.identity.roots().clone())));
     // A refusal of the log's own door cannot be recorded in the log by somebody who was refused there.
     let server_deps = harombe_rpc::Deps {
@@ -83,6 +83,10 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
         config.index_every.into(),
         stop.clone(),
     ));
+    // Before the first call comes: an instance that does not write must not be asked to.
+    server.set_serving(*log.store().writes().borrow());
+    let ready = tasks::readiness(Arc::clone(&log), server.clone(), stop.clone());
+    server.tasks().spawn(ready);
     server.tasks().spawn(tasks::publish(
         Arc::clone(&log),
         config.publish_every.into(),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use harombe_rpc::Server;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -35,6 +36,19 @@ pub(crate) async fn index(log: Arc<Log>, every: Duration, stop: CancellationToke
     }
 }
 
+/// Says to balancers whether this instance takes appends; reads it answers either way.
+pub(crate) async fn readiness(log: Arc<Log>, server: Server, stop: CancellationToken) {
+    let mut writes = log.store().writes();
+    loop {
+        let serving = *writes.borrow_and_update();
+        server.set_serving(serving);
+        tokio::select! {
+            () = stop.cancelled() => return,
+            changed = writes.changed() => if changed.is_err() { return },
+        }
+    }
+}
+
 /// Writes the newest checkpoint to its file soon after each commit, and once more at the end. The file lags behind the
 /// log by at most `every`; it is what shows that a log was put back to an earlier state as a whole.
 pub(crate) async fn publish(log: Arc<Log>, every: Duration, stop: CancellationToken) {
@@ -58,8 +72,8 @@ pub(crate) async fn publish(log: Arc<Log>, every: Duration, stop: CancellationTo
 }
 
 async fn write(log: &Log) -> Result<(), Error> {
-    let path = log.store().directory().join(CHECKPOINT_FILE);
-    let head = log.head();
+    let path = log.directory().join(CHECKPOINT_FILE);
+    let head = Arc::clone(&log.store().watch().borrow());
     let written = tokio::task::spawn_blocking(move || write_whole(&path, head.note().as_bytes(), 0o644));
     written.await.unwrap_or(Ok(()))
 }

@@ -7,7 +7,8 @@ use harombe_error::{Code, Failure, Reason};
 use harombe_proto::audit::v1::audit_service_server::{AuditService, AuditServiceServer};
 use harombe_proto::audit::v1::{
     AppendBatchRequest, AppendBatchResponse, AppendRequest, AppendResponse, Event, GetCheckpointRequest,
-    GetCheckpointResponse, GetInclusionProofRequest, GetInclusionProofResponse, QueryRequest, QueryResponse,
+    GetCheckpointResponse, GetConsistencyProofRequest, GetConsistencyProofResponse, GetInclusionProofRequest,
+    GetInclusionProofResponse, QueryRequest, QueryResponse,
 };
 use harombe_rpc::{Deps, GrpcChannel, LogRefusals, Server, TaskSet};
 use harombe_trail::{Kind, Trail};
@@ -228,6 +229,13 @@ impl AuditService for Handler {
         &self,
         _: Request<GetCheckpointRequest>,
     ) -> Result<Response<GetCheckpointResponse>, Status> {
+        Err(not_here())
+    }
+
+    async fn get_consistency_proof(
+        &self,
+        _: Request<GetConsistencyProofRequest>,
+    ) -> Result<Response<GetConsistencyProofResponse>, Status> {
         Err(not_here())
     }
 

@@ -130,6 +130,12 @@ impl Event {
 }
 
 impl Draft {
+    /// Roughly the bytes that its entry takes.
+    pub(crate) fn weight(&self) -> usize {
+        const LEAF: usize = 1024;
+        LEAF + self.sealed.as_ref().map_or(0, Vec::len)
+    }
+
     /// Whether a stored leaf is this event, sent before.
     pub(crate) fn is_repeated_by(&self, stored: &Leaf) -> bool {
         let mine = &self.leaf;

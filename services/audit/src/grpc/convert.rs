@@ -2,12 +2,14 @@
 
 use std::str::FromStr;
 
+use bytes::Bytes;
 use harombe_proto::audit::v1 as wire;
+use harombe_tlog::Hash;
 use harombe_types::{CallId, RunId, ServiceName, SessionId, Tenant, Timestamp};
 
 use crate::Error;
 use crate::domain::{Event, Filter};
-use crate::log::{Entry, Inclusion};
+use crate::log::{Consistency, Entry, Inclusion};
 
 /// The last moment that RFC 3339 can say, in seconds: the end of the year 9999.
 const LAST_SECOND: i64 = 253_402_300_799;
@@ -70,14 +72,23 @@ pub(super) fn inclusion(index: u64, proof: Inclusion) -> wire::GetInclusionProof
     wire::GetInclusionProofResponse {
         index,
         tree_size: proof.size,
-        hashes: proof
-            .path
-            .iter()
-            .map(|hash| hash.as_bytes().to_vec().into())
-            .collect(),
+        hashes: hashes(&proof.path),
         leaf: proof.leaf.into(),
         checkpoint: proof.checkpoint,
     }
+}
+
+pub(super) fn consistency(old_size: u64, proof: Consistency) -> wire::GetConsistencyProofResponse {
+    wire::GetConsistencyProofResponse {
+        old_size,
+        new_size: proof.size,
+        hashes: hashes(&proof.path),
+        checkpoint: proof.checkpoint,
+    }
+}
+
+fn hashes(path: &[Hash]) -> Vec<Bytes> {
+    path.iter().map(|hash| hash.as_bytes().to_vec().into()).collect()
 }
 
 fn parsed<T: FromStr<Err: std::fmt::Display>>(field: &'static str, text: &str) -> Result<T, Error> {

@@ -1,82 +1,76 @@
-//! The keys that open details, in a file of their own: one for each (tenant, subject), made when first needed. They lie
-//! there in plain form, readable by this user only; whoever can read that file can read the details.
+//! The keys that open details: one for each (tenant, subject), made when first needed, kept apart from the log.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use aws_lc_rs::rand;
-use harombe_sql::{Connection, Database, Limits, Migrator, UnitError, Units};
 use parking_lot::Mutex;
-use sqlx::Row as _;
 use zeroize::Zeroizing;
 
 use crate::Error;
 use crate::domain::{DataKey, KEY_LEN, KeyId, key_id_of};
 
-static MIGRATIONS: Migrator = harombe_sql::migrate!("migrations/keys");
-
 /// Keys kept in memory; beyond this the cache starts anew.
 const CACHED: usize = 10_000;
 
+pub(super) type Secret = Zeroizing<[u8; KEY_LEN]>;
+
+/// Whose details a key seals.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Owner {
+    pub(super) tenant: String,
+    /// Empty for the tenant's own.
+    pub(super) subject: String,
+}
+
+/// Where keys are kept.
+#[async_trait]
+pub(super) trait KeyStore: Send + Sync {
+    /// The key of `owner`: `id` and `secret` when it has none yet, durable before they are returned.
+    async fn of(&self, owner: &Owner, id: KeyId, secret: Secret) -> Result<(KeyId, Secret), Error>;
+
+    async fn by_id(&self, id: KeyId) -> Result<Option<Secret>, Error>;
+
+    async fn close(&self);
+}
+
 /// Every data key of the log.
 pub(crate) struct DataKeys {
-    database: Database,
-    writer: Option<Units<()>>,
+    store: Box<dyn KeyStore>,
     cache: Mutex<Cache>,
 }
 
 #[derive(Default)]
 struct Cache {
-    by_owner: HashMap<(String, String), Arc<DataKey>>,
+    by_owner: HashMap<Owner, Arc<DataKey>>,
     by_id: HashMap<KeyId, Arc<DataKey>>,
 }
 
 impl DataKeys {
-    /// Opens or creates the file.
-    pub(crate) async fn open(path: &Path) -> Result<Self, Error> {
-        let (database, writer) = Database::open(path, &MIGRATIONS).await?;
-        let writer = Some(Units::start(writer, Limits::default()));
-        Ok(Self {
-            database,
-            writer,
+    pub(super) fn new(store: impl KeyStore + 'static) -> Self {
+        Self {
+            store: Box::new(store),
             cache: Mutex::default(),
-        })
-    }
-
-    /// Opens the file for reading details only.
-    pub(crate) async fn open_read_only(path: &Path) -> Result<Self, Error> {
-        let database = Database::open_read_only(path).await?;
-        Ok(Self {
-            database,
-            writer: None,
-            cache: Mutex::default(),
-        })
+        }
     }
 
     /// The key of an owner. A new one is durable before it is returned, so that nothing is ever sealed with a key that a
     /// crash takes away.
     pub(crate) async fn of(&self, tenant: &str, subject: &str) -> Result<Arc<DataKey>, Error> {
-        let owner = (tenant.to_owned(), subject.to_owned());
+        let owner = Owner {
+            tenant: tenant.to_owned(),
+            subject: subject.to_owned(),
+        };
         if let Some(key) = self.cache.lock().by_owner.get(&owner) {
             return Ok(Arc::clone(key));
         }
-        let Some(writer) = &self.writer else {
-            return Err(Error::Store(harombe_sql::Error::Closed));
-        };
         let mut id: KeyId = [0; 16];
         let mut secret = Zeroizing::new([0_u8; KEY_LEN]);
         rand::fill(&mut id)
             .and_then(|()| rand::fill(secret.as_mut_slice()))
             .map_err(|_| Error::Random)?;
-        let row = owner.clone();
-        let made = writer.run::<_, std::convert::Infallible, _>(&(), move |tx| {
-            Box::pin(async move { Ok(insert(tx, &row, id, &secret).await?) })
-        });
-        let (id, secret) = made.await.map_err(|error| match error {
-            UnitError::Refused(never) => match never {},
-            UnitError::Store(error) => Error::Store(error),
-        })?;
+        let (id, secret) = self.store.of(&owner, id, secret).await?;
         let key = Arc::new(DataKey::new(id, &secret)?);
         let mut cache = self.cache.lock();
         if cache.by_owner.len() >= CACHED {
@@ -103,25 +97,17 @@ impl DataKeys {
     }
 
     pub(crate) async fn close(&self) {
-        self.database.close().await;
-        if let Some(writer) = &self.writer {
-            writer.shutdown().await;
-        }
+        self.store.close().await;
     }
 
     async fn by_id(&self, id: KeyId) -> Result<Option<Arc<DataKey>>, Error> {
         if let Some(key) = self.cache.lock().by_id.get(&id) {
             return Ok(Some(Arc::clone(key)));
         }
-        let secret: Option<Vec<u8>> = sqlx::query_scalar("SELECT key FROM data_keys WHERE id = ?")
-            .bind(id.to_vec())
-            .fetch_optional(self.database.readers())
-            .await
-            .map_err(|error| self.database.error(error))?;
-        let Some(secret) = secret.map(Zeroizing::new) else {
+        let Some(secret) = self.store.by_id(id).await? else {
             return Ok(None);
         };
-        let key = Arc::new(DataKey::new(id, &fixed(&secret)?)?);
+        let key = Arc::new(DataKey::new(id, &secret)?);
         let mut cache = self.cache.lock();
         if cache.by_id.len() >= CACHED {
             *cache = Cache::default();
@@ -131,37 +117,9 @@ impl DataKeys {
     }
 }
 
-/// Adds a key for an owner that has none, and returns the one that is there then.
-async fn insert(
-    tx: &mut Connection,
-    owner: &(String, String),
-    id: KeyId,
-    secret: &Zeroizing<[u8; KEY_LEN]>,
-) -> Result<(KeyId, Zeroizing<[u8; KEY_LEN]>), sqlx::Error> {
-    sqlx::query("INSERT INTO data_keys (id, tenant, subject, key) VALUES (?, ?, ?, ?) ON CONFLICT (tenant, subject) DO NOTHING")
-        .bind(id.to_vec())
-        .bind(owner.0.clone())
-        .bind(owner.1.clone())
-        .bind(secret.to_vec())
-        .execute(&mut *tx)
-        .await?;
-    let row = sqlx::query("SELECT id, key FROM data_keys WHERE tenant = ? AND subject = ?")
-        .bind(owner.0.clone())
-        .bind(owner.1.clone())
-        .fetch_one(&mut *tx)
-        .await?;
-    let id: Vec<u8> = row.try_get(0)?;
-    let secret = Zeroizing::new(row.try_get::<Vec<u8>, _>(1)?);
-    let malformed = |_| sqlx::Error::Decode("a data key is not of its length".into());
-    Ok((
-        id.as_slice().try_into().map_err(malformed)?,
-        Zeroizing::new(secret.as_slice().try_into().map_err(malformed)?),
-    ))
-}
-
-fn fixed(secret: &[u8]) -> Result<Zeroizing<[u8; KEY_LEN]>, Error> {
-    secret
+/// A stored id or secret, which must have its length.
+pub(super) fn fixed<const N: usize>(bytes: &[u8]) -> Result<[u8; N], Error> {
+    bytes
         .try_into()
-        .map(Zeroizing::new)
-        .map_err(|_| Error::Damaged("a data key is not 32 bytes".to_owned()))
+        .map_err(|_| Error::Damaged("a data key is not of its length".to_owned()))
 }

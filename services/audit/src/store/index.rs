@@ -1,211 +1,70 @@
-//! The query index: a file of its own, filled behind the log and rebuilt when it does not belong to it.
+//! What both query indexes share: how much of a leaf is indexed, and how a filter becomes conditions.
 
-use std::path::Path;
+use sqlx::{Database, Encode, QueryBuilder, Type};
 
-use harombe_sql::{BulkInsert, Connection, Database, Limits, Migrator, UnitError, Units};
-use sqlx::{QueryBuilder, Row as _, Sqlite};
-
-use super::appender::row_id;
-use super::{INDEX_FILE, Reader, Row};
+use super::{Reader, Row, row_id};
 use crate::Error;
 use crate::domain::{Filter, Leaf};
 
-static MIGRATIONS: Migrator = harombe_sql::migrate!("migrations/index");
+/// Entries that one step takes in, under one commit.
+pub(super) const STEP: u32 = 2000;
 
-/// Entries that one step takes in, under one fsync.
-const STEP: u32 = 2000;
-
-/// Which entries match a query, as far as the index has come.
-pub(crate) struct Index {
-    database: Database,
-    writer: Units<()>,
-    insert: BulkInsert,
+/// How far an index has come: entries below `next` are in it, and `hash` is the leaf hash of the last of them.
+#[derive(Debug, Clone)]
+pub(super) struct Progress {
+    pub(super) next: u64,
+    pub(super) hash: Option<Vec<u8>>,
 }
 
-impl Index {
-    /// Opens the index of the log in `directory`; one that was made for another history is emptied.
-    pub(crate) async fn open(directory: &Path, log: &Reader) -> Result<Self, Error> {
-        let path = directory.join(INDEX_FILE);
-        let opened = match Database::open(&path, &MIGRATIONS).await {
-            Err(harombe_sql::Error::Corrupt { .. }) => {
-                tracing::warn!(path = %path.display(), "the query index is damaged and is built anew");
-                remove(&path)?;
-                Database::open(&path, &MIGRATIONS).await
-            }
-            opened => opened,
-        };
-        let (database, writer) = opened?;
-        let writer = Units::start(writer, Limits::default());
-        let columns = "INSERT INTO indexed (idx, tenant, kind, service, run, session, call, time)";
-        let index = Self {
-            database,
-            writer,
-            insert: BulkInsert::new(columns, 8),
-        };
-        if !index.belongs_to(log).await? {
-            tracing::warn!("the query index belongs to another log and is built anew");
-            index.clear().await?;
-        }
-        Ok(index)
-    }
-
-    /// Entries below this position are indexed.
-    pub(crate) async fn position(&self) -> Result<u64, Error> {
-        Ok(self.progress().await?.0)
-    }
-
-    /// Takes in the next entries; `false` when there were none.
-    pub(crate) async fn step(&self, log: &Reader) -> Result<bool, Error> {
-        let rows = log.entries(self.position().await?, STEP).await?;
-        let Some(last) = rows.last() else { return Ok(false) };
-        let (next, hash) = (row_id(last.index + 1), last.hash.clone());
-        let indexed = rows.iter().map(indexed).collect::<Result<Vec<_>, Error>>()?;
-        let insert = self.insert.clone();
-        let done = self.writer.run::<_, std::convert::Infallible, _>(&(), move |tx| {
-            Box::pin(async move {
-                insert
-                    .insert(tx, indexed, |query, (index, time, leaf)| {
-                        let Leaf {
-                            tenant,
-                            kind,
-                            service,
-                            run,
-                            session,
-                            call,
-                            ..
-                        } = leaf;
-                        query
-                            .bind(index)
-                            .bind(tenant)
-                            .bind(kind)
-                            .bind(service)
-                            .bind(run)
-                            .bind(session)
-                            .bind(call)
-                            .bind(time)
-                    })
-                    .await?;
-                advance(tx, next, Some(hash)).await?;
-                Ok(())
-            })
-        });
-        done.await.map_err(store_error)?;
-        Ok(true)
-    }
-
-    /// At most `limit` positions of entries that match, from `from` on, in order; and the position up to which the index
-    /// reaches.
-    pub(crate) async fn find(
-        &self,
-        filter: &Filter,
-        from: u64,
-        limit: u32,
-    ) -> Result<(Vec<u64>, u64), Error> {
-        // Read first: the index may grow meanwhile, and what is answered must not be more than what is promised.
-        let reach = self.position().await?;
-        let mut query = QueryBuilder::<Sqlite>::new("SELECT idx FROM indexed WHERE idx >= ");
-        query
-            .push_bind(row_id(from))
-            .push(" AND idx < ")
-            .push_bind(row_id(reach));
-        let equal = [
-            (" AND tenant = ", &filter.tenant),
-            (" AND kind = ", &filter.kind),
-            (" AND run <> '' AND run = ", &filter.run),
-            (" AND session <> '' AND session = ", &filter.session),
-            (" AND call <> '' AND call = ", &filter.call),
-            (" AND service = ", &filter.service),
-        ];
-        for (condition, value) in equal {
-            if let Some(value) = value {
-                query.push(condition).push_bind(value.clone());
-            }
-        }
-        if let Some(since) = filter.since {
-            query.push(" AND time >= ").push_bind(since);
-        }
-        if let Some(until) = filter.until {
-            query.push(" AND time < ").push_bind(until);
-        }
-        query.push(" ORDER BY idx LIMIT ").push_bind(i64::from(limit));
-        let found: Vec<i64> = query
-            .build_query_scalar()
-            .fetch_all(self.database.readers())
-            .await
-            .map_err(|error| self.database.error(error))?;
-        Ok((found.into_iter().map(i64::unsigned_abs).collect(), reach))
-    }
-
-    pub(crate) async fn close(&self) {
-        self.database.close().await;
-        self.writer.shutdown().await;
-    }
-
-    async fn progress(&self) -> Result<(u64, Option<Vec<u8>>), Error> {
-        let row = sqlx::query("SELECT next, hash FROM progress")
-            .fetch_one(self.database.readers())
-            .await;
-        let read = row.and_then(|row| Ok((row.try_get::<i64, _>(0)?, row.try_get(1)?)));
-        let (next, hash) = read.map_err(|error| self.database.error(error))?;
-        Ok((next.unsigned_abs(), hash))
-    }
-
-    async fn belongs_to(&self, log: &Reader) -> Result<bool, Error> {
-        let (next, hash) = self.progress().await?;
-        let Some(last) = next.checked_sub(1) else {
+impl Progress {
+    /// Whether an index that came so far is of this log, and not of another history.
+    pub(super) async fn belongs_to(&self, log: &dyn Reader) -> Result<bool, Error> {
+        let Some(last) = self.next.checked_sub(1) else {
             return Ok(true);
         };
-        Ok(log.entry(last).await?.is_some_and(|row| Some(row.hash) == hash))
-    }
-
-    async fn clear(&self) -> Result<(), Error> {
-        let cleared = self.writer.run::<_, std::convert::Infallible, _>(&(), |tx| {
-            Box::pin(async move {
-                sqlx::query("DELETE FROM indexed").execute(&mut *tx).await?;
-                advance(tx, 0, None).await?;
-                Ok(())
-            })
-        });
-        cleared.await.map_err(store_error)
+        let row = log.entry(last).await?;
+        Ok(row.is_some_and(|row| Some(row.hash) == self.hash))
     }
 }
 
-fn indexed(row: &Row) -> Result<(i64, i64, Leaf), Error> {
+/// The position, the time in milliseconds and the leaf of an entry.
+pub(super) fn indexed(row: &Row) -> Result<(i64, i64, Leaf), Error> {
     let damaged = || Error::Damaged(format!("entry {} is not a leaf", row.index));
     let leaf = Leaf::decode(&row.body).map_err(|_| damaged())?;
     let time = leaf.millis().ok_or_else(damaged)?;
     Ok((row_id(row.index), time, leaf))
 }
 
-async fn advance(tx: &mut Connection, next: i64, hash: Option<Vec<u8>>) -> Result<(), harombe_sql::Error> {
-    sqlx::query("UPDATE progress SET next = ?, hash = ?")
-        .bind(next)
-        .bind(hash)
-        .execute(tx)
-        .await?;
-    Ok(())
-}
-
-fn store_error(error: UnitError<std::convert::Infallible>) -> Error {
-    match error {
-        UnitError::Refused(never) => match never {},
-        UnitError::Store(error) => Error::Store(error),
-    }
-}
-
-fn remove(path: &Path) -> Result<(), Error> {
-    for suffix in ["", "-wal", "-shm"] {
-        let mut name = path.as_os_str().to_owned();
-        name.push(suffix);
-        match std::fs::remove_file(&name) {
-            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                return Err(Error::File {
-                    path: name.into(),
-                    source,
-                });
-            }
-            _ => {}
+/// The statement that finds at most `limit` positions of matching entries in `from..reach`, in order.
+pub(super) fn search<DB: Database>(filter: &Filter, from: u64, reach: u64, limit: u32) -> QueryBuilder<DB>
+where
+    for<'q> i64: Encode<'q, DB> + Type<DB>,
+    for<'q> String: Encode<'q, DB> + Type<DB>,
+{
+    let mut query = QueryBuilder::new("SELECT idx FROM indexed WHERE idx >= ");
+    query
+        .push_bind(row_id(from))
+        .push(" AND idx < ")
+        .push_bind(row_id(reach));
+    let equal = [
+        (" AND tenant = ", &filter.tenant),
+        (" AND kind = ", &filter.kind),
+        (" AND run <> '' AND run = ", &filter.run),
+        (" AND session <> '' AND session = ", &filter.session),
+        (" AND call <> '' AND call = ", &filter.call),
+        (" AND service = ", &filter.service),
+    ];
+    for (condition, value) in equal {
+        if let Some(value) = value {
+            query.push(condition).push_bind(value.clone());
         }
     }
-    Ok(())
+    if let Some(since) = filter.since {
+        query.push(" AND time >= ").push_bind(since);
+    }
+    if let Some(until) = filter.until {
+        query.push(" AND time < ").push_bind(until);
+    }
+    query.push(" ORDER BY idx LIMIT ").push_bind(i64::from(limit));
+    query
 }

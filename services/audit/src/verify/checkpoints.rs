@@ -2,13 +2,12 @@
 
 use std::collections::VecDeque;
 
-use harombe_sql::Connection;
 use harombe_tlog::{Checkpoint, VerifyingKey};
-use sqlx::Row as _;
 
 use super::{Damage, Kind};
+use crate::store::Snapshot;
 
-const PAGE: i64 = 256;
+const PAGE: u32 = 256;
 
 /// The checkpoints that are still to come.
 #[derive(Debug, Default)]
@@ -27,9 +26,9 @@ impl Checkpoints {
     }
 
     /// The size of the next checkpoint, as its row says.
-    pub(super) async fn next_size(&mut self, connection: &mut Connection) -> Result<Option<u64>, Damage> {
+    pub(super) async fn next_size(&mut self, db: &mut dyn Snapshot) -> Result<Option<u64>, Damage> {
         if self.page.is_empty() && !self.is_done {
-            self.fill(connection).await?;
+            self.fill(db).await?;
         }
         Ok(self.page.front().map(|(size, _)| *size))
     }
@@ -50,20 +49,14 @@ impl Checkpoints {
         Ok(Some(checkpoint))
     }
 
-    async fn fill(&mut self, connection: &mut Connection) -> Result<(), Damage> {
+    async fn fill(&mut self, db: &mut dyn Snapshot) -> Result<(), Damage> {
         let unreadable = |error: sqlx::Error| {
             let detail = format!("checkpoints: {error}");
             Damage::new(Kind::Unreadable, None, detail)
         };
-        let rows = sqlx::query("SELECT size, note FROM checkpoints WHERE size > ? ORDER BY size LIMIT ?")
-            .bind(self.after)
-            .bind(PAGE)
-            .fetch_all(connection)
-            .await
-            .map_err(unreadable)?;
+        let rows = db.checkpoints(self.after, PAGE).await.map_err(unreadable)?;
         self.is_done = rows.is_empty();
-        for row in rows {
-            let size: i64 = row.try_get(0).map_err(unreadable)?;
+        for (size, note) in rows {
             // An out of order key would make this loop for ever on a damaged file.
             if size <= self.after {
                 return Err(Damage::new(
@@ -73,8 +66,7 @@ impl Checkpoints {
                 ));
             }
             self.after = size;
-            self.page
-                .push_back((size.unsigned_abs(), row.try_get(1).map_err(unreadable)?));
+            self.page.push_back((size.unsigned_abs(), note));
         }
         Ok(())
     }

@@ -31,6 +31,8 @@ pub enum Kind {
     TreeChanged,
     /// A checkpoint is not signed by the log's key, or says something else than the log.
     ForgedCheckpoint,
+    /// The log has another history than the one that a checkpoint kept elsewhere was signed for.
+    Forked,
     /// Bookkeeping beside the entries contradicts them.
     Inconsistent,
     /// The file cannot be read as a database.
@@ -49,6 +51,7 @@ impl Kind {
             Self::Reordered => "reordered",
             Self::TreeChanged => "tree-changed",
             Self::ForgedCheckpoint => "forged-checkpoint",
+            Self::Forked => "forked",
             Self::Inconsistent => "inconsistent",
             Self::Unreadable => "unreadable",
         }
@@ -64,6 +67,7 @@ impl Kind {
             Self::Reordered => "was put in another place",
             Self::TreeChanged => "does not agree with the stored tree",
             Self::ForgedCheckpoint => "is covered by a checkpoint that the log did not sign so",
+            Self::Forked => "or one before it is not the one that was signed once",
             Self::Inconsistent => "does not agree with the bookkeeping of the log",
             Self::Unreadable => "cannot be read",
         }

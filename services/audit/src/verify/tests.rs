@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use super::{Damage, Kind, Report, Trust, VerifyError, verify};
 use crate::domain::Leaf;
 use crate::fixture::{Writer, open, written};
-use crate::store::LOG_FILE;
+use crate::store::sqlite::LOG_FILE;
 
 async fn damaged(directory: &Path) -> Damage {
     match verify(directory, None).await {
@@ -314,7 +314,11 @@ async fn a_rollback_of_everything_shows_against_the_published_checkpoint() {
     log.append(writer.service, writer.events("gamma", 2))
         .await
         .unwrap();
-    fs::write(directory.path().join("checkpoint"), log.head().note()).unwrap();
+    fs::write(
+        directory.path().join("checkpoint"),
+        log.head().await.unwrap().note(),
+    )
+    .unwrap();
     log.close().await;
     assert_eq!(intact(directory.path()).await.entries, 5);
     let mut db = database(directory.path()).await;

@@ -6,21 +6,21 @@ mod remains;
 
 use std::collections::VecDeque;
 
-use harombe_sql::Connection;
-use harombe_tlog::{Checkpoint, Hash, Tile, TileBuilder, TileId, VerifyingKey};
+use harombe_tlog::{Hash, Tile, TileBuilder, TileId, VerifyingKey};
 
 use super::checkpoints::Checkpoints;
 use super::sequences::Sequences;
-use super::{Damage, Kind, Report, Trust};
-use crate::store::{ENTRIES, Row, read_row};
+use super::{Damage, Kept, Kind, Report, Trust};
+use crate::store::{Row, Snapshot};
 
-const PAGE: i64 = 512;
+/// Entries read at once: an entry has at most a megabyte of details, and few have more than a kilobyte.
+const PAGE: u32 = 128;
 
 /// The state of a verification.
 pub(super) struct Walk {
     key: VerifyingKey,
-    /// The newest checkpoint as published in a file of its own.
-    published: Option<Checkpoint>,
+    /// Signed checkpoints that were kept elsewhere than in the log.
+    kept: Vec<Kept>,
     checkpoints: Checkpoints,
     checked: u64,
     tree: TileBuilder,
@@ -34,10 +34,10 @@ pub(super) struct Walk {
 }
 
 impl Walk {
-    pub(super) fn new(key: VerifyingKey, published: Option<Checkpoint>) -> Self {
+    pub(super) fn new(key: VerifyingKey, kept: Vec<Kept>) -> Self {
         Self {
             key,
-            published,
+            kept,
             checkpoints: Checkpoints::new(),
             checked: 0,
             tree: TileBuilder::new(),
@@ -50,10 +50,10 @@ impl Walk {
     }
 
     /// Checks everything; the first damage ends it.
-    pub(super) async fn run(&mut self, db: &mut Connection) -> Result<(), Damage> {
+    pub(super) async fn run(&mut self, db: &mut dyn Snapshot) -> Result<(), Damage> {
         let mut rows = VecDeque::new();
         self.check_checkpoint(db).await?;
-        self.check_published()?;
+        self.check_kept()?;
         loop {
             if rows.is_empty() {
                 rows = self.page(db).await?;
@@ -75,20 +75,14 @@ impl Walk {
         }
     }
 
-    async fn page(&self, db: &mut Connection) -> Result<VecDeque<Row>, Damage> {
+    async fn page(&self, db: &mut dyn Snapshot) -> Result<VecDeque<Row>, Damage> {
         let next = self.tree.size();
-        let unreadable = |error: sqlx::Error| Damage::new(Kind::Unreadable, Some(next), error.to_string());
-        let from = i64::try_from(next).unwrap_or(i64::MAX);
-        let rows = sqlx::query(ENTRIES)
-            .bind(from)
-            .bind(PAGE)
-            .fetch_all(db)
-            .await
-            .map_err(unreadable)?;
-        rows.iter().map(|row| read_row(row).map_err(unreadable)).collect()
+        let rows = db.entries(next, PAGE).await;
+        rows.map(VecDeque::from)
+            .map_err(|error| Damage::new(Kind::Unreadable, Some(next), error.to_string()))
     }
 
-    async fn check_row(&mut self, db: &mut Connection, row: &Row) -> Result<(), Damage> {
+    async fn check_row(&mut self, db: &mut dyn Snapshot, row: &Row) -> Result<(), Damage> {
         let next = self.tree.size();
         if row.index != next {
             // Rows come in order, so a smaller index means a page of the file that lies about its place.
@@ -106,11 +100,11 @@ impl Walk {
         self.unsigned.push(hash);
         self.filled.extend(self.tree.push(hash));
         self.check_checkpoint(db).await?;
-        self.check_published()
+        self.check_kept()
     }
 
     /// Checks the checkpoint over exactly the entries seen so far, if there is one.
-    async fn check_checkpoint(&mut self, db: &mut Connection) -> Result<(), Damage> {
+    async fn check_checkpoint(&mut self, db: &mut dyn Snapshot) -> Result<(), Damage> {
         if self.checkpoints.next_size(db).await? != Some(self.tree.size()) {
             return Ok(());
         }
@@ -129,22 +123,21 @@ impl Walk {
         Ok(())
     }
 
-    fn check_published(&self) -> Result<(), Damage> {
-        let Some(published) = self.published.as_ref().filter(|it| it.size() == self.tree.size()) else {
-            return Ok(());
-        };
-        if *published.root() == self.tree.root() {
-            return Ok(());
+    /// A checkpoint that was kept and the log must agree where they are over the same entries.
+    fn check_kept(&self) -> Result<(), Damage> {
+        let size = self.tree.size();
+        let mut here = self.kept.iter().filter(|kept| kept.checkpoint.size() == size);
+        match here.find(|kept| *kept.checkpoint.root() != self.tree.root()) {
+            None => Ok(()),
+            Some(kept) => Err(Damage::new(
+                Kind::Forked,
+                size.checked_sub(1),
+                format!("{} over {size} entries has another root than the log", kept.name),
+            )),
         }
-        let detail = "the published checkpoint has another root than the entries";
-        Err(Damage::new(
-            Kind::ForgedCheckpoint,
-            published.size().checked_sub(1),
-            detail,
-        ))
     }
 
-    async fn check_tile(&mut self, db: &mut Connection, tile: &Tile) -> Result<(), Damage> {
+    async fn check_tile(&mut self, db: &mut dyn Snapshot, tile: &Tile) -> Result<(), Damage> {
         let stored = locate::stored_tile(db, tile.id()).await?;
         if stored.as_ref() == Some(tile) {
             self.tiles += 1;

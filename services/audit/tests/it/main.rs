@@ -4,6 +4,7 @@
 
 mod crash;
 mod disk;
+mod growth;
 mod trail;
 
 use std::path::Path;

@@ -1,15 +1,15 @@
 //! Saying which entry is wrong and how, once something is.
 
-use harombe_sql::Connection;
 use harombe_tlog::{Checkpoint, Hash, Tile, TileBuilder, TileId};
-use sqlx::Row as _;
 
 use super::super::{Damage, Kind};
+use super::PAGE;
 use crate::domain::Leaf;
+use crate::store::Snapshot;
 
 /// The damage behind an entry whose tenant count is not the one that follows.
 pub(super) async fn out_of_sequence(
-    db: &mut Connection,
+    db: &mut dyn Snapshot,
     index: u64,
     leaf: &Leaf,
     expected: u64,
@@ -30,7 +30,7 @@ pub(super) async fn out_of_sequence(
 
 /// Which of the entries since the last good checkpoint is not the one that `checkpoint` was signed over.
 pub(super) async fn unsigned_entry(
-    db: &mut Connection,
+    db: &mut dyn Snapshot,
     signed: &TileBuilder,
     unsigned: &[Hash],
     checkpoint: &Checkpoint,
@@ -84,21 +84,16 @@ pub(super) async fn unsigned_entry(
 }
 
 /// A full tile as stored.
-pub(super) async fn stored_tile(db: &mut Connection, id: TileId) -> Result<Option<Tile>, Damage> {
+pub(super) async fn stored_tile(db: &mut dyn Snapshot, id: TileId) -> Result<Option<Tile>, Damage> {
     let unreadable = |error: String| Damage::new(Kind::Unreadable, None, format!("stored tree: {error}"));
-    let bytes: Option<Vec<u8>> = sqlx::query_scalar("SELECT hashes FROM tiles WHERE level = ? AND idx = ?")
-        .bind(i64::from(id.level))
-        .bind(i64::try_from(id.index).unwrap_or(i64::MAX))
-        .fetch_optional(db)
-        .await
-        .map_err(|error| unreadable(error.to_string()))?;
+    let bytes = db.tile(id).await.map_err(|error| unreadable(error.to_string()))?;
     bytes
         .map(|bytes| Tile::from_bytes(id, &bytes).map_err(|error| unreadable(error.to_string())))
         .transpose()
 }
 
 /// The hash that the stored tree has for an entry, if its tile is full.
-async fn recorded(db: &mut Connection, entry: u64) -> Result<Option<Hash>, Damage> {
+async fn recorded(db: &mut dyn Snapshot, entry: u64) -> Result<Option<Hash>, Damage> {
     let tile = stored_tile(
         db,
         TileId {
@@ -111,42 +106,36 @@ async fn recorded(db: &mut Connection, entry: u64) -> Result<Option<Hash>, Damag
     Ok(tile.and_then(|tile| tile.hashes().get(at).copied()))
 }
 
-async fn next_hash(db: &mut Connection, entry: u64) -> Result<Option<Hash>, Damage> {
-    let body: Option<Vec<u8>> = sqlx::query_scalar("SELECT body FROM entries WHERE idx = ?")
-        .bind(i64::try_from(entry).unwrap_or(i64::MAX))
-        .fetch_optional(db)
+async fn next_hash(db: &mut dyn Snapshot, entry: u64) -> Result<Option<Hash>, Damage> {
+    let rows = db
+        .entries(entry, 1)
         .await
         .map_err(|error| Damage::new(Kind::Unreadable, Some(entry), error.to_string()))?;
-    Ok(body.map(|body| Leaf::hash(&body)))
+    let next = rows.first().filter(|row| row.index == entry);
+    Ok(next.map(|row| Leaf::hash(&row.body)))
 }
 
 /// Whether a later entry has the wanted number of the tenant.
-async fn is_later(db: &mut Connection, index: u64, tenant: &str, wanted: u64) -> Result<bool, Damage> {
-    let mut after = i64::try_from(index).unwrap_or(i64::MAX);
+async fn is_later(db: &mut dyn Snapshot, index: u64, tenant: &str, wanted: u64) -> Result<bool, Damage> {
+    let mut next = index + 1;
     loop {
-        let unreadable = |error: sqlx::Error| Damage::new(Kind::Unreadable, Some(index), error.to_string());
-        let rows = sqlx::query("SELECT idx, body FROM entries WHERE idx > ? ORDER BY idx LIMIT 512")
-            .bind(after)
-            .fetch_all(&mut *db)
+        let rows = db
+            .entries(next, PAGE)
             .await
-            .map_err(unreadable)?;
-        if rows.is_empty() {
-            return Ok(false);
+            .map_err(|error| Damage::new(Kind::Unreadable, Some(index), error.to_string()))?;
+        let Some(last) = rows.last() else { return Ok(false) };
+        // Rows come in order, so anything else is a page of the file that lies about its place.
+        if last.index < next {
+            let detail = "entries are not in order";
+            return Err(Damage::new(Kind::Unreadable, Some(index), detail));
         }
-        for row in rows {
-            let next: i64 = row.try_get(0).map_err(unreadable)?;
-            if next <= after {
-                return Err(Damage::new(
-                    Kind::Unreadable,
-                    Some(index),
-                    "entries are not in order",
-                ));
-            }
-            after = next;
-            let body: Vec<u8> = row.try_get(1).map_err(unreadable)?;
-            if Leaf::decode(&body).is_ok_and(|leaf| leaf.tenant == tenant && leaf.tenant_seq == wanted) {
-                return Ok(true);
-            }
+        next = last.index + 1;
+        let is_wanted = |leaf: Leaf| leaf.tenant == tenant && leaf.tenant_seq == wanted;
+        if rows
+            .iter()
+            .any(|row| Leaf::decode(&row.body).is_ok_and(is_wanted))
+        {
+            return Ok(true);
         }
     }
 }

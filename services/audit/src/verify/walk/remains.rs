@@ -1,18 +1,14 @@
 //! What must hold once all entries were seen: nothing is missing at the end, and nothing is there that no entry explains.
 
-use std::collections::HashMap;
-
-use harombe_sql::Connection;
-use sqlx::Row as _;
-
 use super::super::{Damage, Kind};
 use super::Walk;
+use crate::store::Snapshot;
 
 impl Walk {
     /// The damage behind a gap in the indexes: something removed, unless nothing signed reaches beyond it.
     pub(super) async fn missing(
         &mut self,
-        db: &mut Connection,
+        db: &mut dyn Snapshot,
         next: u64,
         found: u64,
     ) -> Result<Damage, Damage> {
@@ -30,7 +26,7 @@ impl Walk {
         ))
     }
 
-    pub(super) async fn check_end(&mut self, db: &mut Connection) -> Result<(), Damage> {
+    pub(super) async fn check_end(&mut self, db: &mut dyn Snapshot) -> Result<(), Damage> {
         let size = self.tree.size();
         let cut = |promised: u64, by: &str| {
             Damage::new(
@@ -50,36 +46,21 @@ impl Walk {
                 "no checkpoint was signed over it",
             ));
         }
-        if let Some(published) = self
-            .published
-            .as_ref()
-            .filter(|published| published.size() > size)
-        {
-            return Err(cut(published.size(), "the published checkpoint"));
+        let beyond = self.kept.iter().filter(|kept| kept.checkpoint.size() > size);
+        if let Some(kept) = beyond.max_by_key(|kept| kept.checkpoint.size()) {
+            return Err(cut(kept.checkpoint.size(), kept.name));
         }
         self.check_tables(db).await
     }
 
-    async fn check_tables(&self, db: &mut Connection) -> Result<(), Damage> {
+    async fn check_tables(&self, db: &mut dyn Snapshot) -> Result<(), Damage> {
         let unreadable = |error: sqlx::Error| Damage::new(Kind::Unreadable, None, error.to_string());
-        let tiles: i64 = sqlx::query_scalar("SELECT count(*) FROM tiles")
-            .fetch_one(&mut *db)
-            .await
-            .map_err(unreadable)?;
-        if tiles.unsigned_abs() != self.tiles {
+        let tiles = db.tile_count().await.map_err(unreadable)?;
+        if tiles != self.tiles {
             let detail = format!("{tiles} tiles are stored, the entries fill {}", self.tiles);
             return Err(Damage::new(Kind::TreeChanged, None, detail));
         }
-        let mut tenants = HashMap::new();
-        for row in sqlx::query("SELECT tenant, seq FROM tenants")
-            .fetch_all(&mut *db)
-            .await
-            .map_err(unreadable)?
-        {
-            let tenant: String = row.try_get(0).map_err(unreadable)?;
-            let seq: i64 = row.try_get(1).map_err(unreadable)?;
-            tenants.insert(tenant, seq.unsigned_abs());
-        }
+        let tenants = db.tenants().await.map_err(unreadable)?;
         if tenants != *self.sequences.tenants() {
             return Err(Damage::new(
                 Kind::Inconsistent,
@@ -87,13 +68,7 @@ impl Walk {
                 "the tenants' last numbers are not those of the entries",
             ));
         }
-        let negative: i64 = sqlx::query_scalar(
-            "SELECT (SELECT count(*) FROM entries WHERE idx < 0) + (SELECT count(*) FROM checkpoints WHERE size < 0)",
-        )
-        .fetch_one(db)
-        .await
-        .map_err(unreadable)?;
-        if negative > 0 {
+        if db.strays().await.map_err(unreadable)? > 0 {
             return Err(Damage::new(Kind::Inserted, None, "rows before the first entry"));
         }
         Ok(())

@@ -1,11 +1,12 @@
 //! Queries: complete with the index and without it.
 
-use super::*;
+use harombe_types::{RunId, ServiceName, SystemClock};
 
-#[tokio::test]
-async fn queries_see_the_newest_entry_with_and_without_the_index() {
-    let directory = TempDir::new().unwrap();
-    let log = open(directory.path()).await;
+use super::*;
+use crate::log::PAGE;
+
+pub(super) async fn queries_see_the_newest_entry_with_and_without_the_index(bench: Bench) {
+    let log = bench.open().await;
     let mut writer = Writer::new(ServiceName::Hitl);
     let run = RunId::generate(&SystemClock);
     let mut events = writer.events("alpha", 5);
@@ -58,10 +59,8 @@ async fn queries_see_the_newest_entry_with_and_without_the_index() {
     log.close().await;
 }
 
-#[tokio::test]
-async fn queries_by_time() {
-    let directory = TempDir::new().unwrap();
-    let log = open(directory.path()).await;
+pub(super) async fn queries_by_time(bench: Bench) {
+    let log = bench.open().await;
     let mut writer = Writer::new(ServiceName::Hitl);
     let mut events = writer.events("alpha", 3);
     for (event, millis) in events.iter_mut().zip([1_000, 2_000, 3_000]) {
@@ -85,10 +84,8 @@ async fn queries_by_time() {
     log.close().await;
 }
 
-#[tokio::test]
-async fn a_page_of_the_tail_that_holds_no_match_does_not_end_the_search() {
-    let directory = TempDir::new().unwrap();
-    let log = open(directory.path()).await;
+pub(super) async fn a_page_of_the_tail_that_holds_no_match_does_not_end_the_search(bench: Bench) {
+    let log = bench.open().await;
     let mut writer = Writer::new(ServiceName::Hitl);
     let filler = usize::try_from(PAGE).unwrap();
     log.append(writer.service, writer.events("alpha", filler))
@@ -102,37 +99,5 @@ async fn a_page_of_the_tail_that_holds_no_match_does_not_end_the_search() {
         .unwrap();
     let found = log.find(&of("beta"), 0, 0).await.unwrap();
     assert_eq!((found.indexes, found.next), (vec![u64::from(PAGE) * 2], 0));
-    log.close().await;
-}
-
-#[tokio::test]
-async fn an_index_of_another_log_is_built_anew() {
-    let (one, two) = (TempDir::new().unwrap(), TempDir::new().unwrap());
-    written(one.path(), &[5]).await;
-    written(two.path(), &[9]).await;
-    let log = open(two.path()).await;
-    while log.index_more().await.unwrap() {}
-    log.close().await;
-    for suffix in ["", "-wal", "-shm"] {
-        let name = format!("index.db{suffix}");
-        let _ = std::fs::remove_file(one.path().join(&name));
-        let _ = std::fs::copy(two.path().join(&name), one.path().join(&name));
-    }
-    let log = open(one.path()).await;
-    assert_eq!(
-        log.find(&of("alpha"), 0, 0).await.unwrap().indexes,
-        [0, 1, 2, 3, 4]
-    );
-    log.close().await;
-    std::fs::write(
-        one.path().join("index.db"),
-        b"not a database at all, but long enough to look",
-    )
-    .unwrap();
-    let log = open(one.path()).await;
-    assert_eq!(
-        log.find(&of("alpha"), 0, 0).await.unwrap().indexes,
-        [0, 1, 2, 3, 4]
-    );
     log.close().await;
 }
