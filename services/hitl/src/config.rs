@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use harombe_config::{Size, Span};
+use harombe_sql::StoreConfig;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::LimitPolicy;
@@ -21,6 +22,8 @@ pub struct Config {
     pub rules: Vec<PathBuf>,
     /// Hosts that `web_fetch` may read from unasked: `example.com`, or `*.example.com` for all below it.
     pub trusted_hosts: Vec<String>,
+    /// Where requests, decisions and redemptions are kept.
+    pub store: StoreConfig,
     /// The bounds that grants carry.
     pub limits: LimitConfig,
 }
@@ -76,6 +79,7 @@ impl Config {
                 "hitl.trusted_hosts: not host names: {bad}; write \"example.com\" or \"*.example.com\", without scheme, port and path"
             ));
         }
+        faults.extend(self.store.validate("hitl.store"));
         let limits = &self.limits;
         let mut check = |good: bool, fault: &str| {
             if !good {

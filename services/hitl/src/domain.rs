@@ -5,6 +5,7 @@ mod authority;
 mod authorize;
 mod decide;
 mod deliver;
+mod follow;
 mod limits;
 mod record;
 mod redeem;
@@ -17,6 +18,7 @@ pub use authority::{Authority, Parts};
 pub use authorize::{Authorized, Outcome};
 pub use decide::Choice;
 pub use deliver::Delivery;
+pub use follow::Known;
 pub use limits::LimitPolicy;
 pub use redemption::Redemption;
 

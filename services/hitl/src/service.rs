@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::domain::risk::{DEFAULT_RULES, Faults, HostSet, RuleSet};
 use crate::domain::{Authority, Parts};
 use crate::grpc::{Approvals, Authorizations};
-use crate::store::SqliteStore;
+use crate::store::{self, Opened, Store};
 use crate::tasks;
 
 /// Redemptions that may wait to be marked as recorded; more are marked after a restart.
@@ -49,14 +49,14 @@ pub struct Deps {
     /// hitl's own: it signs grants.
     pub identity: ServiceIdentity,
     pub trail: Trail,
-    /// hitl's own folder; `hitl.db` is kept there.
+    /// hitl's own folder; `hitl.db` is kept there, unless the store is elsewhere.
     pub data: PathBuf,
 }
 
 /// The running service.
 pub struct Service {
     server: Server,
-    store: Arc<SqliteStore>,
+    store: Arc<dyn Store>,
     policy_version: String,
 }
 
@@ -76,11 +76,12 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
         rules = rules.rules().len(),
         "risk rules in force"
     );
-    let store = Arc::new(SqliteStore::open(&deps.data.join("hitl.db")).await?);
+    let Opened { store, peers } = store::open(&config.store, &deps.data).await?;
     let (marks, recorded) = mpsc::channel(MARKS);
     let roots = deps.identity.roots().clone();
     let authority = Authority::new(Parts {
-        store: Arc::clone(&store) as _,
+        store: Arc::clone(&store),
+        peers: peers.clone(),
         rules,
         limits: (&config.limits).into(),
         signer: Signer::new(deps.identity),
@@ -92,6 +93,9 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
     let tasks = TaskSet::new();
     tasks.spawn(tasks::sweep(authority.clone(), tasks.token()));
     tasks.spawn(tasks::mark(authority.clone(), recorded, tasks.token()));
+    if let Some(peers) = peers {
+        tasks.spawn(tasks::follow(authority.clone(), peers, tasks.token()));
+    }
     let rpc = harombe_rpc::Deps {
         door: Door::Internal(Arc::new(TokenVerifier::new(roots))),
         clock: deps.clock,

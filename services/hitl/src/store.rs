@@ -1,5 +1,8 @@
 //! What hitl must not forget: requests, decisions, and which calls were given away.
 
+mod columns;
+mod open;
+mod postgres;
 mod rows;
 mod sqlite;
 
@@ -9,10 +12,12 @@ mod contract;
 use async_trait::async_trait;
 use harombe_sql::Error;
 use harombe_types::{ApprovalId, CallId, RunId, Tenant, Timestamp};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use crate::domain::{Approval, Decided, Redemption};
 
-pub(crate) use sqlite::SqliteStore;
+pub(crate) use open::{Opened, open};
 
 /// The state of hitl. Every write is durable before it is acknowledged.
 #[async_trait]
@@ -53,6 +58,9 @@ pub trait Store: Send + Sync + 'static {
     /// Remembers that these audit events are in the log.
     async fn mark(&self, recorded: Vec<Mark>) -> Result<(), Error>;
 
+    /// Known requests of all tenants without an effective decision, newest first.
+    async fn open_requests(&self, limit: u32) -> Result<Vec<(Tenant, ApprovalId)>, Error>;
+
     /// Undecided requests whose deadline is not after `now`, of all tenants.
     async fn overdue(&self, now: Timestamp, limit: u32) -> Result<Vec<Approval>, Error>;
 
@@ -61,6 +69,28 @@ pub trait Store: Send + Sync + 'static {
 
     /// Redemptions of all tenants that were made before `before` and are not known to be in the log.
     async fn unrecorded_redemptions(&self, before: Timestamp, limit: u32) -> Result<Vec<Redemption>, Error>;
+
+    /// Finishes what waits and lets the database go.
+    async fn close(&self);
+}
+
+/// The other processes that work on the same store. What they are told may get lost.
+#[async_trait]
+pub trait Peers: Send + Sync + 'static {
+    /// Tells them that a request has become known, or has been decided. Never waits.
+    fn tell(&self, tenant: &Tenant, id: ApprovalId);
+
+    /// Hands on what they tell, until it is stopped.
+    async fn listen(&self, stop: &CancellationToken, news: mpsc::Sender<News>);
+}
+
+/// What a peer tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum News {
+    /// This request has changed.
+    Of(Tenant, ApprovalId),
+    /// Something may have been missed.
+    Missed,
 }
 
 /// Which requests to list.

@@ -1,18 +1,24 @@
-//! Background loops: deadlines, unfinished records, and marks that nobody waits for.
+//! Background loops: deadlines, unfinished records, marks that nobody waits for, and what other processes do.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::Authority;
-use crate::store::Mark;
+use crate::domain::{Approval, Authority, Known};
+use crate::store::{Mark, News, Peers};
 
 const SWEEP: Duration = Duration::from_secs(1);
 /// How long marks are collected, so that many share one write.
 const COLLECT: Duration = Duration::from_millis(200);
 const MARKS_AT_ONCE: usize = 1024;
+/// How often the store is looked at for what no hint told: a decision made elsewhere is never delivered later.
+const LOOK: Duration = Duration::from_secs(2);
+/// Hints that wait to be followed; more are found by looking.
+const HINTS: usize = 1024;
 
 /// Denies what is overdue and records what is not recorded, once a second.
 pub(crate) async fn sweep(authority: Authority, stop: CancellationToken) {
@@ -47,5 +53,47 @@ pub(crate) async fn mark(authority: Authority, mut recorded: mpsc::Receiver<Mark
         if let Err(error) = authority.write_marks(std::mem::take(&mut marks)).await {
             tracing::warn!(%error, "redemptions will be recorded again after a restart");
         }
+    }
+}
+
+/// Announces what other processes on the same store do.
+pub(crate) async fn follow(authority: Authority, peers: Arc<dyn Peers>, stop: CancellationToken) {
+    let (news, mut hints) = mpsc::channel(HINTS);
+    // before the first look, so that nothing announced here is taken for another's
+    let mut announced = authority.changes();
+    let following = async {
+        let mut known = Known::default();
+        let mut ticks = tokio::time::interval(LOOK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let next = tokio::select! {
+                biased;
+                change = announced.recv() => {
+                    note(&mut known, change);
+                    continue;
+                }
+                Some(hint) = hints.recv() => hint,
+                _ = ticks.tick() => News::Missed,
+            };
+            let followed = match next {
+                News::Of(tenant, id) => authority.hear(&tenant, id).await,
+                News::Missed => authority.compare(&mut known).await,
+            };
+            if let Err(error) = followed {
+                tracing::warn!(%error, "what other processes decide waits to be heard of");
+            }
+        }
+    };
+    tokio::select! {
+        () = following => {}
+        () = peers.listen(&stop, news) => {}
+    }
+}
+
+fn note(known: &mut Known, change: Result<Approval, RecvError>) {
+    match change {
+        Ok(approval) => known.note(&approval),
+        // what was missed is announced once more at the next look
+        Err(RecvError::Lagged(_) | RecvError::Closed) => {}
     }
 }

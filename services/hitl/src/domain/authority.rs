@@ -11,7 +11,7 @@ use super::limits::LimitPolicy;
 use super::risk::RuleSet;
 use super::{Approval, GRANT_LIFETIME};
 use crate::Error;
-use crate::store::{Mark, Store};
+use crate::store::{Mark, Peers, Store};
 use harombe_canonical::CanonicalCall;
 
 /// Changes that a slow watcher may be behind before it reads everything anew.
@@ -20,6 +20,8 @@ const CHANGES: usize = 256;
 /// What an [`Authority`] is made of.
 pub struct Parts {
     pub store: Arc<dyn Store>,
+    /// The other processes on the store, if there can be any.
+    pub peers: Option<Arc<dyn Peers>>,
     pub rules: RuleSet,
     pub limits: LimitPolicy,
     pub signer: Signer,
@@ -52,14 +54,22 @@ impl Authority {
         &self.parts.rules
     }
 
-    /// Requests as they are made known and decided from now on, of all tenants.
+    /// Requests as they are made known and decided from now on, of all tenants, by whichever process.
     #[must_use]
     pub fn changes(&self) -> broadcast::Receiver<Approval> {
         self.changes.subscribe()
     }
 
-    /// Tells whoever watches; nobody may be watching.
+    /// Tells whoever watches, here and at other processes.
     pub(super) fn announce(&self, approval: &Approval) {
+        self.announce_here(approval);
+        if let Some(peers) = &self.parts.peers {
+            peers.tell(approval.tenant(), approval.id);
+        }
+    }
+
+    /// Tells whoever watches here; nobody may be watching.
+    pub(super) fn announce_here(&self, approval: &Approval) {
         let _ = self.changes.send(approval.clone());
     }
 

@@ -1,25 +1,101 @@
-//! The suite that every adapter of the store passes.
+//! The suite that every adapter of the store passes, on each database.
 
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use harombe_canonical::{CallParts, CanonicalCall};
+use harombe_sql::{PostgresConfig, StoreConfig};
+use harombe_testkit::postgres::Database;
 use harombe_types::{
     ApprovalId, CallId, EventId, GrantId, Risk, RunId, RunPrincipal, ServiceName, SessionId, SystemClock,
     Timestamp,
 };
 use serde_json::json;
 
-use super::{Mark, SqliteStore, Store, Which};
+use super::{Mark, Opened, Store, Which};
 use crate::domain::{Approval, Decided, Decision, Redemption};
 
 const NOW: Timestamp = Timestamp::from_millis(1_790_000_000_000);
 
-/// A store in a directory of its own, which lives as long as the first value does.
-async fn store() -> (tempfile::TempDir, SqliteStore) {
-    let dir = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(&dir.path().join("hitl.db")).await.unwrap();
-    (dir, store)
+/// Where a test's state is kept, as long as this value lives.
+struct Place {
+    config: StoreConfig,
+    data: PathBuf,
+    _dir: tempfile::TempDir,
+    _database: Option<Database>,
 }
+
+impl Place {
+    fn sqlite() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        Self {
+            config: StoreConfig::default(),
+            data: dir.path().to_owned(),
+            _dir: dir,
+            _database: None,
+        }
+    }
+
+    async fn postgres() -> Self {
+        let database = Database::create().await;
+        Self {
+            config: StoreConfig {
+                postgres: Some(PostgresConfig {
+                    connections: 4,
+                    ..database.config()
+                }),
+            },
+            _database: Some(database),
+            ..Self::sqlite()
+        }
+    }
+
+    async fn open(&self) -> Arc<dyn Store> {
+        let Opened { store, .. } = super::open(&self.config, &self.data).await.unwrap();
+        store
+    }
+
+    /// All that may be open at once: a file has one process, a server has many.
+    async fn replicas(&self) -> Vec<Arc<dyn Store>> {
+        let mut replicas = vec![self.open().await];
+        if self.config.postgres.is_some() {
+            replicas.push(self.open().await);
+            replicas.push(self.open().await);
+        }
+        replicas
+    }
+}
+
+/// Each test on each database.
+macro_rules! on_each {
+    ($($test:ident),* $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test]
+            async fn $test() {
+                super::$test(super::Place::sqlite()).await;
+            })*
+        }
+
+        mod postgres {
+            $(#[tokio::test]
+            async fn $test() {
+                super::$test(super::Place::postgres().await).await;
+            })*
+        }
+    };
+}
+
+on_each![
+    a_request_reads_back_as_it_was_and_a_call_has_one,
+    the_first_decision_stays,
+    lists_are_the_tenants_newest_first_and_limited,
+    a_call_is_redeemed_once_however_many_ask,
+    a_call_has_one_request_and_one_decision_however_many_ask,
+    unfinished_business_is_found_and_ends,
+    open_requests_are_those_that_are_known_and_undecided,
+    everything_is_there_after_a_restart,
+];
 
 fn run(tenant: &str) -> RunPrincipal {
     RunPrincipal {
@@ -61,7 +137,7 @@ fn decided(decision: Decision, by: Option<&str>) -> Decided {
         by: by.map(|by| by.parse().unwrap()),
         own: true,
         unattended: true,
-        comment: "because".to_owned(),
+        comment: "because\0 \u{1f600}".to_owned(),
         at: NOW,
         event: EventId::generate(&SystemClock),
         recorded: false,
@@ -87,9 +163,8 @@ fn call_of(approval: &Approval) -> CallId {
     approval.call.call().parse().unwrap()
 }
 
-#[tokio::test]
-async fn a_request_reads_back_as_it_was_and_a_call_has_one() {
-    let (_dir, store) = store().await;
+async fn a_request_reads_back_as_it_was_and_a_call_has_one(place: Place) {
+    let store = place.open().await;
     let first = approval(&run("a"), "print(1)", NOW);
     assert_eq!(store.add_approval(first.clone()).await.unwrap(), first);
     let again = Approval {
@@ -116,9 +191,8 @@ async fn a_request_reads_back_as_it_was_and_a_call_has_one() {
     assert_eq!(store.approval(tenant, id).await.unwrap().unwrap().decided, None);
 }
 
-#[tokio::test]
-async fn the_first_decision_stays() {
-    let (_dir, store) = store().await;
+async fn the_first_decision_stays(place: Place) {
+    let store = place.open().await;
     let asked = store.add_approval(approval(&run("a"), "1", NOW)).await.unwrap();
     let yes = decided(Decision::Approved, Some("bob"));
     let no = decided(Decision::Denied, None);
@@ -139,9 +213,8 @@ async fn the_first_decision_stays() {
     );
 }
 
-#[tokio::test]
-async fn lists_are_the_tenants_newest_first_and_limited() {
-    let (_dir, store) = store().await;
+async fn lists_are_the_tenants_newest_first_and_limited(place: Place) {
+    let store = place.open().await;
     let (a, b) = (run("a"), run("b"));
     let mut asked = Vec::new();
     for second in 0..3 {
@@ -161,30 +234,100 @@ async fn lists_are_the_tenants_newest_first_and_limited() {
     assert_eq!(all, [asked[2].id, asked[1].id]);
 }
 
-#[tokio::test]
-async fn a_call_is_redeemed_once_however_many_ask() {
-    let (_dir, store) = store().await;
-    let (run, call) = (run("a"), CallId::generate(&SystemClock));
-    let attempts: Vec<_> = (0..16).map(|_| redemption(&run, call)).collect();
-    let kept = futures_util::future::join_all(attempts.iter().map(|one| store.redeem(one.clone()))).await;
-    let kept: Vec<_> = kept.into_iter().map(Result::unwrap).collect();
-    assert!(kept.iter().all(|one| one == &kept[0]));
-    assert_eq!(attempts.iter().filter(|one| **one == kept[0]).count(), 1);
-    assert_eq!(
-        store
-            .redemption(&run.tenant, run.run, call)
-            .await
-            .unwrap()
-            .as_ref(),
-        Some(&kept[0])
-    );
-    let other = redemption(&self::run("b"), call);
-    assert_eq!(store.redeem(other.clone()).await.unwrap(), other);
+/// What all replicas answer when each is asked `attempts` at once.
+async fn all<A: Clone, T>(
+    replicas: &[Arc<dyn Store>],
+    attempts: &[A],
+    ask: impl AsyncFn(&dyn Store, A) -> T,
+) -> Vec<T> {
+    let asked = attempts
+        .iter()
+        .zip(replicas.iter().cycle())
+        .map(|(attempt, store)| ask(&**store, attempt.clone()));
+    futures_util::future::join_all(asked).await
 }
 
-#[tokio::test]
-async fn unfinished_business_is_found_and_ends() {
-    let (_dir, store) = store().await;
+async fn a_call_is_redeemed_once_however_many_ask(place: Place) {
+    let replicas = place.replicas().await;
+    let (run, call) = (run("a"), CallId::generate(&SystemClock));
+    let attempts: Vec<_> = (0..48).map(|_| redemption(&run, call)).collect();
+    let kept = all(&replicas, &attempts, async |store, one| {
+        store.redeem(one).await.unwrap()
+    })
+    .await;
+    assert!(kept.iter().all(|one| one == &kept[0]));
+    assert_eq!(attempts.iter().filter(|one| **one == kept[0]).count(), 1);
+    for store in &replicas {
+        let found = store.redemption(&run.tenant, run.run, call).await.unwrap();
+        assert_eq!(found.as_ref(), Some(&kept[0]));
+    }
+    let other = redemption(&self::run("b"), call);
+    assert_eq!(replicas[0].redeem(other.clone()).await.unwrap(), other);
+}
+
+async fn a_call_has_one_request_and_one_decision_however_many_ask(place: Place) {
+    let replicas = place.replicas().await;
+    let first = approval(&run("a"), "1", NOW);
+    let attempts: Vec<_> = (0..24)
+        .map(|_| Approval {
+            id: ApprovalId::generate(&SystemClock),
+            event: EventId::generate(&SystemClock),
+            ..first.clone()
+        })
+        .collect();
+    let kept = all(&replicas, &attempts, async |store, one| {
+        store.add_approval(one).await.unwrap()
+    })
+    .await;
+    assert!(kept.iter().all(|one| one == &kept[0]));
+    let (tenant, id) = (kept[0].tenant(), kept[0].id);
+    let decisions: Vec<_> = (0..24)
+        .map(|number| match number % 3 {
+            0 => decided(Decision::Expired, None),
+            1 => decided(Decision::Denied, Some("bob")),
+            _ => decided(Decision::Approved, Some("eve")),
+        })
+        .collect();
+    let kept = all(&replicas, &decisions, async |store, one| {
+        store.decide(tenant, id, one).await.unwrap().unwrap()
+    })
+    .await;
+    assert!(kept.iter().all(|one| one == &kept[0]));
+    let decided = kept[0].decided.as_ref().unwrap();
+    assert_eq!(decisions.iter().filter(|one| *one == decided).count(), 1);
+}
+
+async fn open_requests_are_those_that_are_known_and_undecided(place: Place) {
+    let store = place.open().await;
+    let mut asked = Vec::new();
+    for (tenant, second) in [("a", 0), ("b", 1), ("a", 2), ("a", 3)] {
+        let time = NOW.plus(Duration::from_secs(second));
+        asked.push(
+            store
+                .add_approval(approval(&run(tenant), "1", time))
+                .await
+                .unwrap(),
+        );
+    }
+    let name = |approval: &Approval| (approval.tenant().clone(), approval.id);
+    assert_eq!(store.open_requests(9).await.unwrap(), []);
+    let known = asked[..3].iter().map(|one| Mark::Request(one.id)).collect();
+    store.mark(known).await.unwrap();
+    let (tenant, id) = name(&asked[0]);
+    store
+        .decide(&tenant, id, decided(Decision::Denied, None))
+        .await
+        .unwrap();
+    let open = store.open_requests(9).await.unwrap();
+    assert_eq!(open, [name(&asked[2]), name(&asked[1]), name(&asked[0])]);
+    assert_eq!(store.open_requests(1).await.unwrap(), [name(&asked[2])]);
+    store.mark(vec![Mark::Decision(id)]).await.unwrap();
+    let open = store.open_requests(9).await.unwrap();
+    assert_eq!(open, [name(&asked[2]), name(&asked[1])]);
+}
+
+async fn unfinished_business_is_found_and_ends(place: Place) {
+    let store = place.open().await;
     let run = run("a");
     let asked = store.add_approval(approval(&run, "1", NOW)).await.unwrap();
     let later = NOW.plus(Duration::from_secs(900));
@@ -223,14 +366,13 @@ async fn unfinished_business_is_found_and_ends() {
     assert!(store.unrecorded_redemptions(later, 9).await.unwrap().is_empty());
 }
 
-#[tokio::test]
-async fn everything_is_there_after_a_restart() {
-    let (dir, store) = store().await;
+async fn everything_is_there_after_a_restart(place: Place) {
+    let store = place.open().await;
     let run = run("a");
     let asked = store.add_approval(approval(&run, "1", NOW)).await.unwrap();
     let spent = store.redeem(redemption(&run, call_of(&asked))).await.unwrap();
     store.close().await;
-    let store = SqliteStore::open(&dir.path().join("hitl.db")).await.unwrap();
+    let store = place.open().await;
     assert_eq!(
         store.approval(&run.tenant, asked.id).await.unwrap(),
         Some(asked.clone())

@@ -2,10 +2,9 @@
 
 use harombe_canonical::CanonicalCall;
 use harombe_sql::Error;
-use harombe_types::{RunPrincipal, Timestamp};
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
+use harombe_types::{ApprovalId, RunPrincipal, Tenant, Timestamp};
 
+use super::columns::Columns;
 use crate::domain::{Approval, Decided, Redemption};
 
 /// A column's text does not say what this program writes there.
@@ -19,16 +18,15 @@ fn unreadable(column: &'static str) -> Error {
     Error::handler(Unreadable { column })
 }
 
-fn parsed<T: std::str::FromStr>(row: &SqliteRow, column: &'static str) -> Result<T, Error> {
-    let text: &str = row.try_get(column)?;
-    text.parse().map_err(|_| unreadable(column))
+fn parsed<T: std::str::FromStr>(row: &impl Columns, column: &'static str) -> Result<T, Error> {
+    row.text(column)?.parse().map_err(|_| unreadable(column))
 }
 
-fn time(row: &SqliteRow, column: &'static str) -> Result<Timestamp, Error> {
-    Ok(Timestamp::from_millis(row.try_get(column)?))
+fn time(row: &impl Columns, column: &'static str) -> Result<Timestamp, Error> {
+    Ok(Timestamp::from_millis(row.integer(column)?))
 }
 
-fn run(row: &SqliteRow) -> Result<RunPrincipal, Error> {
+fn run(row: &impl Columns) -> Result<RunPrincipal, Error> {
     Ok(RunPrincipal {
         tenant: parsed(row, "tenant")?,
         subject: parsed(row, "subject")?,
@@ -38,56 +36,59 @@ fn run(row: &SqliteRow) -> Result<RunPrincipal, Error> {
     })
 }
 
-pub(super) fn approval(row: &SqliteRow) -> Result<Approval, Error> {
-    let document: &[u8] = row.try_get("document")?;
-    let reasons: &str = row.try_get("reasons")?;
-    let decided = match row.try_get::<Option<&str>, _>("decision")? {
+pub(super) fn approval(row: &impl Columns) -> Result<Approval, Error> {
+    let decided = match row.optional_text("decision")? {
         None => None,
         Some(_) => Some(decided(row)?),
     };
     Ok(Approval {
         id: parsed(row, "approval_id")?,
         run: run(row)?,
-        call: CanonicalCall::parse(document).map_err(|_| unreadable("document"))?,
+        call: CanonicalCall::parse(row.bytes("document")?).map_err(|_| unreadable("document"))?,
         risk: parsed(row, "risk")?,
-        reasons: serde_json::from_str(reasons).map_err(|_| unreadable("reasons"))?,
-        policy_version: row.try_get("policy_version")?,
+        reasons: serde_json::from_str(row.text("reasons")?).map_err(|_| unreadable("reasons"))?,
+        policy_version: row.text("policy_version")?.to_owned(),
         requested_at: time(row, "requested_at")?,
         deadline: time(row, "deadline")?,
         event: parsed(row, "request_event")?,
-        recorded: row.try_get("request_recorded")?,
+        recorded: row.flag("request_recorded")?,
         decided,
     })
 }
 
-fn decided(row: &SqliteRow) -> Result<Decided, Error> {
-    let by: Option<&str> = row.try_get("decided_by")?;
+fn decided(row: &impl Columns) -> Result<Decided, Error> {
+    let by = row.optional_text("decided_by")?;
     Ok(Decided {
         decision: parsed(row, "decision")?,
         by: by
             .map(|by| by.parse().map_err(|_| unreadable("decided_by")))
             .transpose()?,
-        own: row.try_get("own")?,
-        unattended: row.try_get("unattended")?,
-        comment: row.try_get("comment")?,
+        own: row.flag("own")?,
+        unattended: row.flag("unattended")?,
+        comment: row.free_text("comment")?.to_owned(),
         at: time(row, "decided_at")?,
         event: parsed(row, "decision_event")?,
-        recorded: row.try_get("decision_recorded")?,
+        recorded: row.flag("decision_recorded")?,
     })
 }
 
-pub(super) fn redemption(row: &SqliteRow) -> Result<Redemption, Error> {
-    let digest: &[u8] = row.try_get("digest")?;
+pub(super) fn redemption(row: &impl Columns) -> Result<Redemption, Error> {
+    let digest = row.bytes("digest")?;
     Ok(Redemption {
         run: run(row)?,
         call: parsed(row, "call")?,
-        tool: row.try_get("tool")?,
+        tool: row.text("tool")?.to_owned(),
         digest: digest.try_into().map_err(|_| unreadable("digest"))?,
         grant: parsed(row, "grant_id")?,
         redeemer: parsed(row, "redeemer")?,
-        policy_version: row.try_get("policy_version")?,
+        policy_version: row.text("policy_version")?.to_owned(),
         at: time(row, "redeemed_at")?,
         event: parsed(row, "event")?,
-        recorded: row.try_get("recorded")?,
+        recorded: row.flag("recorded")?,
     })
+}
+
+/// Whose request, and which.
+pub(super) fn name(row: &impl Columns) -> Result<(Tenant, ApprovalId), Error> {
+    Ok((parsed(row, "tenant")?, parsed(row, "approval_id")?))
 }

@@ -32,13 +32,6 @@ impl SqliteStore {
         })
     }
 
-    /// Finishes what waits and closes the file.
-    pub(crate) async fn close(&self) {
-        // The writer last: SQLite folds its write-ahead log into the file when the last connection closes.
-        self.database.close().await;
-        self.units.shutdown().await;
-    }
-
     async fn write<T, F>(&self, tenant: Option<&Tenant>, unit: F) -> Result<T, Error>
     where
         T: Send + 'static,
@@ -195,6 +188,19 @@ impl Store for SqliteStore {
             rows::redemption,
         )
         .await
+    }
+
+    async fn open_requests(&self, limit: u32) -> Result<Vec<(Tenant, ApprovalId)>, Error> {
+        let sql = "SELECT tenant, approval_id FROM approvals \
+                   WHERE request_recorded = 1 AND (decision IS NULL OR decision_recorded = 0) \
+                   ORDER BY requested_at DESC LIMIT ?";
+        self.many(sqlx::query(sql).bind(limit), rows::name).await
+    }
+
+    async fn close(&self) {
+        // The writer last: SQLite folds its write-ahead log into the file when the last connection closes.
+        self.database.close().await;
+        self.units.shutdown().await;
     }
 }
 

@@ -8,5 +8,7 @@
 mod authorize;
 mod decide;
 mod faults;
+mod postgres;
 mod redeem;
+mod replicas;
 mod world;

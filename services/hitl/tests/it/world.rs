@@ -26,11 +26,11 @@ pub(crate) const BROKER: ServiceName = ServiceName::SandboxBroker;
 
 pub(crate) struct World {
     pub(crate) clock: Arc<ManualClock>,
-    pub(crate) pki: TestPki,
+    pub(crate) pki: Arc<TestPki>,
     pub(crate) sink: AuditSink,
     pub(crate) service: Service,
     config: Config,
-    dir: tempfile::TempDir,
+    dir: Arc<tempfile::TempDir>,
     tasks: TaskSet,
 }
 
@@ -45,9 +45,9 @@ impl World {
 
     pub(crate) async fn with(config: Config) -> Self {
         let clock = harombe_testkit::clock();
-        let pki = TestPki::new(clock.clone());
+        let pki = Arc::new(TestPki::new(clock.clone()));
         let sink = AuditSink::new(&pki, clock.clone());
-        let dir = tempfile::tempdir().unwrap();
+        let dir = Arc::new(tempfile::tempdir().unwrap());
         let tasks = TaskSet::new();
         let service = start(&config, &clock, &pki, &sink, &dir, &tasks).await;
         Self {
@@ -57,6 +57,22 @@ impl World {
             service,
             config,
             dir,
+            tasks,
+        }
+    }
+
+    /// A second process beside this one, on the same server; each may go without the other.
+    pub(crate) async fn replica(&self) -> Self {
+        let tasks = TaskSet::new();
+        let (clock, pki, sink, dir) = (&self.clock, &self.pki, &self.sink, &self.dir);
+        let service = start(&self.config, clock, pki, sink, dir, &tasks).await;
+        Self {
+            clock: Arc::clone(clock),
+            pki: Arc::clone(pki),
+            sink: sink.clone(),
+            service,
+            config: self.config.clone(),
+            dir: Arc::clone(dir),
             tasks,
         }
     }

@@ -1,0 +1,56 @@
+//! Keeps those who watch here abreast of what other processes on the same store make known and decide.
+
+use std::collections::BTreeSet;
+
+use harombe_types::{ApprovalId, Tenant};
+
+use super::Approval;
+use super::authority::Authority;
+use crate::Error;
+
+/// Most open requests that are compared; of more, the older ones are told of by hints only.
+const COMPARED: u32 = 10_000;
+
+/// Requests that those who watch here know to be open.
+#[derive(Debug, Default)]
+pub struct Known(BTreeSet<(Tenant, ApprovalId)>);
+
+impl Known {
+    /// A request was announced here.
+    pub fn note(&mut self, approval: &Approval) {
+        let name = (approval.tenant().clone(), approval.id);
+        if approval.effective().is_some() {
+            self.0.remove(&name);
+        } else {
+            self.0.insert(name);
+        }
+    }
+}
+
+impl Authority {
+    /// Announces here a request that another process has changed.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn hear(&self, tenant: &Tenant, id: ApprovalId) -> Result<(), Error> {
+        let found = self.parts.store.approval(tenant, id).await?;
+        if let Some(approval) = found.filter(|approval| approval.recorded) {
+            self.announce_here(&approval);
+        }
+        Ok(())
+    }
+
+    /// Announces here what has changed without anybody telling.
+    ///
+    /// # Errors
+    /// The store cannot be read; the rest is announced next time.
+    pub async fn compare(&self, known: &mut Known) -> Result<(), Error> {
+        let open = self.parts.store.open_requests(COMPARED).await?;
+        let open: BTreeSet<_> = open.into_iter().collect();
+        for (tenant, id) in open.symmetric_difference(&known.0) {
+            self.hear(tenant, *id).await?;
+        }
+        known.0 = open;
+        Ok(())
+    }
+}

@@ -1,0 +1,358 @@
+//! The store on a Postgres schema that several processes share. Every write is one statement, which changes nothing when
+//! it is repeated, so that it is repeated when its connection breaks.
+
+mod peers;
+
+use async_trait::async_trait;
+use futures_util::future::BoxFuture;
+use harombe_sql::pg::{PgArguments, PgConnection, PgRow};
+use harombe_sql::{Error, Migrator, Postgres, PostgresConfig};
+use harombe_types::{ApprovalId, CallId, RunId, Tenant, Timestamp};
+use sqlx::query::Query;
+
+use super::{Mark, Store, Which, rows};
+use crate::domain::{Approval, Decided, Redemption};
+
+pub(crate) use peers::PostgresPeers;
+
+static MIGRATIONS: Migrator = harombe_sql::migrate!("migrations/postgres");
+const SCHEMA: &str = "harombe_hitl";
+
+const BY_ID: &str = "SELECT * FROM approvals WHERE approval_id = $1 AND tenant = $2";
+const BY_CALL: &str = "SELECT * FROM approvals WHERE tenant = $1 AND run = $2 AND call = $3";
+const PENDING: &str = "SELECT * FROM approvals WHERE tenant = $1 AND (decision IS NULL OR NOT decision_recorded) \
+                       ORDER BY requested_at DESC, approval_id DESC LIMIT $2";
+const ALL: &str =
+    "SELECT * FROM approvals WHERE tenant = $1 ORDER BY requested_at DESC, approval_id DESC LIMIT $2";
+const OPEN: &str = "SELECT tenant, approval_id FROM approvals \
+                    WHERE request_recorded AND (decision IS NULL OR NOT decision_recorded) \
+                    ORDER BY requested_at DESC LIMIT $1";
+const OVERDUE: &str =
+    "SELECT * FROM approvals WHERE decision IS NULL AND deadline <= $1 ORDER BY deadline LIMIT $2";
+const UNRECORDED: &str = "SELECT * FROM approvals \
+                          WHERE NOT request_recorded OR (decision IS NOT NULL AND NOT decision_recorded) \
+                          ORDER BY approval_id LIMIT $1";
+const REDEMPTION: &str = "SELECT * FROM redemptions WHERE tenant = $1 AND run = $2 AND call = $3";
+const UNRECORDED_REDEMPTIONS: &str =
+    "SELECT * FROM redemptions WHERE NOT recorded AND redeemed_at < $1 ORDER BY redeemed_at LIMIT $2";
+
+const ADD: &str = "INSERT INTO approvals (approval_id, tenant, subject, agent, session, run, call, document, risk, \
+                   reasons, policy_version, requested_at, deadline, request_event) \
+                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) \
+                   ON CONFLICT DO NOTHING RETURNING *";
+const DECIDE: &str = "UPDATE approvals SET decision = $3, decided_by = $4, own = $5, unattended = $6, comment = $7, \
+                      decided_at = $8, decision_event = $9 \
+                      WHERE approval_id = $1 AND tenant = $2 AND decision IS NULL RETURNING *";
+const REDEEM: &str = "INSERT INTO redemptions (tenant, run, call, subject, agent, session, tool, digest, grant_id, \
+                      redeemer, policy_version, redeemed_at, event) \
+                      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT DO NOTHING";
+const MARK_REQUESTS: &str = "UPDATE approvals SET request_recorded = TRUE WHERE approval_id = ANY ($1)";
+const MARK_DECISIONS: &str = "UPDATE approvals SET decision_recorded = TRUE WHERE approval_id = ANY ($1)";
+const MARK_REDEMPTIONS: &str = "UPDATE redemptions SET recorded = TRUE \
+                                FROM unnest($1::text[], $2::text[], $3::text[]) AS done (tenant, run, call) \
+                                WHERE redemptions.tenant = done.tenant AND redemptions.run = done.run \
+                                AND redemptions.call = done.call";
+
+type Statement<'q> = Query<'q, sqlx::Postgres, PgArguments>;
+
+/// Postgres adapter.
+pub(crate) struct PostgresStore {
+    postgres: Postgres,
+}
+
+impl PostgresStore {
+    /// Opens the schema, making it when absent.
+    ///
+    /// # Errors
+    /// As [`Postgres::open`].
+    pub(crate) async fn open(config: &PostgresConfig) -> Result<Self, Error> {
+        let postgres = Postgres::open(config, SCHEMA, &MIGRATIONS).await?;
+        Ok(Self { postgres })
+    }
+
+    pub(super) fn postgres(&self) -> &Postgres {
+        &self.postgres
+    }
+
+    async fn one<T: Send>(
+        &self,
+        statement: impl Fn() -> Statement<'static> + Send + Sync,
+        read: fn(&PgRow) -> Result<T, Error>,
+    ) -> Result<Option<T>, Error> {
+        let row = self
+            .postgres
+            .idempotent(|connection| first(connection, statement()));
+        row.await?.as_ref().map(read).transpose()
+    }
+
+    async fn many<T: Send>(
+        &self,
+        statement: impl Fn() -> Statement<'static> + Send + Sync,
+        read: fn(&PgRow) -> Result<T, Error>,
+    ) -> Result<Vec<T>, Error> {
+        let rows = self.postgres.idempotent(|connection| {
+            let statement = statement();
+            Box::pin(async move { Ok(statement.fetch_all(connection).await?) })
+        });
+        rows.await?.iter().map(read).collect()
+    }
+
+    /// The row that `write` returns if it writes, else the one that was there before.
+    async fn kept<T: Send>(
+        &self,
+        write: impl Fn() -> Statement<'static> + Send + Sync,
+        find: impl Fn() -> Statement<'static> + Send + Sync,
+        read: fn(&PgRow) -> Result<T, Error>,
+    ) -> Result<Option<T>, Error> {
+        let row = self.postgres.idempotent(|connection| {
+            let (write, find) = (write(), find());
+            Box::pin(async move {
+                match write.fetch_optional(&mut *connection).await? {
+                    Some(written) => Ok(Some(written)),
+                    None => Ok(find.fetch_optional(connection).await?),
+                }
+            })
+        });
+        row.await?.as_ref().map(read).transpose()
+    }
+
+    async fn execute(&self, statement: impl Fn() -> Statement<'static> + Send + Sync) -> Result<(), Error> {
+        let done = self.postgres.idempotent(|connection| {
+            let statement = statement();
+            Box::pin(async move {
+                statement.execute(connection).await?;
+                Ok(())
+            })
+        });
+        done.await
+    }
+}
+
+fn first<'c>(
+    connection: &'c mut PgConnection,
+    statement: Statement<'static>,
+) -> BoxFuture<'c, Result<Option<PgRow>, Error>> {
+    Box::pin(async move { Ok(statement.fetch_optional(connection).await?) })
+}
+
+fn by_id(tenant: &Tenant, id: ApprovalId) -> Statement<'static> {
+    sqlx::query(BY_ID).bind(id.to_string()).bind(tenant.to_string())
+}
+
+/// `sql` with a call's name as its first three values.
+fn by_call(sql: &'static str, tenant: &Tenant, run: RunId, call: CallId) -> Statement<'static> {
+    sqlx::query(sql)
+        .bind(tenant.to_string())
+        .bind(run.to_string())
+        .bind(call.to_string())
+}
+
+#[async_trait]
+impl Store for PostgresStore {
+    async fn add_approval(&self, approval: Approval) -> Result<Approval, Error> {
+        let reasons = serde_json::to_string(&approval.reasons).map_err(Error::handler)?;
+        let call = approval.call.call().to_owned();
+        let add = || add(&approval, &reasons);
+        let find = || {
+            sqlx::query(BY_CALL)
+                .bind(approval.tenant().to_string())
+                .bind(approval.run_id().to_string())
+                .bind(call.clone())
+        };
+        let kept = self.kept(add, find, rows::approval).await?;
+        // the id, made anew for each request, is another call's
+        kept.ok_or_else(|| sqlx::Error::RowNotFound.into())
+    }
+
+    async fn approval(&self, tenant: &Tenant, id: ApprovalId) -> Result<Option<Approval>, Error> {
+        self.one(|| by_id(tenant, id), rows::approval).await
+    }
+
+    async fn approval_of(
+        &self,
+        tenant: &Tenant,
+        run: RunId,
+        call: CallId,
+    ) -> Result<Option<Approval>, Error> {
+        self.one(|| by_call(BY_CALL, tenant, run, call), rows::approval)
+            .await
+    }
+
+    async fn approvals(&self, tenant: &Tenant, which: Which, limit: u32) -> Result<Vec<Approval>, Error> {
+        let sql = match which {
+            Which::Pending => PENDING,
+            Which::All => ALL,
+        };
+        let query = || sqlx::query(sql).bind(tenant.to_string()).bind(i64::from(limit));
+        self.many(query, rows::approval).await
+    }
+
+    async fn decide(
+        &self,
+        tenant: &Tenant,
+        id: ApprovalId,
+        decided: Decided,
+    ) -> Result<Option<Approval>, Error> {
+        let decide = || {
+            sqlx::query(DECIDE)
+                .bind(id.to_string())
+                .bind(tenant.to_string())
+                .bind(decided.decision.as_str())
+                .bind(decided.by.as_ref().map(ToString::to_string))
+                .bind(decided.own)
+                .bind(decided.unattended)
+                .bind(decided.comment.clone().into_bytes())
+                .bind(decided.at.as_millis())
+                .bind(decided.event.to_string())
+        };
+        self.kept(decide, || by_id(tenant, id), rows::approval).await
+    }
+
+    async fn redeem(&self, redemption: Redemption) -> Result<Redemption, Error> {
+        let asked = &redemption;
+        let kept = self.postgres.idempotent(|connection| {
+            let (redeem, find) = (
+                redeem(asked),
+                by_call(REDEMPTION, &asked.run.tenant, asked.run.run, asked.call),
+            );
+            Box::pin(async move {
+                let inserted = redeem.execute(&mut *connection).await?.rows_affected();
+                if inserted == 1 {
+                    Ok(None)
+                } else {
+                    first(connection, find).await
+                }
+            })
+        });
+        match kept.await? {
+            Some(row) => rows::redemption(&row),
+            None => Ok(redemption),
+        }
+    }
+
+    async fn redemption(
+        &self,
+        tenant: &Tenant,
+        run: RunId,
+        call: CallId,
+    ) -> Result<Option<Redemption>, Error> {
+        self.one(|| by_call(REDEMPTION, tenant, run, call), rows::redemption)
+            .await
+    }
+
+    async fn mark(&self, recorded: Vec<Mark>) -> Result<(), Error> {
+        let marks = Marks::of(recorded);
+        if !marks.requests.is_empty() {
+            self.execute(|| sqlx::query(MARK_REQUESTS).bind(marks.requests.clone()))
+                .await?;
+        }
+        if !marks.decisions.is_empty() {
+            self.execute(|| sqlx::query(MARK_DECISIONS).bind(marks.decisions.clone()))
+                .await?;
+        }
+        let [tenants, runs, calls] = &marks.redemptions;
+        if !tenants.is_empty() {
+            let mark = || {
+                sqlx::query(MARK_REDEMPTIONS)
+                    .bind(tenants.clone())
+                    .bind(runs.clone())
+                    .bind(calls.clone())
+            };
+            self.execute(mark).await?;
+        }
+        Ok(())
+    }
+
+    async fn open_requests(&self, limit: u32) -> Result<Vec<(Tenant, ApprovalId)>, Error> {
+        self.many(|| sqlx::query(OPEN).bind(i64::from(limit)), rows::name)
+            .await
+    }
+
+    async fn overdue(&self, now: Timestamp, limit: u32) -> Result<Vec<Approval>, Error> {
+        let query = || sqlx::query(OVERDUE).bind(now.as_millis()).bind(i64::from(limit));
+        self.many(query, rows::approval).await
+    }
+
+    async fn unrecorded_approvals(&self, limit: u32) -> Result<Vec<Approval>, Error> {
+        self.many(|| sqlx::query(UNRECORDED).bind(i64::from(limit)), rows::approval)
+            .await
+    }
+
+    async fn unrecorded_redemptions(&self, before: Timestamp, limit: u32) -> Result<Vec<Redemption>, Error> {
+        let query = || {
+            sqlx::query(UNRECORDED_REDEMPTIONS)
+                .bind(before.as_millis())
+                .bind(i64::from(limit))
+        };
+        self.many(query, rows::redemption).await
+    }
+
+    async fn close(&self) {
+        self.postgres.close().await;
+    }
+}
+
+fn add(approval: &Approval, reasons: &str) -> Statement<'static> {
+    sqlx::query(ADD)
+        .bind(approval.id.to_string())
+        .bind(approval.tenant().to_string())
+        .bind(approval.run.subject.to_string())
+        .bind(approval.agent().to_string())
+        .bind(approval.session().to_string())
+        .bind(approval.run_id().to_string())
+        .bind(approval.call.call().to_owned())
+        .bind(approval.call.bytes().to_vec())
+        .bind(approval.risk.as_str())
+        .bind(reasons.to_owned())
+        .bind(approval.policy_version.clone())
+        .bind(approval.requested_at.as_millis())
+        .bind(approval.deadline.as_millis())
+        .bind(approval.event.to_string())
+}
+
+fn redeem(redemption: &Redemption) -> Statement<'static> {
+    by_call(
+        REDEEM,
+        &redemption.run.tenant,
+        redemption.run.run,
+        redemption.call,
+    )
+    .bind(redemption.run.subject.to_string())
+    .bind(redemption.run.agent.to_string())
+    .bind(redemption.run.session.to_string())
+    .bind(redemption.tool.clone())
+    .bind(redemption.digest.to_vec())
+    .bind(redemption.grant.to_string())
+    .bind(redemption.redeemer.as_str())
+    .bind(redemption.policy_version.clone())
+    .bind(redemption.at.as_millis())
+    .bind(redemption.event.to_string())
+}
+
+/// Marks by table, as arrays.
+#[derive(Default)]
+struct Marks {
+    requests: Vec<String>,
+    decisions: Vec<String>,
+    /// Tenants, runs, calls.
+    redemptions: [Vec<String>; 3],
+}
+
+impl Marks {
+    fn of(recorded: Vec<Mark>) -> Self {
+        let mut marks = Self::default();
+        for mark in recorded {
+            match mark {
+                Mark::Request(id) => marks.requests.push(id.to_string()),
+                Mark::Decision(id) => marks.decisions.push(id.to_string()),
+                Mark::Redemption(tenant, run, call) => {
+                    let [tenants, runs, calls] = &mut marks.redemptions;
+                    tenants.push(tenant.to_string());
+                    runs.push(run.to_string());
+                    calls.push(call.to_string());
+                }
+            }
+        }
+        marks
+    }
+}

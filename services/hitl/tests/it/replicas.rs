@@ -1,0 +1,136 @@
+//! Two processes on one Postgres are one hitl.
+
+use std::time::Duration;
+
+use harombe_error::Reason;
+use harombe_hitl::Config;
+use harombe_proto::types::v1::Decision;
+use harombe_sql::StoreConfig;
+use harombe_testkit::postgres::Database;
+use harombe_trail::Kind;
+
+use crate::world::{BROKER, World, approver, reason, until_decided};
+
+/// Two processes, and what keeps their database.
+async fn two() -> (Database, World, World) {
+    let database = Database::create().await;
+    let store = StoreConfig {
+        postgres: Some(database.config()),
+    };
+    let one = World::with(Config {
+        store,
+        ..Config::default()
+    })
+    .await;
+    let other = one.replica().await;
+    (database, one, other)
+}
+
+#[tokio::test]
+async fn a_decision_at_one_reaches_the_run_that_waits_at_the_other() {
+    let (_database, one, other) = two().await;
+    let run = one.run("ann");
+    let id = one.pending(&run, &one.python(&run)).await;
+    let mut waits = other.await_decision(&run, &id).await.unwrap();
+    waits.message().await.unwrap();
+    one.decide(&approver(), &id, Decision::Approved).await.unwrap();
+    let decided = until_decided(&mut waits).await;
+    assert_eq!(decided.decision(), Decision::Approved);
+    assert!(!decided.grant.is_empty());
+    // and again, at either
+    for world in [&one, &other] {
+        assert_eq!(world.decision(&run, &id).await.decision(), Decision::Approved);
+    }
+    assert_eq!(one.sink.of_kind(Kind::ApprovalDecided).len(), 1);
+}
+
+#[tokio::test]
+async fn watchers_at_one_see_what_happens_at_the_other() {
+    let (_database, one, other) = two().await;
+    let run = one.run("ann");
+    let mut watch = other.watch(&approver()).await;
+    // a watcher may be told of the same state twice
+    let mut until = async |id: &str, decision: Decision| loop {
+        let shown = watch.message().await.unwrap().unwrap().approval.unwrap();
+        if (shown.approval_id.as_str(), shown.decision()) == (id, decision) {
+            return;
+        }
+    };
+    for decision in [Decision::Approved, Decision::Denied] {
+        let id = one.pending(&run, &one.python(&run)).await;
+        until(&id, Decision::Unspecified).await;
+        one.decide(&approver(), &id, decision).await.unwrap();
+        until(&id, decision).await;
+    }
+}
+
+#[tokio::test]
+async fn a_grant_is_spent_once_and_a_request_decided_once_wherever_they_are_brought() {
+    let (_database, one, other) = two().await;
+    let run = one.run("ann");
+    for _ in 0..5 {
+        let call = one.file_list(&run);
+        let grant = one.granted(&run, &call).await;
+        let spent = tokio::join!(
+            one.redeem(BROKER, &grant, &call),
+            other.redeem(BROKER, &grant, &call),
+            one.redeem(BROKER, &grant, &call),
+            other.redeem(BROKER, &grant, &call),
+        );
+        let spent = [spent.0, spent.1, spent.2, spent.3];
+        assert_eq!(spent.iter().filter(|lease| lease.is_ok()).count(), 1, "{spent:?}");
+        for refused in spent.into_iter().filter(Result::is_err) {
+            assert_eq!(reason(refused), Reason::GrantRedeemed);
+        }
+
+        let id = one.pending(&run, &one.python(&run)).await;
+        let person = approver();
+        let (yes, no) = tokio::join!(
+            one.decide(&person, &id, Decision::Approved),
+            other.decide(&person, &id, Decision::Denied),
+        );
+        let (kept, lost) = if yes.is_ok() { (yes, no) } else { (no, yes) };
+        assert_eq!(reason(lost), Reason::AlreadyDecided);
+        let kept = kept.unwrap().decision();
+        assert_eq!(other.decision(&run, &id).await.decision(), kept);
+    }
+    assert_eq!(one.sink.of_kind(Kind::GrantRedeemed).len(), 5);
+    assert_eq!(one.sink.of_kind(Kind::ApprovalDecided).len(), 5);
+}
+
+#[tokio::test]
+async fn a_deadline_passes_once_though_both_look_at_it() {
+    let (_database, one, other) = two().await;
+    let run = one.run("ann");
+    let mut ids = Vec::new();
+    for _ in 0..4 {
+        ids.push(one.pending(&run, &one.python(&run)).await);
+    }
+    one.clock.advance(Duration::from_secs(3600));
+    for id in &ids {
+        let (here, there) = tokio::join!(one.decision(&run, id), other.decision(&run, id));
+        assert_eq!(here.decision(), Decision::Expired);
+        assert_eq!(there.decision(), Decision::Expired);
+    }
+    let mut events: Vec<_> = one.sink.of_kind(Kind::ApprovalDecided);
+    events.dedup_by(|a, b| a.event_id == b.event_id);
+    assert_eq!(events.len(), ids.len());
+}
+
+#[tokio::test]
+async fn what_one_left_unrecorded_the_other_records() {
+    let (_database, one, other) = two().await;
+    let run = one.run("ann");
+    let id = one.pending(&run, &one.python(&run)).await;
+    one.sink
+        .fail(harombe_testkit::Fault::Rejects(Kind::ApprovalDecided));
+    assert_eq!(
+        reason(one.decide(&approver(), &id, Decision::Denied).await),
+        Reason::Internal
+    );
+    one.service.shutdown(Duration::from_secs(5)).await;
+    other.sink.fail(harombe_testkit::Fault::None);
+    let event = other.sink.wait_for_kind(Kind::ApprovalDecided).await;
+    assert_eq!(event.approval_id, id);
+    assert_eq!(other.decision(&run, &id).await.decision(), Decision::Denied);
+}
