@@ -114,7 +114,14 @@ fn heavy_and_powerful_crates_stay_where_they_are_needed() {
         ),
         (
             "sqlx",
-            &["shared/sql", "services/audit", "services/hitl", "services/memory"],
+            &[
+                "shared/sql",
+                "shared/testkit",
+                "services/audit",
+                "services/gateway",
+                "services/hitl",
+                "services/memory",
+            ],
         ),
         ("rcgen", &["shared/identity"]),
         ("tonic-types", &["shared/error"]),
