@@ -73,7 +73,8 @@ on_both! {
     proofs:
         many_callers_get_distinct_places_and_proofs,
         proofs_hold_across_tiles_and_restarts,
-        checkpoints_are_consistent_with_each_other;
+        checkpoints_are_consistent_with_each_other,
+        a_kept_checkpoint_shows_a_log_that_was_put_back_or_forked;
     queries:
         queries_see_the_newest_entry_with_and_without_the_index,
         queries_by_time,

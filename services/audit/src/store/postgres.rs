@@ -168,3 +168,6 @@ impl Store for PostgresStore {
         self.database.close().await;
     }
 }
+
+#[cfg(test)]
+mod tests;

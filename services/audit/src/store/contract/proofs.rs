@@ -7,6 +7,7 @@ use harombe_types::ServiceName;
 
 use super::*;
 use crate::Error;
+use crate::verify::{Damage, Kind, Known, Report, VerifyError};
 
 pub(super) async fn many_callers_get_distinct_places_and_proofs(bench: Bench) {
     let log = Arc::new(bench.open().await);
@@ -96,4 +97,52 @@ pub(super) async fn checkpoints_are_consistent_with_each_other(bench: Bench) {
         .unwrap();
     }
     log.close().await;
+}
+
+pub(super) async fn a_kept_checkpoint_shows_a_log_that_was_put_back_or_forked(bench: Bench) {
+    let log = bench.open().await;
+    let mut writer = Writer::new(ServiceName::Hitl);
+    persist(&log, writer.service, writer.events("alpha", 3)).await;
+    persist(&log, writer.service, writer.events("beta", 2)).await;
+    let note = log.head().await.unwrap().note().to_owned();
+    persist(&log, writer.service, writer.events("alpha", 1)).await;
+    log.close().await;
+    let known = |note: &str| Known {
+        key: None,
+        checkpoint: Some(note.as_bytes().to_vec()),
+    };
+    assert_eq!(bench.verify(known(&note)).await.unwrap().entries, 6);
+
+    bench
+        .tamper(
+            "DELETE FROM entries WHERE idx >= 3; DELETE FROM checkpoints WHERE size > 3;
+             DELETE FROM tenants WHERE tenant = 'beta'; UPDATE tenants SET seq = 3",
+        )
+        .await;
+    assert_eq!(bench.intact().await.entries, 3, "whole by itself");
+    let cut = found(bench.verify(known(&note)).await);
+    assert_eq!((cut.kind, cut.entry), (Kind::CutTail, Some(3)), "{cut}");
+
+    // The log's own key signs another history, as whoever stole it could.
+    let log = bench.open().await;
+    persist(&log, writer.service, writer.events("alpha", 4)).await;
+    log.close().await;
+    assert_eq!(bench.intact().await.entries, 7, "whole by itself");
+    let forked = found(bench.verify(known(&note)).await);
+    assert_eq!((forked.kind, forked.entry), (Kind::Forked, Some(4)), "{forked}");
+
+    for other in ["", "nonsense", &note.replace("\n5\n", "\n4\n")] {
+        let verdict = bench.verify(known(other)).await;
+        assert!(
+            matches!(verdict, Err(VerifyError::NotItsCheckpoint(_))),
+            "{verdict:?}"
+        );
+    }
+}
+
+fn found(verdict: Result<Report, VerifyError>) -> Damage {
+    match verdict {
+        Err(VerifyError::Damaged(damage)) => damage,
+        other => panic!("no damage seen: {other:?}"),
+    }
 }
