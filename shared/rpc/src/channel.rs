@@ -1,5 +1,6 @@
 //! The one client type: a service in this process or on the network looks the same to its caller.
 
+mod balance;
 mod dial;
 mod retry;
 mod tap;
@@ -24,6 +25,8 @@ use tower::ServiceExt as _;
 use crate::methods::{Method, Methods};
 use crate::server::{Guarded, Peer, deadline_exceeded};
 use crate::{Server, TlsError, timeout};
+use balance::Balance;
+pub use balance::Balanced;
 pub use tap::Tap;
 
 /// What generated clients are made of: `AuditServiceClient::new(channel.clone())`. Cheap to clone.
@@ -70,6 +73,7 @@ enum Transport {
         /// Shown with every call at the public door.
         key: Option<HeaderValue>,
     },
+    Balanced(Arc<Balance>),
     Tapped {
         inner: Box<Transport>,
         tap: Arc<dyn Tap>,
@@ -108,6 +112,21 @@ impl GrpcChannel {
                 to,
                 key: None,
             },
+            methods: Methods::ours()?,
+        })
+    }
+
+    /// Calls whichever instances of a service are there, over mutual TLS. Must be called inside a tokio runtime; dials and
+    /// watches the instances from now on until the last clone is dropped.
+    ///
+    /// Calls go round among the addresses that are connected and whose `grpc.health.v1` says `SERVING`; while there is
+    /// none, a call waits for one, at most 2 s. A call that may be repeated is tried again at another address.
+    ///
+    /// # Errors
+    /// The identity cannot be used for TLS, or there is no target, or one that is not `host:port`.
+    pub fn balanced(balanced: &Balanced) -> Result<Self, TlsError> {
+        Ok(Self {
+            transport: Transport::Balanced(Arc::new(Balance::start(balanced)?)),
             methods: Methods::ours()?,
         })
     }
@@ -192,6 +211,7 @@ impl Transport {
                 let request = with_key(request, key.as_ref());
                 over_network(channel.clone(), to, call, request).await
             }
+            Self::Balanced(balance) => balance.send(call, request).await,
             Self::Tapped { inner, tap } => {
                 let ticket = tap.before(request.uri().path())?;
                 let response = Box::pin(inner.send(call, request)).await;

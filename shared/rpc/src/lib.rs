@@ -1,7 +1,7 @@
 //! The one way in which services talk: a server stack and a client channel that behave the same in process and over mTLS.
 //!
 //! ```text
-//! client   GrpcChannel: default deadline → retry (only what may be repeated) → in process | TLS | unix socket
+//! client   GrpcChannel: default deadline → retry (only what may be repeated) → in process | TLS (one or balanced) | unix socket
 //! server   identity → authorisation → deadline → panics caught → detached handler
 //! ```
 //!
@@ -21,7 +21,7 @@ mod timeout;
 mod tls;
 
 pub use caller::{Caller, CallerExt};
-pub use channel::{GrpcChannel, Public, Remote, Tap};
+pub use channel::{Balanced, GrpcChannel, Public, Remote, Tap};
 pub use door::{Authenticator, Door, InProcess, Tokens};
 pub use harombe_telemetry::Metrics;
 pub use methods::MethodsError;

@@ -19,6 +19,10 @@ pub enum TlsError {
     Verifier(#[source] VerifierBuilderError),
     #[error("{0:?} is not an address to call: it must have a host and a port")]
     Address(http::Uri),
+    #[error("{0:?} is not an address to call: write HOST:PORT")]
+    Target(String),
+    #[error("a balanced channel needs at least one address")]
+    NoTargets,
     #[error("{what} is not in PEM form, or there is none")]
     Pem { what: &'static str },
     #[error("no root certificates were found on this system; name the CA of the server instead")]

@@ -25,18 +25,39 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 const STREAM_WINDOW: u32 = 1024 * 1024;
 const CONNECTION_WINDOW: u32 = 8 * 1024 * 1024;
 
+/// Dials instances of one service over mutual TLS.
+#[derive(Clone)]
+pub(super) struct MutualTls {
+    connector: TlsConnector,
+    /// What the certificate at the other end must say, whatever the address is.
+    name: ServerName<'static>,
+}
+
+impl MutualTls {
+    pub(super) fn new(identity: &ServiceIdentity, server: ServiceName) -> Result<Self, TlsError> {
+        let name = dns_name(server);
+        Ok(Self {
+            connector: TlsConnector::from(Arc::new(client_config(identity)?)),
+            name: ServerName::try_from(name.clone()).map_err(|_| TlsError::Target(name))?,
+        })
+    }
+
+    pub(super) fn channel(&self, host: Arc<str>, port: u16) -> Channel {
+        let tls = self.clone();
+        let dial = tower::service_fn(move |_: Uri| {
+            let (host, tls) = (Arc::clone(&host), tls.clone());
+            in_time(async move {
+                let socket = tcp(&host, port).await?;
+                Ok(TokioIo::new(tls.connector.connect(tls.name, socket).await?))
+            })
+        });
+        endpoint().connect_with_connector_lazy(dial)
+    }
+}
+
 pub(super) fn tls(uri: &Uri, identity: &ServiceIdentity, server: ServiceName) -> Result<Channel, TlsError> {
     let (host, port) = address(uri)?;
-    let name = ServerName::try_from(dns_name(server)).map_err(|_| TlsError::Address(uri.clone()))?;
-    let connector = TlsConnector::from(Arc::new(client_config(identity)?));
-    let dial = tower::service_fn(move |_: Uri| {
-        let (host, name, connector) = (Arc::clone(&host), name.clone(), connector.clone());
-        in_time(async move {
-            let socket = tcp(&host, port).await?;
-            Ok(TokioIo::new(connector.connect(name, socket).await?))
-        })
-    });
-    Ok(endpoint().connect_with_connector_lazy(dial))
+    Ok(MutualTls::new(identity, server)?.channel(host, port))
 }
 
 pub(super) fn unix(path: &Path) -> Channel {

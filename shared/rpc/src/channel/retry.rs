@@ -86,7 +86,7 @@ fn failed(response: &Response<Body>) -> Option<Status> {
 }
 
 /// Between half of `wait` and all of it, so that callers who failed together do not return together.
-fn jittered(wait: Duration) -> Duration {
+pub(super) fn jittered(wait: Duration) -> Duration {
     let random = RandomState::new().build_hasher().finish();
     let half = wait / 2;
     let span = u64::try_from(half.as_micros()).unwrap_or(u64::MAX).max(1);

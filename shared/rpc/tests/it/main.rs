@@ -8,6 +8,7 @@
 )]
 
 mod auth;
+mod balance;
 mod calls;
 mod deadlines;
 mod door;

@@ -29,7 +29,7 @@ pub(crate) const NAME: ServiceName = ServiceName::Hitl;
 pub(crate) struct World {
     pub(crate) toy: Toy,
     pub(crate) server: Server,
-    pub(crate) pki: CertificateAuthority,
+    pub(crate) pki: Arc<CertificateAuthority>,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) refusals: Arc<Recorded>,
     pub(crate) metrics: Metrics,
@@ -59,6 +59,10 @@ impl World {
     pub(crate) fn in_process() -> Self {
         let clock = Arc::new(ManualClock::at(SystemClock.now()));
         let pki = CertificateAuthority::create("toy.test", &*clock).unwrap();
+        Self::of(Arc::new(pki), clock)
+    }
+
+    fn of(pki: Arc<CertificateAuthority>, clock: Arc<ManualClock>) -> Self {
         let refusals = Arc::new(Recorded::default());
         let metrics = Metrics::new();
         let deps = Deps {
@@ -82,13 +86,24 @@ impl World {
     }
 
     pub(crate) async fn over_tls() -> Self {
-        let mut world = Self::in_process();
+        Self::in_process().listening().await
+    }
+
+    /// Another instance of the same service.
+    pub(crate) async fn over_tls_like(other: &Self) -> Self {
+        Self::of(Arc::clone(&other.pki), Arc::clone(&other.clock))
+            .listening()
+            .await
+    }
+
+    async fn listening(mut self) -> Self {
+        let world = &mut self;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         world.address = Some(listener.local_addr().unwrap());
         let (server, stop) = (world.server.clone(), world.stop.clone());
         let identity = world.pki.issue(NAME, &*world.clock).unwrap();
         tokio::spawn(async move { server.serve_tls(listener, &identity, stop).await.unwrap() });
-        world
+        self
     }
 
     pub(crate) fn channel(&self, caller: ServiceName) -> GrpcChannel {
