@@ -22,8 +22,8 @@ mod transcoder;
 mod transfer;
 
 pub use error::{HttpError, http_status};
-pub use messages::Messages;
+pub use json::{MAX_JSON, MessageJson, json_body};
 pub use openapi::Info;
 pub use stream::KEEP_ALIVE;
 pub use table::{Operation, Table, TableError};
-pub use transcoder::{MAX_FILE, MAX_JSON, Transcoder};
+pub use transcoder::{MAX_FILE, Transcoder};

@@ -61,7 +61,7 @@ pub(crate) fn framed(message: &[u8]) -> Bytes {
 }
 
 /// The messages of a gRPC answer, one by one, until its status.
-pub struct Messages {
+pub(crate) struct Messages {
     body: Body,
     buffer: BytesMut,
     ended: bool,
@@ -70,7 +70,7 @@ pub struct Messages {
 impl Messages {
     /// # Errors
     /// The call was refused before its first message.
-    pub fn of(response: Response<Body>) -> Result<Self, Failure> {
+    pub(crate) fn of(response: Response<Body>) -> Result<Self, Failure> {
         let (parts, body) = response.into_parts();
         if let Some(failure) = failure(&parts.headers) {
             return Err(failure);
@@ -86,7 +86,7 @@ impl Messages {
     ///
     /// # Errors
     /// The call has ended otherwise; nothing comes after it.
-    pub async fn next(&mut self) -> Option<Result<Bytes, Failure>> {
+    pub(crate) async fn next(&mut self) -> Option<Result<Bytes, Failure>> {
         poll_fn(|cx| self.poll_next(cx)).await
     }
 

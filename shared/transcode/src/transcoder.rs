@@ -2,14 +2,12 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use harombe_error::{Code, Failure, Reason};
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Limited};
 use prost_reflect::prost::Message as _;
 use prost_reflect::{DynamicMessage, MessageDescriptor, Value};
 use tokio::sync::Semaphore;
@@ -23,12 +21,8 @@ use crate::table::{Operation, Shape, StreamShape, Table};
 use crate::template::{Captures, last_name};
 use crate::{HttpError, json, stream, transfer};
 
-/// The largest JSON body, in bytes.
-pub const MAX_JSON: usize = 1024 * 1024;
 /// The largest file, in bytes.
 pub const MAX_FILE: u64 = 64 * 1024 * 1024;
-/// How long a JSON body may take to come.
-pub(crate) const BODY_TIME: Duration = Duration::from_secs(30);
 /// Files that are written down at the same time until all of them has come; others wait.
 const SPOOLED: usize = 8;
 
@@ -140,46 +134,13 @@ async fn read(
     body: Body,
 ) -> Result<DynamicMessage, HttpError> {
     let mut message = if operation.has_body {
-        json::parse(&operation.input(), &collect(&parts.headers, body).await?)?
+        json::parse(&operation.input(), &json::json_body(&parts.headers, body).await?)?
     } else {
         DynamicMessage::new(operation.input())
     };
     from_query(operation, parts, &mut message)?;
     from_path(operation, captures, &mut message)?;
     Ok(message)
-}
-
-/// A JSON body.
-async fn collect(headers: &HeaderMap, body: Body) -> Result<Bytes, HttpError> {
-    let limit = || HttpError::too_large(u64::try_from(MAX_JSON).unwrap_or(u64::MAX));
-    let announced = headers
-        .get(CONTENT_LENGTH)
-        .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_some_and(|length| length > MAX_JSON) {
-        return Err(limit());
-    }
-    let collected = tokio::time::timeout(BODY_TIME, Limited::new(body, MAX_JSON).collect()).await;
-    let collected = collected.map_err(|_| HttpError::slow(BODY_TIME))?;
-    let body = collected.map_err(|error| {
-        if error.is::<http_body_util::LengthLimitError>() {
-            limit()
-        } else {
-            HttpError::invalid("the body broke off")
-        }
-    })?;
-    let body = body.to_bytes();
-    if !body.is_empty() && !is_json(headers) {
-        return Err(HttpError::not_json());
-    }
-    Ok(body)
-}
-
-fn is_json(headers: &HeaderMap) -> bool {
-    let Some(Ok(text)) = headers.get(CONTENT_TYPE).map(HeaderValue::to_str) else {
-        return false;
-    };
-    let kind = text.split(';').next().unwrap_or_default().trim();
-    kind.eq_ignore_ascii_case("application/json")
 }
 
 fn from_path(
