@@ -5,6 +5,7 @@
 mod crash;
 mod disk;
 mod growth;
+mod postgres;
 mod trail;
 
 use std::path::Path;
@@ -35,6 +36,10 @@ struct Bench {
 impl Bench {
     /// A service whose files are under `directory`.
     async fn under(directory: &Path) -> Self {
+        Self::with(directory, Config::default()).await
+    }
+
+    async fn with(directory: &Path, config: Config) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let pki = TestPki::new(Arc::clone(&clock));
         let deps = Deps {
@@ -43,7 +48,7 @@ impl Bench {
             identity: pki.identity(ServiceName::Audit),
             data: directory.join("audit"),
         };
-        let service = build(Config::default(), deps).await.unwrap();
+        let service = build(config, deps).await.unwrap();
         Self { pki, service }
     }
 
