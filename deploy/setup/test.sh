@@ -20,3 +20,14 @@ if ! [ -x "$tools/buf/bin/buf" ]; then
     python3 -m pip install --quiet --disable-pip-version-check --no-warn-script-location --root-user-action=ignore \
         --target "$tools/buf" 'buf-bin>=1.50,<2'
 fi
+
+# What the tests of the public door call it with: real clients, unmodified.
+if ! [ -f "$tools/clients/.complete-1" ]; then
+    echo "setup: installing clients (openai, grpcio, openapi-spec-validator)"
+    python3 -m pip install --quiet --disable-pip-version-check --no-warn-script-location --root-user-action=ignore \
+        --upgrade --target "$tools/clients" \
+        'openai==3.54.0' 'grpcio==1.85.1' 'grpcio-tools==1.85.1' 'protobuf==7.36.2' 'openapi-spec-validator==0.9.0'
+    touch "$tools/clients/.complete-1"
+fi
+need curl curl
+need node nodejs
