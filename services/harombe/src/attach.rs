@@ -1,8 +1,12 @@
-//! Where a command works: on a server that is alive on the data directory, or on one that it runs for its own lifetime.
+//! Where a command works: on a server that was named, on one that is alive on the data directory, or on one that it runs for its
+//! own lifetime.
+
+mod elsewhere;
 
 use std::path::{Path, PathBuf};
 
 use harombe_proto::agent::v1::agent_service_client::AgentServiceClient;
+use harombe_proto::agent::v1::key_service_client::KeyServiceClient;
 use harombe_proto::audit::v1::audit_service_client::AuditServiceClient;
 use harombe_proto::hitl::v1::approval_service_client::ApprovalServiceClient;
 use harombe_proto::hitl::v1::{Approval, DecideRequest, ListRequest};
@@ -12,11 +16,14 @@ use tonic::Status;
 
 use crate::compose::{Assembly, Config, DataDir, Embedded, ModelSource, StartError};
 
-/// The data directory and the configuration file that were named, if any.
+pub use elsewhere::Elsewhere;
+
+/// What was named of data directory, configuration file and server.
 #[derive(Clone, Debug, Default)]
 pub struct Place {
     pub data: Option<PathBuf>,
     pub config: Option<PathBuf>,
+    pub server: Option<Elsewhere>,
 }
 
 impl Place {
@@ -31,20 +38,30 @@ impl Place {
         }
     }
 
-    /// A command line on the same data directory, for a person to type.
+    /// A command line on the same server or data directory, for a person to type.
     #[must_use]
     pub fn command(&self, rest: &str) -> String {
-        match &self.data {
-            Some(data) => format!("harombe --data {} {rest}", data.display()),
-            None => format!("harombe {rest}"),
+        match (&self.server, &self.data) {
+            (Some(server), _) => format!("harombe {} {rest}", server.arguments()),
+            (None, Some(data)) => format!("harombe --data {} {rest}", data.display()),
+            (None, None) => format!("harombe {rest}"),
         }
     }
 
-    /// A client of whatever serves the data directory, or of the composition started here.
+    /// A client of the server that was named, of whatever serves the data directory, or of the composition started here.
     ///
     /// # Errors
     /// When nothing serves the directory and the composition cannot start on it.
     pub async fn attach(&self, model: Option<ModelSource>) -> Result<Attached, StartError> {
+        if let Some(server) = &self.server {
+            if model.is_some() {
+                return Err(StartError::ModelOfRunning);
+            }
+            return Ok(Attached {
+                client: Client::elsewhere(server)?,
+                own: None,
+            });
+        }
         let data = self.data()?;
         let socket = DataDir::socket_of(&data);
         if is_alive(&socket).await {
@@ -64,11 +81,14 @@ impl Place {
         })
     }
 
-    /// A client of the server that is alive on the data directory.
+    /// A client of the server that was named, or that is alive on the data directory.
     ///
     /// # Errors
     /// When there is none.
     pub async fn attach_to_running(&self) -> Result<Client, StartError> {
+        if let Some(server) = &self.server {
+            return Client::elsewhere(server);
+        }
         let data = self.data()?;
         let socket = DataDir::socket_of(&data);
         if is_alive(&socket).await {
@@ -104,6 +124,7 @@ pub struct Client {
     pub agent: AgentServiceClient<GrpcChannel>,
     pub approvals: ApprovalServiceClient<GrpcChannel>,
     pub audit: AuditServiceClient<GrpcChannel>,
+    pub keys: KeyServiceClient<GrpcChannel>,
 }
 
 impl Client {
@@ -113,11 +134,25 @@ impl Client {
     /// When no channel can be made.
     pub fn at(socket: &Path) -> Result<Self, StartError> {
         let channel = GrpcChannel::unix(socket).map_err(StartError::Channel)?;
-        Ok(Self {
+        Ok(Self::over(channel))
+    }
+
+    /// A client of a server that is somewhere else; connects at the first call.
+    ///
+    /// # Errors
+    /// When the key or the CA cannot be read, or the key would travel in the clear.
+    pub fn elsewhere(server: &Elsewhere) -> Result<Self, StartError> {
+        let channel = GrpcChannel::public(&server.public()?).map_err(StartError::Channel)?;
+        Ok(Self::over(channel))
+    }
+
+    fn over(channel: GrpcChannel) -> Self {
+        Self {
             agent: AgentServiceClient::new(channel.clone()),
             approvals: ApprovalServiceClient::new(channel.clone()),
-            audit: AuditServiceClient::new(channel),
-        })
+            audit: AuditServiceClient::new(channel.clone()),
+            keys: KeyServiceClient::new(channel),
+        }
     }
 
     /// An approval by its id, decided or not.

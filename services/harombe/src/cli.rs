@@ -7,6 +7,7 @@ mod conversation;
 mod demo;
 mod doctor;
 mod error;
+mod keys;
 mod pki;
 mod run;
 mod sandbox;
@@ -18,10 +19,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use http::Uri;
 
 pub use error::Error;
 
-use crate::attach::Place;
+use crate::attach::{Elsewhere, Place};
 use crate::compose::ModelSource;
 
 /// Runs LLM agents that can be held to account: approved, sandboxed, filtered, recorded.
@@ -34,6 +36,15 @@ pub struct Cli {
     /// Configuration file (TOML); without one everything has its default
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Work on the server at this address, such as https://harombe.example.org:7400
+    #[arg(long, global = true, value_name = "URL")]
+    server: Option<Uri>,
+    /// File with the API key to show to that server
+    #[arg(long, global = true, value_name = "FILE")]
+    key_file: Option<PathBuf>,
+    /// File with the CA of that server's certificate (PEM) [default: the system's]
+    #[arg(long, global = true, value_name = "FILE")]
+    ca: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
@@ -59,6 +70,9 @@ enum Command {
     /// Decide what agents may do
     #[command(subcommand)]
     Approvals(approvals::Command),
+    /// Make, show and revoke API keys
+    #[command(subcommand)]
+    Keys(keys::Command),
     /// Read and check the log
     #[command(subcommand)]
     Audit(audit::Command),
@@ -77,9 +91,18 @@ impl Cli {
     /// # Errors
     /// Whatever kept it from being done, in words for the person who typed it.
     pub async fn run(self) -> Result<ExitCode, Error> {
+        let server = match (self.server, self.key_file, self.ca) {
+            (Some(url), key_file, ca) => Some(Elsewhere { url, key_file, ca }),
+            (None, None, None) => None,
+            (None, _, _) => {
+                let text = "--key-file and --ca are for a server; name it with --server URL";
+                return Err(Error::Usage(text.to_owned()));
+            }
+        };
         let place = Place {
             data: self.data,
             config: self.config,
+            server,
         };
         match self.command {
             Command::Up { model } => up::run(place, model).await,
@@ -88,6 +111,7 @@ impl Cli {
             Command::Config(command) => config::run(&place, command),
             Command::Run(args) => run::run(place, args).await,
             Command::Approvals(command) => approvals::run(place, command).await,
+            Command::Keys(command) => keys::run(place, command).await,
             Command::Audit(command) => audit::run(place, command).await,
             Command::Sandbox(command) => sandbox::run(place, command).await,
             Command::Demo(args) => demo::run(place, args).await,

@@ -5,6 +5,7 @@ mod config;
 mod data_dir;
 mod door;
 mod embedded;
+mod entrance;
 mod error;
 mod model;
 mod network;

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 
 use harombe_audit::files::Leaf;
 use harombe_proto::audit::v1::Entry;
+use http::Uri;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Error;
@@ -24,6 +25,9 @@ pub(super) struct Args {
     /// Approve whatever is asked; recorded as unattended
     #[arg(long)]
     yes: bool,
+    /// With --server: where that server's audit service keeps its log, to check it there
+    #[arg(long, value_name = "DIR")]
+    audit: Option<PathBuf>,
 }
 
 const ORDERS: &[u8] = include_bytes!("../../../../deploy/demo/orders.csv");
@@ -33,6 +37,41 @@ const MESSAGE: &str = "Which region earned most in 2025? The orders are in order
 type Terminal = Screen<Stdout>;
 
 pub(super) async fn run(place: Place, args: Args) -> Result<ExitCode, Error> {
+    match &place.server {
+        Some(server) => elsewhere(&place, &server.url, args).await,
+        None if args.audit.is_some() => Err(Error::Usage(
+            "--audit is for a server that runs already; name it with --server URL".to_owned(),
+        )),
+        None => here(place, args).await,
+    }
+}
+
+/// The same job on a server that somebody else runs, by whatever model its agent has.
+async fn elsewhere(place: &Place, url: &Uri, args: Args) -> Result<ExitCode, Error> {
+    let client = place.attach_to_running().await?;
+    let mut screen = Screen::of_stdout();
+    screen.step(
+        "harombe",
+        &format!("the server at {url}; what answers is the model of its default agent"),
+    )?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let told = tokio::select! {
+        told = tell(client, place, screen, Answers::choose(args.yes)) => told,
+        _ = terminate.recv() => Err(Error::Terminated),
+    };
+    let (mut screen, victim) = told?;
+    match args.audit {
+        Some(log) => log::check(&mut screen, &log, &victim).await?,
+        None => screen.chapter(
+            "unchecked",
+            "the log's files are with the server; check them there with `harombe audit verify`, or here with --audit DIR",
+        )?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// All of it in this process, in a directory of its own.
+async fn here(place: Place, args: Args) -> Result<ExitCode, Error> {
     let config = Config::load(place.config.as_deref())?;
     let home = Home::open(place.data.as_deref())?;
     let script = home.path.join("model.toml");
@@ -55,7 +94,7 @@ pub(super) async fn run(place: Place, args: Args) -> Result<ExitCode, Error> {
     let client = Client::at(&embedded.socket())?;
     let here = Place {
         data: Some(home.path.clone()),
-        config: place.config,
+        ..place
     };
     let told = tokio::select! {
         told = tell(client, &here, screen, Answers::choose(args.yes)) => told,

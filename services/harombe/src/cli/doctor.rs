@@ -98,6 +98,10 @@ fn runsc(config: &Config) -> Finding {
 }
 
 async fn server(place: &Place) -> Finding {
+    let place = &Place {
+        server: None,
+        ..place.clone()
+    };
     Finding::Good(match place.attach_to_running().await {
         Ok(_) => "running on this data directory".to_owned(),
         Err(_) => format!("not running; {} starts it", place.command("up")),

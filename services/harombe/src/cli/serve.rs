@@ -40,7 +40,11 @@ pub(super) async fn run(place: Place, args: Args) -> Result<ExitCode, Error> {
     let mut signals = Signals::listen()?;
     let serving = Process::new(args.service, &data, config).start().await?;
     let mut out = std::io::stdout();
-    writeln!(out, "{} is ready on {}", args.service, serving.address())?;
+    let (service, address, ops) = (args.service, serving.address(), serving.ops());
+    writeln!(
+        out,
+        "{service} is ready on {address}; health and metrics are on http://{ops}"
+    )?;
     out.flush()?;
     signals.next().await;
     writeln!(out, "finishing what was begun …")?;

@@ -25,6 +25,9 @@ pub(super) async fn run(place: Place, model: Option<ModelSource>) -> Result<Exit
     writeln!(out, "harombe is up")?;
     writeln!(out, "  data      {}", data.display())?;
     writeln!(out, "  socket    {}", embedded.socket().display())?;
+    if let Some(public) = embedded.public() {
+        writeln!(out, "  public    {public}")?;
+    }
     match embedded.isolation().await {
         Ok(isolation) => writeln!(out, "  sandbox   {isolation}, proven from inside")?,
         Err(error) => writeln!(

@@ -81,6 +81,8 @@ impl Builder {
             trail: self.trail(name)?,
             hitl: self.channel(name, ServiceName::Hitl)?,
             edges: self.edges.take().unwrap_or_else(Edges::system),
+            secrets: harombe_secrets::open(&config.secrets, self.data.path())
+                .map_err(StartError::of(name))?,
         };
         harombe_egress_proxy::build(config.egress_proxy.clone(), deps)
             .await
@@ -143,6 +145,8 @@ impl Builder {
             identity: self.identity(name)?,
             trail: self.trail(name)?,
             owner: rustix::process::geteuid().as_raw(),
+            data: self.data.service(name)?,
+            admin_key: self.data.path().join("admin.key"),
             runtime: self.channel(name, ServiceName::Runtime)?,
             memory: self.channel(name, ServiceName::Memory)?,
             hitl: self.channel(name, ServiceName::Hitl)?,

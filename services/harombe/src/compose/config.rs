@@ -55,6 +55,7 @@ pub struct Config {
     pub egress_proxy: harombe_egress_proxy::Config,
     pub hitl: harombe_hitl::Config,
     pub audit: harombe_audit::Config,
+    pub secrets: harombe_secrets::Config,
 }
 
 impl Configuration for Config {
@@ -69,6 +70,7 @@ impl Configuration for Config {
             self.egress_proxy.validate(),
             self.hitl.validate(),
             self.audit.validate(),
+            self.secrets.validate(),
         ]
         .concat()
     }

@@ -10,10 +10,11 @@ use harombe_types::{Clock, ServiceName, SystemClock};
 use http::Uri;
 
 use super::builder::Builder;
+use super::door::{PublicDoor, listen_unix};
 use super::part::Part;
 use super::peers::Peers;
 use super::pki::Pki;
-use super::{Config, DRAIN, DataDir, Direct, ModelSource, StartError, Wire, door};
+use super::{Config, DRAIN, DataDir, Direct, ModelSource, StartError, Wire};
 
 /// Each after those that it calls.
 const ORDER: [ServiceName; 7] = [
@@ -81,6 +82,10 @@ impl Assembly {
             edges: self.edges,
             trails: TaskSet::new(),
         };
+        let public = match config.gateway.public.listen {
+            Some(address) => Some(PublicDoor::open(&config.gateway, address).await?),
+            None => None,
+        };
         let mut parts = Vec::new();
         for service in ORDER {
             if let (ServiceName::Audit, AuditPlace::At(uri)) = (service, &self.audit) {
@@ -90,21 +95,33 @@ impl Assembly {
             }
             let part = builder.build(service, &config).await?;
             builder.peers.add_here(part.server());
-            if service == ServiceName::Gateway {
-                door::listen_unix(&builder.data, part.server())?;
-            }
             parts.push(part);
         }
+        let listening = TaskSet::new();
+        let gateway = parts.last().map(Part::server);
+        let gateway = gateway.ok_or(StartError::Unplaced(ServiceName::Gateway))?;
+        listen_unix(&builder.data, gateway, &listening)?;
+        let public = public.map(|door| door.serve(gateway, &listening));
         let Builder { data, trails, .. } = builder;
-        Ok(Embedded { data, parts, trails })
+        Ok(Embedded {
+            data,
+            public,
+            parts,
+            listening,
+            trails,
+        })
     }
 }
 
 /// The running system. It ends in order with [`Embedded::shutdown`].
 pub struct Embedded {
     data: DataDir,
+    /// Where clients on the network come in, if they may.
+    public: Option<String>,
     /// In the order in which they were started.
     parts: Vec<Part>,
+    /// The doors and their connections.
+    listening: TaskSet,
     trails: TaskSet,
 }
 
@@ -121,6 +138,12 @@ impl Embedded {
     #[must_use]
     pub fn socket(&self) -> PathBuf {
         self.data.socket()
+    }
+
+    /// The address of the public door on the network, where it has one.
+    #[must_use]
+    pub fn public(&self) -> Option<&str> {
+        self.public.as_deref()
     }
 
     /// What isolates executions, once that is proven.
@@ -155,6 +178,12 @@ impl Embedded {
 
     /// Takes no more calls, lets what was begun finish, and closes every store: callers before those they call.
     pub async fn shutdown(mut self) {
+        if let Some(gateway) = self.parts.last().map(Part::server) {
+            gateway.set_serving(false);
+            // Streams end, so that connections can.
+            gateway.tasks().token().cancel();
+        }
+        self.listening.shutdown(DRAIN).await;
         while let Some(part) = self.parts.pop() {
             // The others' trails write to it until they have ended.
             if let Part::Audit(_) = part {

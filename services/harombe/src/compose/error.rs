@@ -65,6 +65,21 @@ pub enum StartError {
         #[source]
         source: std::io::Error,
     },
+    #[error("{what} {} cannot be read", path.display())]
+    Credential {
+        what: &'static str,
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("{path} holds a key and is open to others; run: chmod 600 {path}", path = .0.display())]
+    OpenToOthers(PathBuf),
+    #[error(
+        "the key would travel to {0} in the clear; give an https:// address, or an http:// address of this machine"
+    )]
+    InTheClear(String),
+    #[error("gateway.public.tls_cert and gateway.public.tls_key cannot be used")]
+    PublicTls(#[source] harombe_rpc::TlsError),
     #[error("nobody says where {0} is")]
     Unplaced(ServiceName),
     #[error("a channel cannot be made")]

@@ -1,5 +1,6 @@
 //! Where services listen and find each other when each is a process of its own.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use harombe_types::ServiceName;
@@ -16,7 +17,7 @@ pub struct Network {
     pub pki: Option<PathBuf>,
     /// Host on which a service answers about its health and metrics, in plain HTTP, at its port + 100.
     pub ops: String,
-    /// Where each service listens, as host:port; port 0 takes any free one.
+    /// Where each service listens, as host:port; port 0 takes any free one. The gateway's place is `gateway.public.listen`.
     pub listen: ListenAddresses,
     /// Where each service is found, as a list of host:port. A host name stands for all its addresses.
     pub peers: PeerAddresses,
@@ -63,6 +64,11 @@ pub(super) const fn port(service: ServiceName) -> u16 {
 /// Its default place, for nobody but this machine.
 pub(super) fn loopback(service: ServiceName) -> String {
     format!("127.0.0.1:{}", port(service))
+}
+
+/// The same of the public door.
+pub(super) fn public() -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port(ServiceName::Gateway)).into()
 }
 
 impl Default for Network {

@@ -1,13 +1,16 @@
 //! Where each service is, and how another reaches it there.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use harombe_rpc::{GrpcChannel, Remote, Server};
+use harombe_rpc::{Balanced, GrpcChannel, Server};
 use harombe_types::ServiceName;
-use http::Uri;
 
 use super::pki::Pki;
 use super::{PeerAddresses, StartError};
+
+/// How often a host name is looked up again, so that instances come and go without a restart.
+const RESOLVE_EVERY: Duration = Duration::from_secs(5);
 
 /// Where a service is.
 enum Peer {
@@ -49,18 +52,13 @@ impl Peers {
         match self.0.get(&to) {
             Some(Peer::Here(server)) => Ok(GrpcChannel::local(server, from)),
             Some(Peer::At(targets)) => {
-                let [target] = targets.as_slice() else {
-                    return Err(StartError::Unplaced(to));
-                };
-                let uri: Uri = format!("https://{target}")
-                    .parse()
-                    .map_err(|_| StartError::Unplaced(to))?;
-                let remote = Remote {
-                    uri,
+                let balanced = Balanced {
+                    targets: targets.clone(),
                     identity: pki.identity(from)?,
                     server: to,
+                    resolve_every: RESOLVE_EVERY,
                 };
-                GrpcChannel::remote(&remote).map_err(StartError::Channel)
+                GrpcChannel::balanced(&balanced).map_err(StartError::Channel)
             }
             None => Err(StartError::Unplaced(to)),
         }

@@ -4,17 +4,22 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use harombe_egress_proxy::Edges;
 use harombe_rpc::TaskSet;
 use harombe_types::{Clock, ServiceName, SystemClock};
-use tokio::net::TcpListener;
 
 use super::builder::Builder;
+use super::entrance::{Entrance, Ops};
 use super::part::Part;
 use super::peers::Peers;
 use super::pki::Pki;
-use super::{Config, DRAIN, DataDir, Direct, StartError, Wire, door};
+use super::{Config, DRAIN, DataDir, Direct, StartError, Wire};
+
+/// From the moment when a service says that it wants no more calls until it tells its connections to end: what turns elsewhere by
+/// then loses nothing.
+const NOTICE: Duration = Duration::from_millis(200);
 
 /// What one service is started from.
 pub struct Process {
@@ -60,61 +65,41 @@ impl Process {
             edges: self.edges,
             trails: TaskSet::new(),
         };
-        let listening = TaskSet::new();
-        let address = if service == ServiceName::Gateway {
-            None
-        } else {
-            Some(bind(&config, service).await?)
-        };
+        // Taken before anything is opened: whoever looks meanwhile hears that the service is not ready.
+        let entrance = Entrance::open(&config, service).await?;
+        let ops = Ops::open(&config.network.ops_of(entrance.port())).await?;
+        let watched = TaskSet::new();
+        let (server, ops) = ops.serve(builder.metrics.clone(), &watched);
         let part = builder.build(service, &config).await?;
-        let (server, identity) = (part.server().clone(), builder.identity(service)?);
-        let stop = listening.token();
-        let address = match address {
-            Some((listener, address)) => {
-                listening.spawn(async move { server.serve_tls(listener, &identity, stop).await });
-                address.to_string()
-            }
-            None => {
-                door::listen_unix(&builder.data, &server)?;
-                builder.data.socket().display().to_string()
-            }
-        };
+        let listening = TaskSet::new();
+        let address = entrance.serve(&part, builder.identity(service)?, &listening);
+        // Ready: its own store is open, and calls are taken.
+        let _ = server.set(part.server().clone());
         let Builder { data, trails, .. } = builder;
         Ok(Serving {
             service,
             address,
+            ops,
             part,
             listening,
             trails,
+            watched,
             _data: data,
         })
     }
-}
-
-async fn bind(config: &Config, service: ServiceName) -> Result<(TcpListener, SocketAddr), StartError> {
-    let address = config
-        .network
-        .listen
-        .of(service)
-        .ok_or(StartError::Unplaced(service))?;
-    let fault = |source| StartError::ListenAt {
-        address: address.to_owned(),
-        key: format!("network.listen.{service}"),
-        source,
-    };
-    let listener = TcpListener::bind(address).await.map_err(fault)?;
-    let address = listener.local_addr().map_err(fault)?;
-    Ok((listener, address))
 }
 
 /// A running service. It ends in order with [`Serving::shutdown`].
 pub struct Serving {
     service: ServiceName,
     address: String,
+    ops: SocketAddr,
     part: Part,
-    /// The listeners and their connections.
+    /// The listener and its connections.
     listening: TaskSet,
     trails: TaskSet,
+    /// What answers about health and metrics.
+    watched: TaskSet,
     /// Locked as long as the service runs.
     _data: DataDir,
 }
@@ -135,12 +120,23 @@ impl Serving {
         &self.address
     }
 
+    /// Where it answers about its health and metrics.
+    #[must_use]
+    pub fn ops(&self) -> SocketAddr {
+        self.ops
+    }
+
     /// Takes no more calls, lets what was begun finish, and closes the store.
     pub async fn shutdown(self) {
+        let server = self.part.server();
+        // Whoever balances calls turns elsewhere, as does whoever looks at `/readyz`; what still comes is served.
+        server.set_serving(false);
+        tokio::time::sleep(NOTICE).await;
         // Streams and loops end, so that connections can.
-        self.part.server().tasks().token().cancel();
+        server.tasks().token().cancel();
         self.listening.shutdown(DRAIN).await;
         self.part.shutdown(DRAIN).await;
         self.trails.shutdown(DRAIN).await;
+        self.watched.shutdown(DRAIN).await;
     }
 }

@@ -1,15 +1,18 @@
 //! The seven services, each a process of its own on loopback.
 
 use std::net::TcpListener;
+use std::time::Duration;
 
 use harombe_types::ServiceName;
 
-use crate::harness::{Home, Live};
+use crate::harness::{Home, Live, Ran};
 
 /// Certificates and a configuration in a home of their own.
 pub(crate) struct Cluster {
     pub(crate) home: Home,
     config: String,
+    /// The public door's address.
+    pub(crate) url: String,
 }
 
 /// A port that was free a moment ago, and the one a hundred higher too.
@@ -40,9 +43,35 @@ impl Cluster {
                 peers.push_str(&format!("{service} = [\"127.0.0.1:{port}\"]\n"));
             }
         }
-        let text = format!("[network]\npki = \"pki\"\n[network.listen]\n{listen}[network.peers]\n{peers}");
+        let public = format!("127.0.0.1:{}", free_port());
+        let text = format!(
+            "[network]\npki = \"pki\"\n[network.listen]\n{listen}[network.peers]\n{peers}[gateway.public]\nlisten = \"{public}\"\n"
+        );
         let config = home.file("harombe.toml", text);
-        Self { home, config }
+        Self {
+            home,
+            config,
+            url: format!("http://{public}"),
+        }
+    }
+
+    /// Waits until the first gateway has made the first key, which it does once audit has recorded it; answers its file.
+    pub(crate) fn admin_key(&self) -> String {
+        let path = self.home.data().join("admin.key");
+        let key = path.to_str().unwrap();
+        while !path.exists() || self.client(key, &["keys", "list"]).code != Some(0) {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        key.to_owned()
+    }
+
+    /// A client of the public door.
+    pub(crate) fn client(&self, key_file: &str, args: &[&str]) -> Ran {
+        let mut command = self.home.bare();
+        command
+            .args(["--server", &self.url, "--key-file", key_file])
+            .args(args);
+        Ran::of(&command.output().unwrap())
     }
 
     /// The program with the configuration.

@@ -1,24 +1,90 @@
 //! Services as processes of their own.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt as _;
+
 use harombe_types::ServiceName;
 use rustix::process::Signal;
 
 use crate::cluster::Cluster;
-use crate::harness::Home;
+use crate::harness::{Home, Ran, word_after};
+
+/// What `GET path` answers at an ops address: the status line and the body.
+fn get(address: &str, path: &str) -> (String, String) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.lines().next().unwrap().to_owned(), body.to_owned())
+}
 
 #[test]
 fn seven_processes_answer_a_message_whichever_came_first() {
     let cluster = Cluster::new();
     // Callers before those they call: nobody waits for anybody.
     let mut services = ServiceName::SERVICES.map(|service| cluster.serve(service));
-    let ran = cluster.home.run(["run", "hi"]).good();
+    let key = cluster.admin_key();
+    let ran = cluster.client(&key, &["run", "hi"]).good();
     assert!(ran.out.contains("No model is configured"), "{ran:#?}");
+    for live in &services {
+        let ops = word_after(&live.seen, "health and metrics are on http://");
+        assert!(get(&ops, "/livez").0.contains(" 200 "), "{}", live.seen);
+        assert!(get(&ops, "/readyz").0.contains(" 200 "), "{}", live.seen);
+        let (_, metrics) = get(&ops, "/metrics");
+        assert!(metrics.ends_with("# EOF\n"), "{metrics}");
+    }
     for live in &mut services {
         live.signal(Signal::TERM);
         assert!(live.end().success(), "{}", live.seen);
     }
     let verified = cluster.home.run(["audit", "verify"]).good();
     assert!(verified.out.starts_with("verified"), "{verified:#?}");
+}
+
+#[test]
+fn a_key_opens_the_door_until_it_is_revoked() {
+    let cluster = Cluster::new();
+    let _services = ServiceName::SERVICES.map(|service| cluster.serve(service));
+    let admin = cluster.admin_key();
+    let made = cluster
+        .client(
+            &admin,
+            &["keys", "create", "ci", "--role", "user", "--expires", "1d"],
+        )
+        .good();
+    assert!(
+        made.out.starts_with("hrb_") && made.out.lines().count() == 1,
+        "{made:#?}"
+    );
+    let ci = cluster.home.file("ci.key", &made.out);
+    let as_ci = |args: &[&str]| cluster.client(&ci, args);
+    as_ci(&["run", "hi"]).refused(&["ci.key", "chmod 600"]);
+    std::fs::set_permissions(&ci, std::fs::Permissions::from_mode(0o600)).unwrap();
+    as_ci(&["run", "hi"]).good();
+    as_ci(&["keys", "list"]).refused(&["NOT_ALLOWED"]);
+
+    let listed = cluster.client(&admin, &["keys", "list"]).good();
+    let line = listed.out.lines().find(|line| line.contains("  ci  ")).unwrap();
+    let id = line.split_whitespace().next().unwrap();
+    assert!(line.contains("user") && line.contains("until 20"), "{line}");
+    let revoked = cluster.client(&admin, &["keys", "revoke", id]).good();
+    assert!(revoked.out.contains("revoked 20"), "{revoked:#?}");
+    as_ci(&["run", "hi"]).refused(&["UNAUTHENTICATED"]);
+    let bare = |args: &[&str]| Ran::of(&cluster.home.bare().args(args).output().unwrap());
+    bare(&["--server", &cluster.url, "run", "hi"]).refused(&["UNAUTHENTICATED"]);
+    bare(&[
+        "--server",
+        "http://192.0.2.1:7400",
+        "--key-file",
+        &ci,
+        "run",
+        "hi",
+    ])
+    .refused(&["in the clear", "https://"]);
+    bare(&["--key-file", &ci, "run", "hi"]).refused(&["--server URL"]);
 }
 
 #[test]
@@ -36,8 +102,7 @@ fn a_service_works_alone_on_its_folder_and_its_address() {
         .arg("--data")
         .arg(&other)
         .args(cluster.args(&["serve", "audit"]));
-    crate::harness::Ran::of(&command.output().unwrap())
-        .refused(&["cannot listen on 127.0.0.1:", "network.listen.audit"]);
+    Ran::of(&command.output().unwrap()).refused(&["cannot listen on 127.0.0.1:", "network.listen.audit"]);
     audit.signal(Signal::INT);
     assert!(audit.end().success(), "{}", audit.seen);
 }
@@ -62,7 +127,7 @@ fn what_a_service_cannot_use_is_named_with_what_to_do() {
         copy(&format!("pki/audit/{name}"), &format!("pki/memory/{name}"));
     }
     serve("memory").refused(&["certificate of memory", "it is audit's"]);
-    let open = std::os::unix::fs::PermissionsExt::from_mode(0o644);
+    let open = std::fs::Permissions::from_mode(0o644);
     std::fs::set_permissions(home.path("pki/runtime/key.pem"), open).unwrap();
     serve("runtime").refused(&["key.pem", "open to others", "chmod 600"]);
 
