@@ -4,7 +4,8 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use harombe_sql::{Database, PostgresConfig};
+use harombe_sql::Database;
+pub use harombe_sql::PostgresConfig;
 
 use crate::Error;
 pub use crate::domain::{Filter, Leaf};

@@ -69,7 +69,8 @@ on_both! {
         who_repeats_an_event_under_another_number_is_told_so,
         an_event_id_cannot_be_taken_over,
         a_bad_event_refuses_its_batch,
-        a_failed_commit_leaves_nothing_and_the_log_goes_on;
+        a_failed_commit_leaves_nothing_and_the_log_goes_on,
+        a_log_that_was_put_back_under_its_writer_is_not_gone_on_with;
     proofs:
         many_callers_get_distinct_places_and_proofs,
         proofs_hold_across_tiles_and_restarts,

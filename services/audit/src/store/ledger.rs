@@ -133,14 +133,34 @@ impl Ledger {
 
     /// The database decides what is true, not what this process remembers: a commit whose failure was reported may be
     /// there after all, and another process with the same key may have appended.
-    pub(super) async fn take_up(&mut self, rows: &mut dyn Snapshot) -> Result<(), SqlError> {
-        let State { head, tenants } = snapshot::state(rows, &self.key)
-            .await
-            .map_err(Error::into_store)?;
-        self.head.send_replace(Arc::new(head));
-        self.tenants = tenants;
-        self.pending = None;
+    async fn take_up(&mut self, rows: &mut dyn Snapshot) -> Result<(), SqlError> {
+        let state = self.state(rows).await.map_err(Error::into_store)?;
+        self.resume(state);
         Ok(())
+    }
+
+    /// The state of the log, which must continue the one that this process knows: a log that was put back while it is
+    /// written to is not gone on with.
+    pub(super) async fn state(&self, rows: &mut dyn Snapshot) -> Result<State, Error> {
+        let known = self.head();
+        if known.size() > 0 {
+            let stored = rows.checkpoint(known.size()).await;
+            let stored = stored.map_err(|error| Error::Store(error.into()))?;
+            if stored.as_deref() != Some(known.note()) {
+                return Err(Error::Damaged(format!(
+                    "the checkpoint that was signed over {} entries is not there any more",
+                    known.size()
+                )));
+            }
+        }
+        snapshot::state(rows, &self.key).await
+    }
+
+    /// Goes on from `state`.
+    pub(super) fn resume(&mut self, state: State) {
+        self.head.send_replace(Arc::new(state.head));
+        self.tenants = state.tenants;
+        self.pending = None;
     }
 
     /// The last group is durable.

@@ -8,12 +8,13 @@ mod reader;
 mod tables;
 mod writer;
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use harombe_sql::{Limits, Migrator, Postgres, PostgresConfig};
-use harombe_tlog::{SigningKey, VerifyingKey};
+use harombe_tlog::{SigningKey, TileBuilder, VerifyingKey};
 use sqlx::PgConnection;
 use tokio::sync::watch;
 
@@ -21,7 +22,7 @@ use self::follower::Follower;
 use self::writer::{Queue, Writer};
 use super::ledger::{Appended, Ledger, Taken};
 use super::port::{Reader, Store};
-use super::{Head, KEYS_DIRECTORY, Lane, signer};
+use super::{Head, KEYS_DIRECTORY, Lane, published, signer};
 use crate::Error;
 use crate::domain::Draft;
 pub(crate) use data_keys::PostgresKeys;
@@ -85,13 +86,14 @@ impl PostgresStore {
         let key = identify(signing_key, &database).await?;
         let verifying = key.verifying_key().clone();
         signer::publish(&directory.join(KEYS_DIRECTORY), &verifying)?;
-        let empty = Arc::new(Head::sign(harombe_tlog::TileBuilder::new(), &key)?);
-        let (sender, head) = watch::channel(Arc::clone(&empty));
-        let follower = Follower::new(database.clone(), verifying.clone(), empty);
-        // A log that cannot be read or is not what was signed is told of now, not at the first append.
-        follower.head().await?;
         let reader = PostgresReader::new(database.clone());
-        let ledger = Ledger::new(key, sender, std::collections::HashMap::new());
+        let empty = Arc::new(Head::sign(TileBuilder::new(), &key)?);
+        let follower = Follower::new(database.clone(), verifying.clone(), empty);
+        // A log that is not what was signed is told of now, not at the first append.
+        let newest = follower.head().await?;
+        published::check(directory, &reader, &newest, &verifying).await?;
+        let (sender, head) = watch::channel(newest);
+        let ledger = Ledger::new(key, sender, HashMap::new());
         let (queue, writes) = Writer::start(database.clone(), directory.to_owned(), ledger, limits);
         Ok(Self {
             queue,

@@ -203,3 +203,27 @@ pub(super) async fn a_failed_commit_leaves_nothing_and_the_log_goes_on(bench: Be
     log.close().await;
     bench.intact().await;
 }
+
+pub(super) async fn a_log_that_was_put_back_under_its_writer_is_not_gone_on_with(bench: Bench) {
+    let log = bench.open().await;
+    let mut writer = Writer::new(ServiceName::Hitl);
+    persist(&log, writer.service, writer.events("alpha", 3)).await;
+    persist(&log, writer.service, writer.events("beta", 2)).await;
+    bench
+        .tamper(
+            "DELETE FROM entries WHERE idx >= 3; DELETE FROM checkpoints WHERE size > 3;
+             DELETE FROM tenants WHERE tenant = 'beta'",
+        )
+        .await;
+    for _ in 0..3 {
+        let refused = log.append(writer.service, writer.events("alpha", 1)).await;
+        assert!(refused.is_err(), "{refused:?}");
+        assert_eq!(
+            log.store().watch().borrow().size(),
+            5,
+            "what is published must not go back"
+        );
+    }
+    log.close().await;
+    assert_eq!(bench.intact().await.entries, 3);
+}

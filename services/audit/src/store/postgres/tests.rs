@@ -331,10 +331,8 @@ async fn a_log_that_went_back_is_neither_read_nor_written() {
     // … the log by itself does not, an instance whose directory has the published checkpoint does.
     assert_eq!(bench.intact().await.entries, 2);
     fs::write(bench.directory.path().join(CHECKPOINT_FILE), &published).unwrap();
-    let log = bench.open_at(bench.directory.path()).await;
-    let refused = log.append(writer.service, writer.events("alpha", 1)).await;
-    assert!(matches!(refused, Err(Error::NotWriter)), "{refused:?}");
-    log.close().await;
+    let refused = try_open(bench.place()).await.err();
+    assert!(matches!(refused, Some(Error::Damaged(_))), "{refused:?}");
     let known = Known {
         checkpoint: Some(published.into_bytes()),
         key: None,

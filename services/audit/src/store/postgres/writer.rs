@@ -182,14 +182,17 @@ impl Writer {
         let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
         let failed = |error| Error::Store(self.database.error(error));
         let mut snapshot = session.begin_with(begin).await.map_err(failed)?;
-        self.ledger.take_up(&mut *snapshot).await?;
+        let state = self.ledger.state(&mut *snapshot).await?;
         snapshot
             .rollback()
             .await
             .map_err(|error| self.database.error(error))?;
+        // Before the head is taken over, because then it is published.
         let reader = PostgresReader::new(self.database.clone());
-        let head = self.ledger.head();
-        published::check(&self.directory, &reader, &head, self.ledger.verifying_key()).await
+        let key = self.ledger.verifying_key();
+        published::check(&self.directory, &reader, &state.head, key).await?;
+        self.ledger.resume(state);
+        Ok(())
     }
 
     async fn serve(&mut self, session: &mut PgConnection) -> End {
