@@ -3,6 +3,7 @@
 //! Content is the wire message, encoded and decoded here; the store sees bytes.
 
 mod check;
+mod claimed;
 mod content;
 mod conversations;
 mod estimate;
@@ -10,12 +11,13 @@ mod follow;
 mod journal;
 mod model;
 
+pub(crate) use claimed::claimed_turns;
 pub(crate) use content::{decode_entry, decode_message, decode_page, encode_entries};
 pub(crate) use conversations::Conversations;
 pub(crate) use estimate::{bytes, content};
 pub(crate) use follow::Follow;
 pub(crate) use journal::{Journal, Validity};
 pub(crate) use model::{
-    Begin, Begun, Claimed, Content, Entry, Expired, Finish, Header, Lease, NewEntry, Owner, Page, Progress,
-    Run, RunState, Selection, Session, StoredPage, StoredTurn, Turns,
+    Begin, Begun, Claimed, ClaimedTurn, Content, Entry, Expired, Finish, Header, Lease, NewEntry, Owner,
+    Page, Progress, Run, RunState, Selection, Session, StoredPage, StoredTurn, Turns,
 };

@@ -18,6 +18,9 @@ pub enum Error {
     /// The epoch is not the current one, or the lease is another's and has not expired.
     #[error("another node holds the lease of this run")]
     LeaseLost,
+    /// A client's own history came with a later message.
+    #[error("history can only come with the first message of a session; create a new session for it")]
+    NotFresh,
     /// The run has ended: nobody can drive it any more.
     #[error("the run has ended")]
     RunEnded,
@@ -38,7 +41,7 @@ impl ServiceError for Error {
         match self {
             Self::NotFound(_) => Code::NotFound,
             Self::Invalid(_) => Code::InvalidArgument,
-            Self::SessionBusy | Self::LeaseLost | Self::RunEnded | Self::Cursor { .. } => {
+            Self::SessionBusy | Self::LeaseLost | Self::NotFresh | Self::RunEnded | Self::Cursor { .. } => {
                 Code::FailedPrecondition
             }
             Self::Store(error) if error.is_unavailable() => Code::Unavailable,
@@ -49,7 +52,7 @@ impl ServiceError for Error {
     fn reason(&self) -> Reason {
         match self {
             Self::NotFound(_) => Reason::NotFound,
-            Self::Invalid(_) | Self::Cursor { .. } => Reason::InvalidArgument,
+            Self::Invalid(_) | Self::NotFresh | Self::Cursor { .. } => Reason::InvalidArgument,
             Self::SessionBusy => Reason::SessionBusy,
             Self::LeaseLost | Self::RunEnded => Reason::LeaseLost,
             Self::Store(error) if error.is_unavailable() => Reason::StoreUnavailable,

@@ -60,6 +60,8 @@ pub(crate) trait Store: Send + Sync + 'static {
         epoch: u64,
         expires: Timestamp,
     ) -> Result<(Lease, Progress), Error>;
+    /// Ends the lease now; a repetition changes nothing.
+    async fn release_lease(&self, run: &RunPrincipal, epoch: u64, now: Timestamp) -> Result<(), Error>;
     /// Active runs of all tenants whose lease has expired, the longest expired first.
     async fn expired(&self, now: Timestamp, limit: u32) -> Result<Vec<Expired>, Error>;
     /// Takes the run over unless somebody did since it was listed.

@@ -18,9 +18,11 @@ const PROMPT: &str = include_str!("config/default_prompt.txt");
 pub struct Config {
     /// Agents by name; `default` is the one of sessions that name none.
     pub agents: BTreeMap<String, AgentConfig>,
-    /// Runs that this node drives at the same time.
+    /// Runs that this node drives at the same time, without those that only wait for a person.
     pub max_runs: u32,
-    /// How often this node looks for runs whose node is gone. Memory's lease period is a good value.
+    /// Runs that wait here for a person; a run beyond that number counts as one that is driven.
+    pub max_waiting: u32,
+    /// How often this node looks for runs whose node is gone.
     pub claim_every: Span,
 }
 
@@ -62,7 +64,8 @@ impl Default for Config {
         Self {
             agents: BTreeMap::from([("default".to_owned(), AgentConfig::default())]),
             max_runs: 256,
-            claim_every: Span::from(Duration::from_secs(10)),
+            max_waiting: 10_000,
+            claim_every: Span::from(Duration::from_millis(500)),
         }
     }
 }

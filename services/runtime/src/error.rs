@@ -26,6 +26,12 @@ pub(crate) enum Error {
         /// In bytes.
         most: usize,
     },
+    /// The client's own instructions are longer than what is taken.
+    #[error("client_instructions must have at most {most} bytes")]
+    Instructions {
+        /// In bytes.
+        most: usize,
+    },
     /// This node is full.
     #[error("too many runs are active; try again")]
     TooManyRuns,
@@ -68,6 +74,7 @@ impl ServiceError for Error {
             Self::EmptyMessage
             | Self::MessageTooLong { .. }
             | Self::ClientMessageId { .. }
+            | Self::Instructions { .. }
             | Self::UploadTooLarge { .. }
             | Self::UploadFrames
             | Self::Path(_)
@@ -88,9 +95,10 @@ impl ServiceError for Error {
             | Self::UploadFrames
             | Self::Path(_)
             | Self::Call(_) => Reason::InvalidArgument,
-            Self::MessageTooLong { .. } | Self::UploadTooLarge { .. } | Self::TooManyRuns => {
-                Reason::LimitExceeded
-            }
+            Self::MessageTooLong { .. }
+            | Self::Instructions { .. }
+            | Self::UploadTooLarge { .. }
+            | Self::TooManyRuns => Reason::LimitExceeded,
             Self::ShuttingDown => Reason::Unavailable,
             Self::NeedsApproval => Reason::NotAllowed,
             Self::Token(_) | Self::Journal(_) => Reason::Internal,

@@ -53,12 +53,16 @@ impl RuntimeService for Handlers {
         let RunRequest {
             client_message_id,
             text,
+            history,
+            client_instructions,
         } = request.into_inner();
         let message = Message {
             principal,
             token,
             client_message_id,
             text,
+            history,
+            client_instructions,
         };
         let joined = self.0.begin(message).await.map_err(|error| status(&error))?;
         let events = match joined {

@@ -11,6 +11,7 @@ mod live;
 mod models;
 mod node;
 mod peers;
+mod room;
 mod service;
 mod tasks;
 

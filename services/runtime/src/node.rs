@@ -1,6 +1,8 @@
 //! One replica of runtime: takes messages, drives runs, takes over those of others. It holds nothing that cannot be lost.
 
+pub(crate) mod drain;
 pub(crate) mod personal;
+mod turn;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,28 +10,28 @@ use std::sync::Arc;
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 use harombe_identity::TokenVerifier;
-use harombe_proto::memory::v1::{BeginTurnRequest, JournalEntry, RunState};
-use harombe_proto::types::v1::run_event::Event;
-use harombe_proto::types::v1::{RunEvent, RunStarted};
+use harombe_proto::types::v1::{ClaimedMessage, RunEvent};
 use harombe_rpc::TaskSet;
 use harombe_trail::Trail;
-use harombe_types::{AgentName, Clock, Principal, RunId, RunPrincipal, ServiceName};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use harombe_types::{AgentName, Clock, RunPrincipal};
+use tokio::sync::oneshot;
 
 use crate::domain::agent::Agent;
-use crate::domain::calls::{Calls, Workspace};
-use crate::domain::context;
-use crate::domain::journal::{Writer, stamped};
-use crate::domain::run::Run;
-use crate::domain::state::Progress;
+use crate::domain::run::{Ended, Run};
 use crate::domain::tools::Registry;
 use crate::error::Error;
 use crate::live::{Driving, Hub};
-use crate::peers::{Begun, History, Lease, Peers};
+use crate::peers::{Lease, Peers};
+use crate::room::{Room, Seat};
 use crate::tasks::lease;
+use drain::Drain;
+use turn::Opened;
 
 /// Longest message of a person, in bytes.
 pub(crate) const MAX_TEXT: usize = 1 << 20;
+
+/// Longest instructions of a client, in bytes.
+const MAX_INSTRUCTIONS: usize = 64 << 10;
 
 /// Longest id that a client may give to a message, in bytes.
 const MAX_CLIENT_MESSAGE_ID: usize = 128;
@@ -59,7 +61,9 @@ pub(crate) struct Parts {
     /// For the tokens of runs that are taken over.
     pub tokens: Arc<TokenVerifier>,
     /// How many more runs may be driven here.
-    pub room: Arc<Semaphore>,
+    pub room: Room,
+    /// How it goes away.
+    pub drain: Drain,
     /// Bytes of a tool's answer that a person is told.
     pub result_limit: usize,
 }
@@ -75,6 +79,10 @@ pub(crate) struct Message {
     pub client_message_id: String,
     /// What it says.
     pub text: String,
+    /// What the client says was said before.
+    pub history: Vec<ClaimedMessage>,
+    /// The client's own instructions for the run.
+    pub client_instructions: String,
 }
 
 /// Where the run of a message is.
@@ -105,7 +113,7 @@ impl Node {
 
     /// How many more runs it may drive.
     pub(crate) fn room(&self) -> usize {
-        self.parts.room.available_permits()
+        self.parts.room.free()
     }
 
     /// Opens the turn and drives its run, which outlives the caller.
@@ -113,31 +121,33 @@ impl Node {
     /// # Errors
     /// The message cannot be taken; nothing was begun.
     pub(crate) async fn begin(&self, message: Message) -> Result<Joined, Error> {
+        if self.parts.drain.leaving().is_cancelled() {
+            return Err(Error::ShuttingDown);
+        }
         let agent = self.check(&message)?;
-        let permit = Arc::clone(&self.parts.room)
-            .try_acquire_owned()
-            .map_err(|_| Error::TooManyRuns)?;
+        let seat = self.parts.room.enter().ok_or(Error::TooManyRuns)?;
         let (tell, told) = oneshot::channel();
         let node = self.clone();
         self.parts
             .tasks
-            .spawn(async move { node.open(message, agent, permit, tell).await });
+            .spawn(async move { node.open(message, agent, seat, tell).await });
         told.await.unwrap_or(Err(Error::ShuttingDown))
     }
 
     /// Goes on with a run whose lease this node has taken.
-    pub(crate) fn resume(&self, token: String, lease: Lease) {
-        let Ok(permit) = Arc::clone(&self.parts.room).try_acquire_owned() else {
+    pub(crate) async fn resume(&self, token: String, lease: Lease) {
+        let Some(seat) = self.parts.room.enter() else {
+            // others were let in since the node asked for runs
+            self.parts.peers.memory.release(&token, lease.epoch).await;
             return;
         };
         let node = self.clone();
         self.parts.tasks.spawn(async move {
-            match node.read(token, lease).await {
+            match node.read(token, lease, seat).await {
                 Ok(Some((run, driving))) => node.drive(run, driving).await,
                 Ok(None) => {}
                 Err(error) => tracing::warn!(error = %error, "a run cannot be taken over"),
             }
-            drop(permit);
         });
     }
 
@@ -152,6 +162,11 @@ impl Node {
         if !(1..=MAX_CLIENT_MESSAGE_ID).contains(&message.client_message_id.len()) {
             return Err(Error::ClientMessageId {
                 most: MAX_CLIENT_MESSAGE_ID,
+            });
+        }
+        if message.client_instructions.len() > MAX_INSTRUCTIONS {
+            return Err(Error::Instructions {
+                most: MAX_INSTRUCTIONS,
             });
         }
         Ok(agent)
@@ -169,11 +184,11 @@ impl Node {
         &self,
         message: Message,
         agent: Arc<Agent>,
-        permit: OwnedSemaphorePermit,
+        seat: Seat,
         tell: oneshot::Sender<Result<Joined, Error>>,
     ) {
         // a caller that went away needs no answer; its run goes on
-        match self.open_turn(message, agent).await {
+        match self.open_turn(message, agent, seat).await {
             Ok(Opened::New(run, driving)) => {
                 // listens before the run goes on, so that the caller misses nothing
                 let _ = tell.send(Ok(Joined::Here(driving.run().events().boxed())));
@@ -186,194 +201,41 @@ impl Node {
                 let _ = tell.send(Err(error));
             }
         }
-        drop(permit);
-    }
-
-    async fn open_turn(&self, message: Message, agent: Arc<Agent>) -> Result<Opened, Error> {
-        let Message {
-            principal,
-            token,
-            client_message_id,
-            text,
-        } = message;
-        let Parts {
-            peers, clock, hub, ..
-        } = self.parts();
-        let budget = context::history_budget(&agent, &text).ok_or(Error::MessageTooLong {
-            most: agent.limits.context as usize * 4,
-        })?;
-        let history = peers.memory.history(&token, budget).await?;
-        let opening = context::messages(&history.turns, &text);
-        let first = [
-            Event::RunStarted(RunStarted {
-                session_id: principal.session.to_string(),
-                agent: principal.agent.to_string(),
-                model: agent.model_name.clone(),
-            }),
-            Event::ContextBuilt(context::built(&agent, &history, &opening)),
-        ];
-        let told: Vec<_> = (1..)
-            .zip(first)
-            .map(|(cursor, event)| stamped(principal.run, cursor, clock.as_ref(), event))
-            .collect();
-        let entries = told.iter().cloned().map(|event| JournalEntry {
-            cursor: event.cursor,
-            event: Some(event),
-            ..JournalEntry::default()
-        });
-        let request = BeginTurnRequest {
-            client_message_id,
-            text,
-            entries: entries.collect(),
-        };
-        let (lease, cursor) = match peers.memory.begin(&token, request).await? {
-            Begun::New { lease, cursor } => (lease, cursor),
-            Begun::Existing { run } => {
-                let here = run.parse().ok().and_then(|id: RunId| hub.get(id));
-                return Ok(Opened::Before(here.map_or(Joined::Elsewhere(run), |run| {
-                    Joined::Here(run.events().boxed())
-                })));
-            }
-        };
-        let Some(driving) = hub.drive(principal.run, lease.expires) else {
-            return Err(Error::ShuttingDown);
-        };
-        driving.run().journalled(told);
-        let place = Place {
-            lease,
-            cursor,
-            progress: Progress::default(),
-            opening,
-        };
-        let run = self.run(&driving, agent, (principal, token), place, history);
-        Ok(Opened::New(Box::new(run), driving))
-    }
-
-    /// A run from its journal; `None` when there is nothing left to do.
-    async fn read(&self, token: String, lease: Lease) -> Result<Option<(Run, Driving)>, Error> {
-        let Parts {
-            peers,
-            clock,
-            hub,
-            tokens,
-            ..
-        } = self.parts();
-        let principal = match tokens.verify(&token, ServiceName::Runtime, clock.now()) {
-            Ok(Principal::Run(principal)) => principal,
-            Ok(Principal::Person(_)) => return Ok(None),
-            Err(error) => return Err(Error::Token(error)),
-        };
-        let (header, entries) = peers.memory.read(&token).await?;
-        if header.state() != RunState::Active {
-            return Ok(None);
-        }
-        let cursor = entries.last().map_or(0, |entry| entry.cursor);
-        let Some(driving) = hub.drive(principal.run, lease.expires) else {
-            return Ok(None);
-        };
-        driving
-            .run()
-            .journalled(entries.iter().filter_map(|entry| entry.event.clone()).collect());
-        let progress = Progress::read(&entries).map_err(Error::Journal)?;
-        let agent = self.agent(&principal.agent)?;
-        let budget = context::history_budget(&agent, &header.text).unwrap_or(0);
-        let history = peers.memory.history(&token, budget).await?;
-        let opening = context::messages(&history.turns, &header.text);
-        let place = Place {
-            lease,
-            cursor,
-            progress,
-            opening,
-        };
-        Ok(Some((
-            self.run(&driving, agent, (principal, token), place, history),
-            driving,
-        )))
-    }
-
-    fn run(
-        &self,
-        driving: &Driving,
-        agent: Arc<Agent>,
-        (principal, token): (RunPrincipal, String),
-        place: Place,
-        history: History,
-    ) -> Run {
-        let Parts {
-            peers, trail, clock, ..
-        } = self.parts();
-        let calls = Calls {
-            peers: peers.clone(),
-            principal: principal.clone(),
-            token: token.clone(),
-            tools: agent.tools.clone(),
-            result_limit: agent.limits.result,
-            clock: Arc::clone(clock),
-            workspace: Workspace::new(history.workspace),
-        };
-        let Place {
-            lease,
-            cursor,
-            progress,
-            opening,
-        } = place;
-        let journal = Writer {
-            memory: peers.memory.clone(),
-            token,
-            epoch: lease.epoch,
-            cursor,
-            live: Arc::clone(driving.run()),
-            clock: Arc::clone(clock),
-            pending: Vec::new(),
-        };
-        Run {
-            agent,
-            principal,
-            live: Arc::clone(driving.run()),
-            journal,
-            opening,
-            progress,
-            calls: Arc::new(calls),
-            peers: peers.clone(),
-            trail: trail.clone(),
-            clock: Arc::clone(clock),
-        }
     }
 
     async fn drive(&self, run: Run, driving: Driving) {
+        let driven = self.parts.drain.driving();
         let (token, epoch) = (run.journal.token.clone(), run.journal.epoch);
         // whether its beginning is on record is not known before the first response
-        if run.progress.steps == 0 {
-            self.while_leased(&token, epoch, &driving, run.begin()).await;
+        let left = if run.progress.steps == 0 {
+            self.while_leased(&token, epoch, &driving, run.begin()).await
         } else {
-            self.while_leased(&token, epoch, &driving, run.drive()).await;
+            self.while_leased(&token, epoch, &driving, run.drive()).await
+        };
+        // only a node that goes away: what stopped a run here would stop it again a moment later
+        if left && self.parts.drain.leaving().is_cancelled() {
+            self.parts.peers.memory.release(&token, epoch).await;
         }
+        drop(driven);
     }
 
-    /// Drops the work at once when the lease is lost or the node stops: the journal is enough to go on from.
-    async fn while_leased(&self, token: &str, epoch: u64, driving: &Driving, work: impl Future<Output = ()>) {
+    /// Drops the work at once when the lease is lost or the node has no more time: the journal is enough to go on from.
+    /// True when the run has not ended and its lease is still this node's.
+    async fn while_leased(
+        &self,
+        token: &str,
+        epoch: u64,
+        driving: &Driving,
+        work: impl Future<Output = Ended>,
+    ) -> bool {
         let Parts {
-            peers, clock, tasks, ..
+            peers, clock, drain, ..
         } = self.parts();
         tokio::select! {
             biased;
-            () = tasks.token().cancelled_owned() => {}
-            () = lease::keep(driving.run(), &peers.memory, token, epoch, clock.as_ref()) => {}
-            () = work => {}
+            () = drain.now().cancelled() => true,
+            () = lease::keep(driving.run(), &peers.memory, token, epoch, clock.as_ref()) => false,
+            ended = work => ended == Ended::LetGo,
         }
     }
-}
-
-/// A turn after BeginTurn.
-enum Opened {
-    New(Box<Run>, Driving),
-    Before(Joined),
-}
-
-/// Where in its journal a run is.
-struct Place {
-    lease: Lease,
-    cursor: u64,
-    progress: Progress,
-    opening: Vec<crate::domain::model::Message>,
 }

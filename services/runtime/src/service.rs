@@ -9,7 +9,6 @@ use harombe_proto::runtime::v1::runtime_service_server::RuntimeServiceServer;
 use harombe_rpc::{Door, GrpcChannel, Metrics, Server, TaskSet};
 use harombe_trail::Trail;
 use harombe_types::{AgentName, Clock, ServiceName};
-use tokio::sync::Semaphore;
 
 use crate::config::{AgentConfig, Config, ModelSpec};
 use crate::domain::agent::{Agent, Limits};
@@ -18,8 +17,10 @@ use crate::domain::tools::{BadSchema, Registry};
 use crate::grpc::Handlers;
 use crate::live::Hub;
 use crate::models::scripted::{ScriptError, Scripted};
+use crate::node::drain::Drain;
 use crate::node::{Node, Parts};
 use crate::peers::Peers;
+use crate::room::Room;
 use crate::tasks::claim;
 
 /// What the service needs from outside.
@@ -71,6 +72,7 @@ pub enum BuildError {
 /// The running service.
 pub struct Service {
     server: Server,
+    drain: Drain,
 }
 
 /// Reads the scripts, starts looking for runs to take over, and is ready to serve.
@@ -101,6 +103,7 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
     } = deps;
     let tokens = Arc::new(TokenVerifier::new(identity.roots().clone()));
     let tasks = TaskSet::new();
+    let drain = Drain::new(&tasks.token());
     let node = Node::new(Parts {
         agents,
         tools,
@@ -110,7 +113,8 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
         hub: Hub::default(),
         tasks: tasks.clone(),
         tokens: Arc::clone(&tokens),
-        room: Arc::new(Semaphore::new(config.max_runs as usize)),
+        room: Room::new(config.max_runs as usize, config.max_waiting as usize),
+        drain: drain.clone(),
         result_limit,
     });
     let deps = harombe_rpc::Deps {
@@ -123,8 +127,12 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
         .tasks(tasks.clone())
         .service(RuntimeServiceServer::new(Handlers::new(node.clone())))
         .build()?;
-    tasks.spawn(claim::run(node, config.claim_every.as_duration(), tasks.token()));
-    Ok(Service { server })
+    tasks.spawn(claim::run(
+        node,
+        config.claim_every.as_duration(),
+        drain.leaving().clone(),
+    ));
+    Ok(Service { server, drain })
 }
 
 impl Service {
@@ -133,9 +141,14 @@ impl Service {
         &self.server
     }
 
-    /// Lets the runs go: whoever claims them next goes on from their journals.
+    /// Begins nothing more, lets steps end that have begun, and gives the runs up: whoever claims them goes on from their
+    /// journals. What has not ended after three quarters of the time is broken off.
     pub async fn shutdown(self, deadline: Duration) {
-        self.server.tasks().shutdown(deadline).await;
+        self.server.set_serving(false);
+        let begun = tokio::time::Instant::now();
+        self.drain.run(deadline * 3 / 4).await;
+        let left = deadline.saturating_sub(begun.elapsed());
+        self.server.tasks().shutdown(left).await;
     }
 }
 

@@ -16,6 +16,7 @@ const ENTRIES_MAX: usize = 256;
 const ENTRY_MAX: usize = 3 * 1024 * 1024;
 const CLIENT_ID_MAX: usize = 128;
 const CANCEL_REASON_MAX: usize = 1024;
+const INSTRUCTIONS_MAX: usize = 64 * 1024;
 
 pub(crate) fn user_text(text: &str) -> Result<(), Error> {
     if text.is_empty() {
@@ -33,6 +34,13 @@ pub(crate) fn user_text(text: &str) -> Result<(), Error> {
 pub(crate) fn client_message_id(id: &str) -> Result<(), Error> {
     if id.is_empty() || id.len() > CLIENT_ID_MAX || id.chars().any(char::is_control) {
         return invalid("client_message_id must have 1 to 128 bytes and no control characters");
+    }
+    Ok(())
+}
+
+pub(crate) fn client_instructions(text: &str) -> Result<(), Error> {
+    if text.len() > INSTRUCTIONS_MAX {
+        return invalid("client_instructions must have at most 65536 bytes");
     }
     Ok(())
 }

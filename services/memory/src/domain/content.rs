@@ -47,15 +47,15 @@ pub(crate) fn decode_message(body: &[u8]) -> Result<Message, Error> {
 }
 
 pub(crate) fn decode_page(page: StoredPage) -> Result<Page, Error> {
-    let turns = page
-        .turns
-        .into_iter()
-        .map(decode_turn)
-        .collect::<Result<_, _>>()?;
+    let claimed = page.claimed.iter().map(|body| Ok(Turn::decode(body.as_slice())?));
+    let turns = claimed
+        .chain(page.turns.into_iter().map(decode_turn))
+        .collect::<Result<_, Error>>()?;
     Ok(Page {
         turns,
         truncated: page.truncated,
         workspace: page.workspace,
+        last_run: page.last_run,
     })
 }
 
@@ -68,6 +68,7 @@ fn decode_turn(turn: StoredTurn) -> Result<Turn, Error> {
     Ok(Turn {
         run_id: turn.run_id,
         messages,
+        claimed: false,
     })
 }
 

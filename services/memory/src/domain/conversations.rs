@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use harombe_proto::memory::v1::{Author, JournalEntry, Message};
+use harombe_proto::memory::v1::{Author, BeginTurnRequest, JournalEntry, Message};
 use harombe_types::{AgentName, Clock, RunPrincipal, SessionId, WorkspaceId};
 
 use crate::domain::{
-    Begin, Begun, Finish, Follow, Owner, Page, RunState, Selection, Session, Turns, check, content,
-    decode_page, encode_entries,
+    Begin, Begun, Finish, Follow, Owner, Page, RunState, Selection, Session, Turns, check, claimed_turns,
+    content, decode_page, encode_entries,
 };
 use crate::error::Error;
 use crate::store::Store;
@@ -106,13 +106,20 @@ impl Conversations {
         &self,
         run: RunPrincipal,
         token: String,
-        client_message_id: String,
-        text: String,
-        entries: Vec<JournalEntry>,
+        request: BeginTurnRequest,
     ) -> Result<Begun, Error> {
+        let BeginTurnRequest {
+            client_message_id,
+            text,
+            entries,
+            history,
+            client_instructions,
+        } = request;
         check::client_message_id(&client_message_id)?;
         check::user_text(&text)?;
         check::entries(&entries)?;
+        check::client_instructions(&client_instructions)?;
+        let history = claimed_turns(history)?;
         let now = self.clock.now();
         let message = Message {
             author: Author::User.into(),
@@ -128,6 +135,8 @@ impl Conversations {
                 client_message_id,
                 message: content(&[message]),
                 entries: encode_entries(entries),
+                history,
+                client_instructions,
                 now,
                 expires,
             })

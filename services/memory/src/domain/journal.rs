@@ -66,6 +66,10 @@ impl Journal {
             .await
     }
 
+    pub(crate) async fn release(&self, run: &RunPrincipal, epoch: u64) -> Result<(), Error> {
+        self.store.release_lease(run, epoch, self.clock.now()).await
+    }
+
     /// Takes over runs whose lease has expired. A run whose token is no longer valid has passed its wall limit:
     /// it is failed instead, as nobody could act for it.
     pub(crate) async fn claim(&self, limit: u32) -> Result<Vec<Claimed>, Error> {

@@ -65,6 +65,16 @@ pub(crate) struct StoredTurn {
     pub(crate) messages: Vec<Vec<u8>>,
 }
 
+/// A turn that a client brought along.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ClaimedTurn {
+    /// The wire message, encoded.
+    pub(crate) body: Vec<u8>,
+    /// Estimated tokens.
+    pub(crate) tokens: u64,
+    pub(crate) bytes: u64,
+}
+
 /// A journal entry to write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct NewEntry {
@@ -91,6 +101,9 @@ pub(crate) struct Begin {
     pub(crate) client_message_id: String,
     pub(crate) message: Content,
     pub(crate) entries: Vec<NewEntry>,
+    /// What the client says was said before; only with the first message of a session.
+    pub(crate) history: Vec<ClaimedTurn>,
+    pub(crate) client_instructions: String,
     pub(crate) now: Timestamp,
     pub(crate) expires: Timestamp,
 }
@@ -102,6 +115,8 @@ pub(crate) struct Begun {
     /// `None` when the message began another run before.
     pub(crate) lease: Option<Lease>,
     pub(crate) cursor: u64,
+    /// The run that had ended last when this one began.
+    pub(crate) last_run: Option<String>,
 }
 
 /// A turn to end.
@@ -146,6 +161,7 @@ pub(crate) struct Header {
     /// The user's message, encoded.
     pub(crate) message: Vec<u8>,
     pub(crate) client_message_id: String,
+    pub(crate) client_instructions: String,
     pub(crate) state: RunState,
 }
 
@@ -174,13 +190,19 @@ pub(crate) struct Page {
     /// Older turns were left out.
     pub(crate) truncated: bool,
     pub(crate) workspace: Option<String>,
+    /// The newest run that has ended.
+    pub(crate) last_run: Option<String>,
 }
 
 /// [`Page`] as the store has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct StoredPage {
+    /// Encoded; older than the turns.
+    pub(crate) claimed: Vec<Vec<u8>>,
     pub(crate) turns: Vec<StoredTurn>,
     /// Older turns were left out.
     pub(crate) truncated: bool,
     pub(crate) workspace: Option<String>,
+    /// The newest run that has ended.
+    pub(crate) last_run: Option<String>,
 }

@@ -89,6 +89,7 @@ impl ConversationService for ConversationGrpc {
             turns: page.turns,
             truncated: page.truncated,
             workspace_id: page.workspace.unwrap_or_default(),
+            last_run_id: page.last_run.unwrap_or_default(),
         }))
     }
 
@@ -98,17 +99,13 @@ impl ConversationService for ConversationGrpc {
     ) -> Result<Response<pb::BeginTurnResponse>, Status> {
         let run = request.run()?;
         let token = request.token().unwrap_or_default().to_owned();
-        let pb::BeginTurnRequest {
-            client_message_id,
-            text,
-            entries,
-        } = request.into_inner();
-        let begun = self.0.begin(run, token, client_message_id, text, entries).await?;
+        let begun = self.0.begin(run, token, request.into_inner()).await?;
         Ok(Response::new(pb::BeginTurnResponse {
             run_id: begun.run.to_string(),
             existing: begun.lease.is_none(),
             lease: begun.lease.map(Into::into),
             cursor: begun.cursor,
+            last_run_id: begun.last_run.unwrap_or_default(),
         }))
     }
 

@@ -45,6 +45,15 @@ impl RunJournalService for JournalGrpc {
         }))
     }
 
+    async fn release_lease(
+        &self,
+        request: Request<pb::ReleaseLeaseRequest>,
+    ) -> Result<Response<pb::ReleaseLeaseResponse>, Status> {
+        let run = request.run()?;
+        self.0.release(&run, request.get_ref().epoch).await?;
+        Ok(Response::new(pb::ReleaseLeaseResponse {}))
+    }
+
     async fn claim_expired(
         &self,
         request: Request<pb::ClaimExpiredRequest>,
@@ -80,6 +89,7 @@ impl RunJournalService for JournalGrpc {
             text: message.text,
             client_message_id: header.client_message_id,
             state: pb::RunState::from(header.state).into(),
+            client_instructions: header.client_instructions,
         });
         let entries = self
             .0

@@ -1,5 +1,6 @@
 //! The store on SQLite: reads through a pool, writes through the group-commit writer.
 
+mod claimed;
 mod entries;
 mod leases;
 mod rows;
@@ -148,11 +149,11 @@ impl Store for SqliteStore {
 
     async fn turns(&self, owner: &Owner, id: SessionId, selection: Selection) -> Result<StoredPage, Error> {
         let session = self.session_row(owner, id).await?;
-        let (turns, truncated) = turns::newest(&self.database, session.id, selection).await?;
+        let newest = turns::newest(&self.database, session.id, selection).await?;
         Ok(StoredPage {
-            turns,
-            truncated,
             workspace: session.workspace_id,
+            last_run: session.last_run_id,
+            ..newest
         })
     }
 
@@ -194,6 +195,13 @@ impl Store for SqliteStore {
             Box::pin(leases::renew(tx, run, epoch, expires))
         })
         .await
+    }
+
+    async fn release_lease(&self, run: &RunPrincipal, epoch: u64, now: Timestamp) -> Result<(), Error> {
+        let run = run.clone();
+        let tenant = run.tenant.clone();
+        self.write(&tenant, move |tx| Box::pin(leases::release(tx, run, epoch, now)))
+            .await
     }
 
     async fn expired(&self, now: Timestamp, limit: u32) -> Result<Vec<Expired>, Error> {

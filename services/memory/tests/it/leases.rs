@@ -118,6 +118,33 @@ async fn a_lease_is_acquired_when_the_last_one_has_expired() {
 }
 
 #[tokio::test]
+async fn a_lease_that_is_given_up_can_be_claimed_at_once() {
+    let rig = Rig::new().await;
+    let (_, run, begun) = rig.begun().await;
+    let old = begun.lease.expect("lease").epoch;
+    let release = async |epoch| {
+        let request = run.request(pb::ReleaseLeaseRequest { epoch });
+        answer(rig.as_runtime().journal.release_lease(request).await)
+    };
+    refused(
+        release(old + 1).await,
+        Code::FailedPrecondition,
+        Reason::LeaseLost,
+    );
+    assert!(
+        claim(&rig).await.is_empty(),
+        "another's word does not end a lease"
+    );
+    release(old).await.expect("released");
+    release(old).await.expect("released again");
+    let claimed = claim(&rig).await;
+    assert_eq!(claimed.len(), 1);
+    let new = claimed[0].lease.as_ref().expect("lease").epoch;
+    refused(release(old).await, Code::FailedPrecondition, Reason::LeaseLost);
+    rig.finish(&run, new, "done").await.expect("finish");
+}
+
+#[tokio::test]
 async fn many_claimers_share_the_runs() {
     let rig = Rig::new().await;
     for _ in 0..8 {

@@ -6,6 +6,7 @@
     reason = "helpers of tests end the test when the service surprises them"
 )]
 
+mod claimed;
 mod conversations;
 mod faults;
 mod journal;

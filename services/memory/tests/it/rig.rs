@@ -143,13 +143,27 @@ impl Rig {
             client_message_id: message_id.to_owned(),
             text: text.to_owned(),
             entries: vec![entry("begun")],
+            ..pb::BeginTurnRequest::default()
         };
+        self.begin_with(run, request).await
+    }
+
+    pub(crate) async fn begin_with(
+        &self,
+        run: &TestRun,
+        request: pb::BeginTurnRequest,
+    ) -> Result<pb::BeginTurnResponse, Failure> {
         answer(
             self.as_runtime()
                 .conversations
                 .begin_turn(run.request(request))
                 .await,
         )
+    }
+
+    pub(crate) async fn history(&self, run: &TestRun, token_budget: u32) -> pb::GetHistoryResponse {
+        let request = run.request(pb::GetHistoryRequest { token_budget });
+        answer(self.as_runtime().conversations.get_history(request).await).expect("history")
     }
 
     pub(crate) async fn finish(&self, run: &TestRun, epoch: u64, text: &str) -> Result<u64, Failure> {

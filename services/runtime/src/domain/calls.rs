@@ -11,7 +11,7 @@ use harombe_proto::types::v1::{
     ApprovalDecided, ApprovalRequired, Decision as Verdict, Risk, ToolFinished, ToolOutcome, ToolStarted,
 };
 use harombe_types::{Clock, RunPrincipal, Timestamp};
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, watch};
 
 use super::dispatch;
 use super::events::{Entry, Events, Stop};
@@ -44,7 +44,12 @@ pub(crate) struct Calls {
     pub clock: Arc<dyn Clock>,
     /// The session's workspace.
     pub workspace: Workspace,
+    /// How many of them wait for a person now.
+    waiting: watch::Sender<usize>,
 }
+
+/// One call that waits for a person.
+struct Waiting<'a>(&'a watch::Sender<usize>);
 
 /// The session's workspace, opened once.
 #[derive(Debug, Default)]
@@ -84,6 +89,32 @@ pub(crate) struct Allowed<'a> {
 }
 
 impl Calls {
+    /// Calls on behalf of this principal, by right of its token.
+    pub(crate) fn new(
+        peers: Peers,
+        (principal, token): (RunPrincipal, String),
+        tools: Vec<Arc<Tool>>,
+        result_limit: usize,
+        clock: Arc<dyn Clock>,
+        workspace: Workspace,
+    ) -> Self {
+        Self {
+            peers,
+            principal,
+            token,
+            tools,
+            result_limit,
+            clock,
+            workspace,
+            waiting: watch::Sender::new(0),
+        }
+    }
+
+    /// How many of the calls wait for a person.
+    pub(crate) fn waiting(&self) -> watch::Receiver<usize> {
+        self.waiting.subscribe()
+    }
+
     /// Takes the call as far as it goes and returns what the model is told.
     ///
     /// # Errors
@@ -297,6 +328,7 @@ impl Calls {
         approval: &str,
         deadline: Timestamp,
     ) -> Result<harombe_proto::hitl::v1::Decided, Failure> {
+        let _waiting = Waiting::new(&self.waiting);
         loop {
             match self.peers.hitl.await_decision(&self.token, approval).await {
                 Err(failure)
@@ -333,6 +365,19 @@ impl Calls {
             self.peers.sandbox.open_workspace(&self.token, Some(&bound)).await
         });
         opened.await.cloned()
+    }
+}
+
+impl<'a> Waiting<'a> {
+    fn new(count: &'a watch::Sender<usize>) -> Self {
+        count.send_modify(|count| *count += 1);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
     }
 }
 

@@ -15,6 +15,7 @@ use harombe_proto::types::v1::run_event::Event;
 use harombe_trail::{Outcome, Trail};
 use harombe_types::{CallId, Clock, RunPrincipal};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::agent::Agent;
 use super::calls::{Calls, Finished};
@@ -25,7 +26,7 @@ use super::state::{OpenCall, Progress, State};
 use super::{budget, context, repetition};
 use crate::audit;
 use crate::live::LiveRun;
-use crate::peers::Peers;
+use crate::room::Seat;
 
 /// Longest response that is taken from a model, text and calls together, in bytes.
 const MAX_RESPONSE: usize = 1 << 20;
@@ -50,42 +51,47 @@ pub(crate) struct Run {
     pub live: Arc<LiveRun>,
     /// Where its steps are written.
     pub journal: Writer,
+    /// The agent's prompt, and what the client adds to it.
+    pub system: String,
     /// Earlier turns and the person's message.
     pub opening: Vec<Message>,
     /// How far it has come.
     pub progress: Progress,
     /// The calls' shared part.
     pub calls: Arc<Calls>,
-    /// The services.
-    pub peers: Peers,
     /// The audit log.
     pub trail: Trail,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// Cancelled when this node is to begin no further step.
+    pub leaving: CancellationToken,
+    /// Its place on this node.
+    pub seat: Seat,
+}
+
+/// Whether a run is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// Its end is in the journal.
+    Closed,
+    /// Another node must go on.
+    LetGo,
 }
 
 impl Run {
     /// Puts the run's beginning on record, then goes on until it has ended or another node must take it.
-    pub(crate) async fn begin(mut self) {
-        let (started, again) = tokio::join!(
-            audit::run_started(&self.trail, &self.principal, &self.agent.model_name),
-            self.history_again()
-        );
-        if let Some((opening, built)) = again {
-            self.opening = opening;
-            self.journal.add([Event::ContextBuilt(built).into()]);
-        }
-        match started {
+    pub(crate) async fn begin(mut self) -> Ended {
+        match audit::run_started(&self.trail, &self.principal, &self.agent.model_name).await {
             Ok(()) => self.drive().await,
             Err(failure) => {
                 let ended = self.fail(failure.reason, failure.message).await;
-                self.let_go(&ended);
+                self.let_go(&ended)
             }
         }
     }
 
     /// Goes on until the run has ended or another node must take it.
-    pub(crate) async fn drive(mut self) {
+    pub(crate) async fn drive(mut self) -> Ended {
         let began = self.progress.began.unwrap_or_else(|| self.clock.now());
         let left = self.clock.now().until(began.plus(self.agent.limits.wall));
         let wall = Instant::now() + left;
@@ -101,32 +107,22 @@ impl Run {
             Err(Stop::Fail { reason, message }) => self.fail(reason, message).await,
             ended => ended,
         };
-        self.let_go(&ended);
+        self.let_go(&ended)
     }
 
-    fn let_go(&self, ended: &Result<(), Stop>) {
-        if ended.is_err() {
-            tracing::warn!(run = %self.principal.run, "this node lets the run go; another one will go on");
+    fn let_go(&self, ended: &Result<(), Stop>) -> Ended {
+        if ended.is_ok() {
+            return Ended::Closed;
         }
-    }
-
-    /// The history was read before the turn was opened; this is it as the turn found it, if another turn of the session
-    /// ended in between.
-    async fn history_again(&self) -> Option<(Vec<Message>, events::ContextBuilt)> {
-        let text = self.opening.last().and_then(|message| match message {
-            Message::User(text) => Some(text),
-            _ => None,
-        })?;
-        let budget = context::history_budget(&self.agent, text)?;
-        let history = self.peers.memory.history(&self.calls.token, budget).await.ok()?;
-        let opening = context::messages(&history.turns, text);
-        let built = context::built(&self.agent, &history, &opening);
-        (opening != self.opening).then_some((opening, built))
+        tracing::warn!(run = %self.principal.run, "this node lets the run go; another one will go on");
+        Ended::LetGo
     }
 
     async fn turn(&mut self, wall: Instant) -> Result<std::convert::Infallible, Stop> {
         loop {
+            self.may_go_on()?;
             self.perform_calls(wall).await?;
+            self.may_go_on()?;
             if let Some(reason) = budget::spent(&self.agent.limits, self.progress.steps, self.progress.usage)
             {
                 return Err(Stop::Finish(reason));
@@ -153,11 +149,19 @@ impl Run {
         }
     }
 
+    /// A node that goes away begins no further step.
+    fn may_go_on(&self) -> Result<(), Stop> {
+        if self.leaving.is_cancelled() {
+            return Err(Stop::Leave);
+        }
+        Ok(())
+    }
+
     /// Asks the model, passing its words on as they come.
     async fn ask(&mut self, wall: Instant) -> Result<Response, Stop> {
         let messages: Vec<_> = self.opening.iter().chain(&self.progress.said).cloned().collect();
         let request = Request {
-            system: &self.agent.prompt,
+            system: &self.system,
             tools: &self.agent.tools,
             messages: &messages,
         };
@@ -207,11 +211,21 @@ impl Run {
             .collect();
         drop(steps);
         let live = Arc::clone(&self.live);
+        let mut waiting = self.calls.waiting();
         loop {
+            // nothing is left to do but to wait for people
+            let idle = !running.is_empty() && *waiting.borrow_and_update() == running.len();
+            if idle {
+                self.seat.wait();
+            } else {
+                self.seat.go_on();
+            }
             tokio::select! {
                 biased;
                 () = live.cancel.cancelled() => return Err(Stop::Finish(StopReason::Cancelled)),
                 () = tokio::time::sleep_until(wall) => return Err(Stop::Finish(StopReason::TimeLimit)),
+                () = self.leaving.cancelled(), if idle => return Err(Stop::Leave),
+                Ok(()) = waiting.changed() => {}
                 Some(record) = to_record.recv() => self.journal.write(record, &mut to_record).await?,
                 done = running.next() => match done {
                     Some((call, text)) => self.progress.answer(call, text?),

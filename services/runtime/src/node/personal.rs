@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures_util::Stream;
 use futures_util::stream::BoxStream;
 use harombe_canonical::{CallParts, CanonicalCall};
-use harombe_error::Failure;
+use harombe_error::{Failure, Reason};
 use harombe_proto::sandbox::v1::ReadFileResponse;
 use harombe_proto::types::v1::run_event::Event;
 use harombe_proto::types::v1::{RunEvent, ToolCallProposed};
@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use super::{Node, Parts};
-use crate::domain::calls::{Calls, Workspace};
+use crate::domain::calls::{Calls, Finished, Workspace};
 use crate::domain::events::{Entry, Events, Stop};
 use crate::domain::journal::stamped;
 use crate::domain::model::Call;
@@ -72,6 +72,7 @@ impl Node {
             run: principal.run,
             clock,
         };
+        let (now, driven) = (self.parts().drain.now().clone(), self.parts().drain.driving());
         self.parts().tasks.spawn(async move {
             let work = async {
                 let Call {
@@ -89,9 +90,14 @@ impl Node {
             tokio::select! {
                 biased;
                 () = told.events.closed() => {}
+                // it may have had its effect
+                () = now.cancelled() => {
+                    let _ = calls.refuse(&open, Finished::unknown(Reason::Unavailable), &told).await;
+                }
                 // its last event has told what there is to tell
                 _ = work => {}
             }
+            drop(driven);
         });
         Ok(receiver)
     }
@@ -150,15 +156,14 @@ impl Node {
         } = self.parts();
         // only the session's workspace is wanted: no budget, no turns
         let history = peers.memory.history(&token, 0).await?;
-        Ok(Calls {
-            peers: peers.clone(),
-            principal,
-            token,
-            tools: tools.tools().to_vec(),
-            result_limit: *result_limit,
-            clock: Arc::clone(clock),
-            workspace: Workspace::new(history.workspace),
-        })
+        Ok(Calls::new(
+            peers.clone(),
+            (principal, token),
+            tools.tools().to_vec(),
+            *result_limit,
+            Arc::clone(clock),
+            Workspace::new(history.workspace),
+        ))
     }
 }
 

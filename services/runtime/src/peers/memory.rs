@@ -28,6 +28,8 @@ pub(crate) struct History {
     pub truncated: bool,
     /// The session's workspace, if it has one.
     pub workspace: Option<String>,
+    /// The newest run that had ended.
+    pub last_run: Option<String>,
 }
 
 /// The right to write a run's journal.
@@ -48,6 +50,8 @@ pub(crate) enum Begun {
         lease: Lease,
         /// Of the last entry written.
         cursor: u64,
+        /// The newest run that had ended.
+        last_run: Option<String>,
     },
     /// The message began this run before.
     Existing {
@@ -90,12 +94,13 @@ impl Memory {
             turns,
             truncated,
             workspace_id,
+            last_run_id,
         } = response.into_inner();
-        let workspace = Some(workspace_id).filter(|id| !id.is_empty());
         Ok(History {
             turns,
             truncated,
-            workspace,
+            workspace: given(workspace_id),
+            last_run: given(last_run_id),
         })
     }
 
@@ -113,6 +118,7 @@ impl Memory {
             existing,
             lease,
             cursor,
+            last_run_id,
         } = response.into_inner();
         if existing {
             return Ok(Begun::Existing { run: run_id });
@@ -120,6 +126,7 @@ impl Memory {
         Ok(Begun::New {
             lease: read_lease(lease)?,
             cursor,
+            last_run: given(last_run_id),
         })
     }
 
@@ -186,6 +193,15 @@ impl Memory {
         Ok((read_lease(lease)?, cancel_requested))
     }
 
+    /// Gives the lease up for another node to claim. Where that fails, the lease's end does the same a little later.
+    pub(crate) async fn release(&self, token: &str, epoch: u64) {
+        let request = with_token(wire::ReleaseLeaseRequest { epoch }, token);
+        if let Err(status) = self.journal.clone().release_lease(request).await {
+            let failure = at(&status);
+            tracing::debug!(reason = %failure.reason, error = %failure, "a lease was not given back");
+        }
+    }
+
     /// Takes over runs whose node is gone.
     pub(crate) async fn claim_expired(&self, limit: u32) -> Result<Vec<(wire::ClaimedRun, Lease)>, Failure> {
         let request = Request::new(wire::ClaimExpiredRequest { limit });
@@ -242,6 +258,11 @@ impl Memory {
             .map_err(|status| at(&status))?;
         Ok(())
     }
+}
+
+/// An id that may be absent.
+fn given(id: String) -> Option<String> {
+    Some(id).filter(|id| !id.is_empty())
 }
 
 fn read_lease(lease: Option<wire::Lease>) -> Result<Lease, Failure> {

@@ -1,4 +1,5 @@
-//! Takes over runs whose lease has expired: those of a node that died, and our own from before a restart.
+//! Takes over runs whose lease has expired or was given up: those of a node that died or goes away, and our own from
+//! before a restart.
 
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::node::Node;
 
 /// Runs claimed with one call.
-const BATCH: u32 = 16;
+const BATCH: u32 = 64;
 
 /// Claims at once and then every `period`, until `stop`.
 pub(crate) async fn run(node: Node, period: Duration, stop: CancellationToken) {
@@ -17,25 +18,29 @@ pub(crate) async fn run(node: Node, period: Duration, stop: CancellationToken) {
         tokio::select! {
             biased;
             () = stop.cancelled() => return,
-            _ = ticks.tick() => claim(&node).await,
+            _ = ticks.tick() => while claim(&node).await && !stop.is_cancelled() {},
         }
     }
 }
 
-async fn claim(node: &Node) {
+/// True when there may be more.
+async fn claim(node: &Node) -> bool {
     let room = u32::try_from(node.room()).unwrap_or(u32::MAX).min(BATCH);
     if room == 0 {
-        return;
+        return false;
     }
     match node.peers().memory.claim_expired(room).await {
         Ok(runs) => {
+            let found = runs.len();
             for (run, lease) in runs {
                 tracing::info!(run = %run.run_id, "taking over a run");
-                node.resume(run.run_token, lease);
+                node.resume(run.run_token, lease).await;
             }
+            found == room as usize
         }
         Err(failure) => {
             tracing::debug!(reason = %failure.reason, error = %failure, "memory cannot be asked for expired runs");
+            false
         }
     }
 }

@@ -7,6 +7,7 @@
 )]
 
 mod calls;
+mod drain;
 mod egress;
 mod hitl;
 mod memory;

@@ -14,6 +14,7 @@ use harombe_proto::memory::v1::conversation_service_server::{
 use harombe_proto::memory::v1::read_response::Item;
 use harombe_proto::memory::v1::run_journal_service_server::{RunJournalService, RunJournalServiceServer};
 use harombe_proto::memory::v1::{Author, JournalEntry, Lease, RunState, Turn};
+use harombe_proto::types::v1::{ClaimedMessage, ClaimedRole};
 use harombe_rpc::{CallerExt as _, GrpcChannel, RequestExt as _, Server};
 use harombe_testkit::TestPki;
 use harombe_types::{Clock, ServiceName, Timestamp};
@@ -39,6 +40,8 @@ pub(crate) struct State {
     pub(crate) turns: Vec<Turn>,
     pub(crate) workspace: String,
     pub(crate) appends: usize,
+    /// Answers UNAVAILABLE to the next history after a turn was begun.
+    pub(crate) lose_after_begin: bool,
     /// Answers UNAVAILABLE to so many writes.
     pub(crate) failures: usize,
 }
@@ -46,13 +49,42 @@ pub(crate) struct State {
 #[derive(Clone, Default)]
 pub(crate) struct Run {
     pub(crate) token: String,
+    pub(crate) session: String,
     pub(crate) text: String,
     pub(crate) client_message_id: String,
+    pub(crate) client_instructions: String,
     pub(crate) entries: Vec<JournalEntry>,
     pub(crate) epoch: u64,
     pub(crate) expires: Timestamp,
     pub(crate) state: RunState,
     pub(crate) cancel: bool,
+}
+
+impl State {
+    /// The run of the last turn that was closed.
+    fn last_run(&self) -> String {
+        let mut ended = self.turns.iter().filter(|turn| !turn.claimed);
+        ended
+            .next_back()
+            .map(|turn| turn.run_id.clone())
+            .unwrap_or_default()
+    }
+}
+
+fn claimed_turn(claimed: ClaimedMessage) -> Turn {
+    let author = match claimed.role() {
+        ClaimedRole::Assistant => Author::Assistant,
+        ClaimedRole::User | ClaimedRole::Unspecified => Author::User,
+    };
+    Turn {
+        messages: vec![wire::Message {
+            author: author.into(),
+            text: claimed.text,
+            ..wire::Message::default()
+        }],
+        claimed: true,
+        ..Turn::default()
+    }
 }
 
 fn lease(run: &Run) -> Option<Lease> {
@@ -199,11 +231,16 @@ impl ConversationService for Memory {
         &self,
         _: Request<wire::GetHistoryRequest>,
     ) -> Result<Response<wire::GetHistoryResponse>, Status> {
-        let state = self.state.lock();
+        let mut state = self.state.lock();
+        if state.lose_after_begin && !state.runs.is_empty() {
+            state.lose_after_begin = false;
+            return Err(Status::unavailable("away"));
+        }
         Ok(Response::new(wire::GetHistoryResponse {
             turns: state.turns.clone(),
             truncated: false,
             workspace_id: state.workspace.clone(),
+            last_run_id: state.last_run(),
         }))
     }
 
@@ -211,20 +248,21 @@ impl ConversationService for Memory {
         &self,
         request: Request<wire::BeginTurnRequest>,
     ) -> Result<Response<wire::BeginTurnResponse>, Status> {
-        let (run_id, token) = (
-            request.run()?.run.to_string(),
-            request.token().unwrap().to_owned(),
-        );
+        let principal = request.run()?;
+        let (run_id, session) = (principal.run.to_string(), principal.session.to_string());
+        let token = request.token().unwrap().to_owned();
         let wire::BeginTurnRequest {
             client_message_id,
             text,
             entries,
+            history,
+            client_instructions,
         } = request.into_inner();
         let mut state = self.state.lock();
         let before = state
             .runs
             .iter()
-            .find(|(_, run)| run.client_message_id == client_message_id);
+            .find(|(_, run)| run.session == session && run.client_message_id == client_message_id);
         if let Some((run_id, _)) = before {
             let run_id = run_id.clone();
             return Ok(Response::new(wire::BeginTurnResponse {
@@ -233,7 +271,8 @@ impl ConversationService for Memory {
                 ..wire::BeginTurnResponse::default()
             }));
         }
-        if state.runs.values().any(|run| run.state == RunState::Active) {
+        let holds = |run: &Run| run.state == RunState::Active && run.session == session;
+        if state.runs.values().any(holds) {
             let busy = Failure::new(
                 Code::FailedPrecondition,
                 Reason::SessionBusy,
@@ -243,8 +282,10 @@ impl ConversationService for Memory {
         }
         let mut run = Run {
             token,
+            session,
             text,
             client_message_id,
+            client_instructions,
             epoch: 1,
             expires: self.clock.now().plus(PERIOD),
             state: RunState::Active,
@@ -253,11 +294,15 @@ impl ConversationService for Memory {
         let cursor = put(&mut run, entries);
         let lease = lease(&run);
         state.runs.insert(run_id.clone(), run);
+        let last_run_id = state.last_run();
+        let claimed = history.into_iter().map(claimed_turn);
+        state.turns.extend(claimed);
         Ok(Response::new(wire::BeginTurnResponse {
             run_id,
             existing: false,
             lease,
             cursor,
+            last_run_id,
         }))
     }
 
@@ -282,7 +327,11 @@ impl ConversationService for Memory {
             ..wire::Message::default()
         };
         let messages = std::iter::once(user).chain(messages).collect();
-        self.state.lock().turns.push(Turn { run_id, messages });
+        self.state.lock().turns.push(Turn {
+            run_id,
+            messages,
+            claimed: false,
+        });
         Ok(Response::new(wire::FinishTurnResponse { cursor }))
     }
 
@@ -326,6 +375,19 @@ impl RunJournalService for Memory {
             lease,
             cancel_requested,
         }))
+    }
+
+    async fn release_lease(
+        &self,
+        request: Request<wire::ReleaseLeaseRequest>,
+    ) -> Result<Response<wire::ReleaseLeaseResponse>, Status> {
+        let run_id = request.run()?.run.to_string();
+        let now = self.clock.now();
+        self.held(&run_id, request.into_inner().epoch, |run| {
+            run.expires = now;
+            Ok(())
+        })?;
+        Ok(Response::new(wire::ReleaseLeaseResponse {}))
     }
 
     async fn claim_expired(
@@ -379,6 +441,7 @@ impl RunJournalService for Memory {
             text: run.text,
             client_message_id: run.client_message_id,
             state: run.state.into(),
+            client_instructions: run.client_instructions,
         };
         let entries = run.entries.into_iter().map(Item::Entry);
         let items: Vec<_> = std::iter::once(Item::Header(header))

@@ -1,16 +1,16 @@
 //! A message and its run: what is told, stored and recorded, in which order, and where it must stop.
 
 use harombe_proto::memory::v1::{Author, RunState};
-use harombe_proto::runtime::v1::CancelRequest;
-use harombe_proto::types::v1::StopReason;
+use harombe_proto::runtime::v1::{CancelRequest, RunRequest};
 use harombe_proto::types::v1::run_event::Event;
+use harombe_proto::types::v1::{ClaimedMessage, ClaimedRole, RunEvent, StopReason};
 use harombe_rpc::RequestExt as _;
 use harombe_testkit::Fault;
 use harombe_trail::Kind;
 use harombe_types::AgentName;
 use tonic::Request;
 
-use crate::world::{World, answer, collect, end, finished_tools, kinds, until};
+use crate::world::{World, answer, collect, end, ended_run, finished_tools, kinds, until};
 
 const GREETING: &str = "[[turn]]\ntext = 'Hello, my friend.'";
 
@@ -67,6 +67,65 @@ async fn the_next_message_sees_the_turns_before() {
         panic!("{events:?}")
     };
     assert_eq!(context.turns, 2);
+}
+
+#[tokio::test]
+async fn a_claimed_past_and_instructions_are_shown_to_the_model_at_every_node() {
+    let world = World::new();
+    let node = world.node(GREETING).await;
+    let plain = node.say(&world, "hi").await;
+    let claim = |role: ClaimedRole, text: &str| ClaimedMessage {
+        role: role.into(),
+        text: text.to_owned(),
+    };
+    let message = RunRequest {
+        client_message_id: "m2".into(),
+        text: "hi".into(),
+        history: vec![
+            claim(ClaimedRole::User, &"What is this? ".repeat(20)),
+            claim(ClaimedRole::Assistant, &"That is it. ".repeat(20)),
+        ],
+        client_instructions: "Speak like a pirate.".repeat(10),
+    };
+    let world = World::new();
+    world.memory.state.lock().lose_after_begin = true;
+    let node = world.node(GREETING).await;
+    let ours = collect(node.run(&world.token(), message).await.unwrap()).await;
+    let ours: Vec<_> = ours
+        .into_iter()
+        .map(|event| (event.run_id, event.event))
+        .collect();
+    let elsewhere = [(world.principal.run.to_string(), None)];
+    assert_eq!(ours, elsewhere, "its past could not be read, so another goes on");
+    assert_eq!(
+        ended_run(&world).await.client_instructions,
+        "Speak like a pirate.".repeat(10)
+    );
+    let events = world.memory.events();
+    let read = |events: &[RunEvent]| {
+        events.iter().find_map(|event| match event.event.as_ref() {
+            Some(Event::Usage(usage)) => Some(usage.input_tokens),
+            _ => None,
+        })
+    };
+    let more = read(&events).unwrap() - read(&plain).unwrap();
+    // two messages of 70 and 60 tokens, and instructions of 50 with their frame
+    assert!(more > 180, "the model was shown only {more} tokens more");
+}
+
+#[tokio::test]
+async fn instructions_longer_than_a_client_may_give_are_refused() {
+    let world = World::new();
+    let node = world.node(GREETING).await;
+    let message = RunRequest {
+        client_message_id: "m1".into(),
+        text: "hi".into(),
+        client_instructions: "x".repeat((64 << 10) + 1),
+        ..RunRequest::default()
+    };
+    let status = node.run(&world.token(), message).await.unwrap_err();
+    assert_eq!(status.code(), tonic::Code::InvalidArgument, "{status:?}");
+    assert!(world.memory.state.lock().runs.is_empty());
 }
 
 #[tokio::test]

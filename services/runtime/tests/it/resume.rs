@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use harombe_proto::memory::v1::RunState;
 use harombe_proto::types::v1::run_event::Event;
 use harombe_proto::types::v1::{Decision, ToolOutcome};
 use harombe_trail::Kind;
 
-use crate::world::{World, answer, finished_tools, kinds, until};
+use crate::world::{World, answer, ended_run, finished_tools, kinds, until};
 
 const SCRIPT: &str = "
     [[turn]]
@@ -22,13 +21,6 @@ const SCRIPT: &str = "
     text = 'It said: {{result}}'
 ";
 
-async fn ended(world: &World) {
-    world
-        .memory
-        .wait_until(|state| state.runs.values().all(|run| run.state != RunState::Active))
-        .await;
-}
-
 #[tokio::test]
 async fn a_run_that_waits_for_a_person_waits_on_at_another_node() {
     let world = World::new();
@@ -42,7 +34,7 @@ async fn a_run_that_waits_for_a_person_waits_on_at_another_node() {
     world.clock.advance(Duration::from_secs(11));
     let _second = world.node(&script).await;
     world.hitl.decide(Decision::Approved, "");
-    ended(&world).await;
+    ended_run(&world).await;
     let events = world.memory.events();
     assert_eq!(answer(&events), "It said: 42");
     let approvals = kinds(&events)
@@ -62,11 +54,11 @@ async fn a_call_that_may_have_run_is_not_run_again() {
     let mut stream = first.send(&world.token(), "m1", "hi").await.unwrap();
     let started = |event: &Event| matches!(event, Event::ToolStarted(event) if event.tool == "code_execute");
     until(&mut stream, started).await;
-    first.service.shutdown(Duration::from_secs(5)).await;
+    first.service.shutdown(Duration::ZERO).await;
 
     world.clock.advance(Duration::from_secs(11));
     let _second = world.node(&script).await;
-    ended(&world).await;
+    ended_run(&world).await;
     let events = world.memory.events();
     let outcomes: Vec<_> = finished_tools(&events)
         .iter()
@@ -95,7 +87,7 @@ async fn a_run_past_its_wall_limit_is_ended_by_the_node_that_finds_it() {
     let _second = world
         .node_with(&script, |agent| agent.max_wall = Duration::from_secs(600).into())
         .await;
-    ended(&world).await;
+    ended_run(&world).await;
     let Some(Event::RunFinished(finished)) = world.memory.events().pop().unwrap().event else {
         panic!()
     };

@@ -28,6 +28,8 @@ pub(crate) struct Sandbox {
     pub(crate) executed: Arc<Mutex<Vec<String>>>,
     /// Programs that hang now.
     pub(crate) hanging: watch::Sender<usize>,
+    /// Ends the programs that wait.
+    pub(crate) go_on: watch::Sender<bool>,
     workspace: String,
     hitl: Hitl,
     server: Option<Server>,
@@ -51,6 +53,7 @@ impl Sandbox {
             files: Arc::default(),
             executed: Arc::default(),
             hanging: watch::Sender::new(0),
+            go_on: watch::Sender::new(false),
             workspace: WorkspaceId::generate(broker, clock.as_ref()).to_string(),
             hitl,
             server: None,
@@ -112,7 +115,7 @@ impl SandboxService for Sandbox {
         Ok(Response::new(wire::DeleteWorkspaceResponse {}))
     }
 
-    /// `say WORDS` prints, `warn WORDS` prints to stderr and fails, `hang` hangs.
+    /// `say WORDS` prints, `warn WORDS` prints to stderr and fails, `hang` hangs, `wait` waits for the test.
     async fn execute(
         &self,
         request: Request<wire::ExecuteRequest>,
@@ -146,7 +149,8 @@ impl SandboxService for Sandbox {
             ],
             _ => vec![started],
         };
-        let hangs = code == "hang";
+        let (hangs, waits) = (code == "hang", code == "wait");
+        let mut go_on = self.go_on.subscribe();
         let hanging = hangs.then(|| {
             self.hanging.send_modify(|count| *count += 1);
             Hanging(self.hanging.clone())
@@ -154,6 +158,12 @@ impl SandboxService for Sandbox {
         let rest = futures_util::stream::once(async move {
             if hanging.is_some() {
                 std::future::pending::<()>().await;
+            }
+            if waits {
+                go_on.wait_for(|go_on| *go_on).await.unwrap();
+                return Ok(wire::ExecuteResponse {
+                    frame: Some(finished(0)),
+                });
             }
             Err(Status::internal("the language has three words"))
         });

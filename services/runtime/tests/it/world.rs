@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
+use harombe_proto::memory::v1::RunState;
 use harombe_proto::runtime::v1::runtime_service_client::RuntimeServiceClient;
 use harombe_proto::runtime::v1::{RunRequest, RunResponse};
 use harombe_proto::types::v1::run_event::Event;
@@ -11,13 +12,13 @@ use harombe_proto::types::v1::{RunEvent, ToolFinished};
 use harombe_rpc::{Deps, GrpcChannel, LogRefusals, RequestExt as _, Server, ServerBuilder, TaskSet};
 use harombe_runtime::{AgentConfig, Config, Service};
 use harombe_testkit::{AuditSink, TestPki};
-use harombe_types::{Clock, ManualClock, RunId, RunPrincipal, ServiceName};
+use harombe_types::{Clock, ManualClock, RunId, RunPrincipal, ServiceName, SessionId};
 use tempfile::TempDir;
 use tonic::{Request, Status, Streaming};
 
 use crate::egress::Egress;
 use crate::hitl::Hitl;
-use crate::memory::Memory;
+use crate::memory::{Memory, Run};
 use crate::sandbox::Sandbox;
 
 pub(crate) struct World {
@@ -59,6 +60,12 @@ impl World {
 
     /// A node whose agent plays the script, with limits as the test likes.
     pub(crate) async fn node_with(&self, script: &str, limits: impl FnOnce(&mut AgentConfig)) -> Node {
+        let change = |config: &mut Config| limits(config.agents.get_mut("default").unwrap());
+        self.configured(script, change).await
+    }
+
+    /// A node whose agent plays the script, configured as the test likes.
+    pub(crate) async fn configured(&self, script: &str, change: impl FnOnce(&mut Config)) -> Node {
         let path = self.directory.path().join("script.toml");
         std::fs::write(&path, script).unwrap();
         let mut config = Config {
@@ -67,7 +74,7 @@ impl World {
         };
         let agent = config.agents.get_mut("default").unwrap();
         agent.model = format!("scripted:{}", path.display());
-        limits(agent);
+        change(&mut config);
         let deps = harombe_runtime::Deps {
             metrics: harombe_rpc::Metrics::new(),
             clock: self.clock.clone(),
@@ -90,6 +97,14 @@ impl World {
 
     pub(crate) async fn node(&self, script: &str) -> Node {
         self.node_with(script, |_| {}).await
+    }
+
+    /// The principal of a run of another session.
+    pub(crate) fn elsewhere(&self) -> RunPrincipal {
+        RunPrincipal {
+            session: SessionId::generate(self.clock.as_ref()),
+            ..self.next_run()
+        }
     }
 
     /// The principal of a further run of the same session.
@@ -115,7 +130,16 @@ impl Node {
         let message = RunRequest {
             client_message_id: client_message_id.to_owned(),
             text: text.to_owned(),
+            ..RunRequest::default()
         };
+        self.run(token, message).await
+    }
+
+    pub(crate) async fn run(
+        &self,
+        token: &str,
+        message: RunRequest,
+    ) -> Result<Streaming<RunResponse>, Status> {
         Ok(self
             .client
             .clone()
@@ -136,6 +160,16 @@ pub(crate) async fn collect(stream: Streaming<RunResponse>) -> Vec<RunEvent> {
         .try_collect()
         .await
         .unwrap()
+}
+
+/// The run, once no node drives it any more.
+pub(crate) async fn ended_run(world: &World) -> Run {
+    let ended = |run: &Run| run.state != RunState::Active;
+    world
+        .memory
+        .wait_until(|state| state.runs.values().all(ended))
+        .await;
+    world.memory.the_run()
 }
 
 /// Reads on until an event fits.

@@ -61,6 +61,17 @@ pub(super) async fn renew(
     Ok((Lease { epoch, expires }, progress))
 }
 
+pub(super) async fn release(tx: &mut Connection, run: RunPrincipal, epoch: u64, now: Timestamp) -> Unit<()> {
+    let row = runs::of(tx, &run).await?;
+    row.driven_by(epoch).or_else(refuse)?;
+    sqlx::query("UPDATE runs SET lease_expires_ms = min(lease_expires_ms, ?) WHERE id = ?")
+        .bind(now.as_millis())
+        .bind(row.id)
+        .execute(&mut *tx)
+        .await?;
+    Ok(())
+}
+
 pub(super) async fn expired(
     executor: impl SqliteExecutor<'_>,
     now: Timestamp,

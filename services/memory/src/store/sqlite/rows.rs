@@ -18,6 +18,9 @@ pub(super) struct SessionRow {
     turns: i64,
     active_run_id: Option<String>,
     pub(super) active_run: Option<i64>,
+    /// The newest run that has ended; only where one session is looked up.
+    #[sqlx(default)]
+    pub(super) last_run_id: Option<String>,
 }
 
 impl TryFrom<SessionRow> for Session {
@@ -99,6 +102,7 @@ impl TryFrom<RunView> for Run {
 #[derive(Debug, FromRow)]
 pub(super) struct HeaderRow {
     client_message_id: String,
+    client_instructions: String,
     state: i64,
     body: Vec<u8>,
 }
@@ -110,6 +114,7 @@ impl TryFrom<HeaderRow> for Header {
         Ok(Self {
             message: row.body,
             client_message_id: row.client_message_id,
+            client_instructions: row.client_instructions,
             state: state(row.state)?,
         })
     }

@@ -31,7 +31,7 @@ pub(super) async fn header(
     run: &RunPrincipal,
 ) -> Result<Option<HeaderRow>, sqlx::Error> {
     sqlx::query_as(
-        "SELECT r.client_message_id, r.state, m.body \
+        "SELECT r.client_message_id, r.client_instructions, r.state, m.body \
          FROM runs r JOIN sessions s ON s.id = r.session JOIN messages m ON m.run = r.id AND m.ordinal = 0 \
          WHERE r.tenant = ? AND r.run_id = ? AND s.session_id = ? AND s.subject = ?",
     )

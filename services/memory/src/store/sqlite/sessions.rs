@@ -19,7 +19,9 @@ pub(super) async fn find(
 ) -> Result<Option<SessionRow>, sqlx::Error> {
     sqlx::query_as(
         "SELECT s.id, s.session_id, s.subject, s.agent, s.created_ms, s.updated_ms, s.workspace_id, \
-                s.turns, s.active_run, r.run_id AS active_run_id \
+                s.turns, s.active_run, r.run_id AS active_run_id, \
+                (SELECT e.run_id FROM runs e WHERE e.session = s.id AND e.state <> 1 ORDER BY e.id DESC LIMIT 1) \
+                AS last_run_id \
          FROM sessions s LEFT JOIN runs r ON r.id = s.active_run \
          WHERE s.tenant = ? AND s.session_id = ? AND s.subject = ?",
     )

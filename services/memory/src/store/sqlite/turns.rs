@@ -6,14 +6,16 @@ use harombe_sql::{Connection, Database, UnitError};
 use sqlx::FromRow;
 
 use super::rows::{RunRow, run_id, signed, state, unsigned};
-use super::{Unit, entries, leases, refuse, runs, sessions};
-use crate::domain::{Begin, Begun, Content, Finish, Lease, Owner, RunState, Selection, StoredTurn, Turns};
+use super::{Unit, claimed, entries, leases, refuse, runs, sessions};
+use crate::domain::{
+    Begin, Begun, Content, Finish, Lease, Owner, RunState, Selection, StoredPage, StoredTurn, Turns,
+};
 use crate::error::Error;
 
 /// Turns of one answer, in bytes: it must fit a message of 4 MiB.
 const PAGE_BYTES: u64 = 3_500_000;
 
-pub(super) async fn begin(tx: &mut Connection, begin: Begin) -> Unit<Begun> {
+pub(super) async fn begin(tx: &mut Connection, mut begin: Begin) -> Unit<Begun> {
     let owner = Owner {
         tenant: begin.run.tenant.clone(),
         subject: begin.run.subject.clone(),
@@ -31,7 +33,12 @@ pub(super) async fn begin(tx: &mut Connection, begin: Begin) -> Unit<Begun> {
     if session.active_run.is_some() {
         return refuse(Error::SessionBusy);
     }
-    insert(tx, session.id, begin).await
+    claimed::add(tx, session.id, std::mem::take(&mut begin.history)).await?;
+    let begun = insert(tx, session.id, begin).await?;
+    Ok(Begun {
+        last_run: session.last_run_id,
+        ..begun
+    })
 }
 
 #[derive(FromRow)]
@@ -66,6 +73,7 @@ async fn begun_before(tx: &mut Connection, session: i64, begin: &Begin) -> Unit<
         run,
         lease,
         cursor: unsigned(earlier.cursor),
+        last_run: None,
     }))
 }
 
@@ -75,7 +83,8 @@ async fn insert(tx: &mut Connection, session: i64, begin: Begin) -> Unit<Begun> 
     let cursor = u64::try_from(begin.entries.len()).unwrap_or(u64::MAX);
     let inserted: Result<i64, sqlx::Error> = sqlx::query_scalar(
         "INSERT INTO runs (session, tenant, run_id, client_message_id, state, token, epoch, lease_expires_ms, \
-         cursor, first_cursor, started_ms, tokens, bytes) VALUES (?, ?, ?, ?, 1, ?, 1, ?, ?, ?, ?, ?, ?) RETURNING id",
+         cursor, first_cursor, started_ms, tokens, bytes, client_instructions) \
+         VALUES (?, ?, ?, ?, 1, ?, 1, ?, ?, ?, ?, ?, ?, ?) RETURNING id",
     )
     .bind(session)
     .bind(begin.run.tenant.as_str())
@@ -88,6 +97,7 @@ async fn insert(tx: &mut Connection, session: i64, begin: Begin) -> Unit<Begun> 
     .bind(now.as_millis())
     .bind(signed(begin.message.tokens))
     .bind(signed(begin.message.bytes))
+    .bind(&begin.client_instructions)
     .fetch_one(&mut *tx)
     .await;
     let id = inserted.map_err(|error| match harombe_sql::Error::from(error) {
@@ -122,6 +132,7 @@ async fn insert(tx: &mut Connection, session: i64, begin: Begin) -> Unit<Begun> 
             expires: begin.expires,
         }),
         cursor,
+        last_run: None,
     })
 }
 
@@ -166,7 +177,7 @@ pub(super) async fn newest(
     database: &Database,
     session: i64,
     selection: Selection,
-) -> Result<(Vec<StoredTurn>, bool), Error> {
+) -> Result<StoredPage, Error> {
     let statement = match selection.which {
         Turns::All => "SELECT id, run_id, tokens, bytes FROM runs WHERE session = ? ORDER BY id DESC LIMIT ?",
         Turns::Answered => {
@@ -181,19 +192,31 @@ pub(super) async fn newest(
         .await
         .map_err(|error| database.error(error))?;
     let found = sizes.len();
-    let (mut tokens, mut bytes) = (0_u64, 0_u64);
+    let (mut count, mut tokens, mut bytes) = (0_u32, 0_u64, 0_u64);
+    let mut fits = |more_tokens: u64, more_bytes: u64| {
+        count = count.saturating_add(1);
+        tokens = tokens.saturating_add(more_tokens);
+        bytes = bytes.saturating_add(more_bytes);
+        count <= selection.count && tokens <= selection.tokens && bytes <= PAGE_BYTES
+    };
     let mut chosen: Vec<Size> = sizes
         .into_iter()
-        .take(usize::try_from(selection.count).unwrap_or(usize::MAX))
-        .take_while(|size| {
-            tokens = tokens.saturating_add(unsigned(size.tokens));
-            bytes = bytes.saturating_add(unsigned(size.bytes));
-            tokens <= selection.tokens && bytes <= PAGE_BYTES
-        })
+        .take_while(|size| fits(unsigned(size.tokens), unsigned(size.bytes)))
         .collect();
-    let truncated = chosen.len() < found;
+    let mut truncated = chosen.len() < found;
+    let mut claimed = Vec::new();
+    // what a client brought along is older than all of them
+    if !truncated {
+        (claimed, truncated) = claimed::newest(database, session, fits).await?;
+    }
     chosen.reverse();
-    Ok((load(database, session, chosen).await?, truncated))
+    Ok(StoredPage {
+        claimed,
+        turns: load(database, session, chosen).await?,
+        truncated,
+        workspace: None,
+        last_run: None,
+    })
 }
 
 /// The chosen turns with their messages, in the order given (ascending ids).

@@ -1,0 +1,85 @@
+//! Where a test's state is kept, and each test on each database.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use harombe_sql::{PostgresConfig, StoreConfig};
+use harombe_testkit::postgres::Database;
+
+use crate::store::{Opened, Peers, Store, open};
+
+/// A database of the test's own, as long as this value lives.
+pub(super) struct Place {
+    config: StoreConfig,
+    data: PathBuf,
+    _dir: tempfile::TempDir,
+    _database: Option<Database>,
+}
+
+impl Place {
+    pub(super) fn sqlite() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        Self {
+            config: StoreConfig::default(),
+            data: dir.path().to_owned(),
+            _dir: dir,
+            _database: None,
+        }
+    }
+
+    pub(super) async fn postgres() -> Self {
+        let database = Database::create().await;
+        Self {
+            config: StoreConfig {
+                postgres: Some(PostgresConfig {
+                    connections: 4,
+                    ..database.config()
+                }),
+            },
+            _database: Some(database),
+            ..Self::sqlite()
+        }
+    }
+
+    async fn opened(&self) -> Opened {
+        open(&self.config, &self.data).await.unwrap()
+    }
+
+    pub(super) async fn open(&self) -> Arc<dyn Store> {
+        self.opened().await.store
+    }
+
+    pub(super) async fn peers(&self) -> Arc<dyn Peers> {
+        self.opened().await.peers.unwrap()
+    }
+
+    /// All that may be open at once: a file has one process, a server has many.
+    pub(super) async fn replicas(&self) -> Vec<Arc<dyn Store>> {
+        let mut replicas = vec![self.open().await];
+        if self.config.postgres.is_some() {
+            replicas.push(self.open().await);
+            replicas.push(self.open().await);
+        }
+        replicas
+    }
+}
+
+/// Each test on each database.
+macro_rules! on_each {
+    ($($test:ident),* $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test]
+            async fn $test() {
+                super::$test(crate::store::contract::place::Place::sqlite()).await;
+            })*
+        }
+
+        mod postgres {
+            $(#[tokio::test]
+            async fn $test() {
+                super::$test(crate::store::contract::place::Place::postgres().await).await;
+            })*
+        }
+    };
+}
+pub(super) use on_each;

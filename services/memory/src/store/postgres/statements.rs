@@ -1,0 +1,157 @@
+//! The statements that change a run. Each is whole in itself: it locks the run, changes it if the caller may, and answers
+//! with the run as it was, so that a refusal can say why.
+
+/// The run that a token names, locked. Values 1 to 4: tenant, run, session, subject.
+macro_rules! asked {
+    () => {
+        "WITH asked AS ( \
+            SELECT r.id, r.session, r.state, r.epoch, r.lease_expires_ms, r.cursor, \
+                   r.cancel_reason IS NOT NULL AS cancel_requested, r.tokens, r.bytes \
+            FROM runs r JOIN sessions s ON s.id = r.session \
+            WHERE r.tenant = $1 AND r.run_id = $2 AND s.session_id = $3 AND s.subject = $4 FOR UPDATE OF r)"
+    };
+}
+
+/// `written` is null when nothing was.
+macro_rules! answer {
+    () => {
+        " SELECT asked.*, done.written FROM asked LEFT JOIN done ON TRUE"
+    };
+}
+
+/// 5 epoch, 6 expected cursor, 7 time, 8 events, 9 states. Writes the new cursor.
+pub(super) const APPEND: &str = concat!(
+    asked!(),
+    ", done AS ( \
+        UPDATE runs SET cursor = asked.cursor + cardinality($9::bytea[]) FROM asked \
+        WHERE runs.id = asked.id AND asked.state = 1 AND asked.epoch = $5 AND asked.cursor = $6 \
+        RETURNING runs.id, runs.cursor AS written), \
+     entries AS ( \
+        INSERT INTO journal (run, cursor, written_ms, event, state) \
+        SELECT done.id, $6 + entry.number, $7, entry.event, entry.state \
+        FROM done, unnest($8::bytea[], $9::bytea[]) WITH ORDINALITY AS entry (event, state, number))",
+    answer!()
+);
+
+/// 5 now, 6 expiry. Writes the new epoch.
+pub(super) const ACQUIRE: &str = concat!(
+    asked!(),
+    ", done AS ( \
+        UPDATE runs SET epoch = asked.epoch + 1, lease_expires_ms = $6 FROM asked \
+        WHERE runs.id = asked.id AND asked.state = 1 AND asked.lease_expires_ms <= $5 \
+        RETURNING runs.epoch AS written)",
+    answer!()
+);
+
+/// 5 epoch, 6 expiry. Writes the epoch.
+pub(super) const RENEW: &str = concat!(
+    asked!(),
+    ", done AS ( \
+        UPDATE runs SET lease_expires_ms = $6 FROM asked \
+        WHERE runs.id = asked.id AND asked.state = 1 AND asked.epoch = $5 \
+        RETURNING runs.epoch AS written)",
+    answer!()
+);
+
+/// 5 epoch, 6 now. Writes the epoch.
+pub(super) const RELEASE: &str = concat!(
+    asked!(),
+    ", done AS ( \
+        UPDATE runs SET lease_expires_ms = least(asked.lease_expires_ms, $6) FROM asked \
+        WHERE runs.id = asked.id AND asked.state = 1 AND asked.epoch = $5 \
+        RETURNING runs.epoch AS written)",
+    answer!()
+);
+
+/// 5 reason. The first stays. Writes the epoch.
+pub(super) const REQUEST_CANCEL: &str = concat!(
+    asked!(),
+    ", done AS ( \
+        UPDATE runs SET cancel_reason = $5 FROM asked \
+        WHERE runs.id = asked.id AND asked.state = 1 AND NOT asked.cancel_requested \
+        RETURNING runs.epoch AS written)",
+    answer!()
+);
+
+/// The session first, as everybody does who locks both. 5 epoch, 6 state, 7 time, 8 events, 9 states, 10 messages, 11
+/// tokens, 12 bytes, 13 turns. Writes the cursor.
+pub(super) const FINISH: &str = "\
+    WITH held AS ( \
+        SELECT s.id FROM sessions s WHERE s.tenant = $1 AND s.session_id = $3 AND s.subject = $4 FOR UPDATE), \
+    asked AS ( \
+        SELECT r.id, r.session, r.state, r.epoch, r.lease_expires_ms, r.cursor, \
+               r.cancel_reason IS NOT NULL AS cancel_requested, r.tokens, r.bytes \
+        FROM held JOIN runs r ON r.session = held.id WHERE r.tenant = $1 AND r.run_id = $2 FOR UPDATE OF r), \
+    done AS ( \
+        UPDATE runs SET state = $6, finished_ms = $7, token = NULL, lease_expires_ms = 0, \
+               cursor = asked.cursor + cardinality($9::bytea[]), tokens = asked.tokens + $11, \
+               bytes = asked.bytes + $12 \
+        FROM asked WHERE runs.id = asked.id AND asked.state = 1 AND asked.epoch = $5 \
+        RETURNING runs.id, runs.session, runs.cursor AS written), \
+    entries AS ( \
+        INSERT INTO journal (run, cursor, written_ms, event, state) \
+        SELECT done.id, asked.cursor + entry.number, $7, entry.event, entry.state \
+        FROM done, asked, unnest($8::bytea[], $9::bytea[]) WITH ORDINALITY AS entry (event, state, number)), \
+    said AS ( \
+        INSERT INTO messages (run, ordinal, body) \
+        SELECT done.id, message.number, message.body \
+        FROM done, unnest($10::bytea[]) WITH ORDINALITY AS message (body, number)), \
+    freed AS ( \
+        UPDATE sessions SET active_run = NULL, updated_ms = $7, turns = turns + $13 FROM done \
+        WHERE sessions.id = done.session) \
+    SELECT asked.*, done.written FROM asked LEFT JOIN done ON TRUE";
+
+/// A run with its message and entries, in a session that no run holds and that has not had the message. Values: 1 tenant,
+/// 2 session, 3 subject, 4 agent, 5 run, 6 message's id, 7 instructions, 8 token, 9 expiry, 10 time, 11 tokens, 12 bytes,
+/// 13 message, 14 events, 15 states. No row when it was not begun.
+pub(super) const BEGIN: &str = "\
+    WITH held AS ( \
+        SELECT s.id, s.agent, s.active_run, \
+               (SELECT e.run_id FROM runs e WHERE e.session = s.id AND e.state <> 1 ORDER BY e.id DESC LIMIT 1) \
+               AS last_run_id \
+        FROM sessions s WHERE s.tenant = $1 AND s.session_id = $2 AND s.subject = $3 FOR UPDATE OF s), \
+    begun AS ( \
+        INSERT INTO runs (session, tenant, run_id, client_message_id, client_instructions, state, token, epoch, \
+               lease_expires_ms, cursor, first_cursor, started_ms, tokens, bytes) \
+        SELECT held.id, $1, $5, $6, $7, 1, $8, 1, $9, cardinality($15::bytea[]), cardinality($15::bytea[]), $10, $11, \
+               $12 \
+        FROM held WHERE held.agent = $4 AND held.active_run IS NULL \
+        ON CONFLICT DO NOTHING RETURNING id, session), \
+    said AS ( \
+        INSERT INTO messages (run, ordinal, body) \
+        SELECT begun.id, message.number - 1, message.body \
+        FROM begun, unnest($13::bytea[]) WITH ORDINALITY AS message (body, number)), \
+    entries AS ( \
+        INSERT INTO journal (run, cursor, written_ms, event, state) \
+        SELECT begun.id, entry.number, $10, entry.event, entry.state \
+        FROM begun, unnest($14::bytea[], $15::bytea[]) WITH ORDINALITY AS entry (event, state, number)), \
+    busy AS ( \
+        UPDATE sessions SET active_run = begun.id, updated_ms = $10 FROM begun WHERE sessions.id = begun.session) \
+    SELECT held.last_run_id FROM held JOIN begun ON TRUE";
+
+/// 1 tenant, 2 run, 3 epoch, 4 now, 5 expiry. One that another node is taking is passed over, not waited for.
+pub(super) const CLAIM: &str = "\
+    WITH free AS ( \
+        SELECT id FROM runs WHERE tenant = $1 AND run_id = $2 AND epoch = $3 AND state = 1 AND lease_expires_ms <= $4 \
+        FOR UPDATE SKIP LOCKED) \
+    UPDATE runs SET epoch = epoch + 1, lease_expires_ms = $5 FROM free WHERE runs.id = free.id \
+    RETURNING runs.epoch, runs.cursor";
+
+/// Ends a run that nobody drives. 1 tenant, 2 run, 3 epoch, 4 now, 5 events, 6 states. The session first.
+pub(super) const FAIL: &str = "\
+    WITH held AS ( \
+        SELECT s.id FROM sessions s JOIN runs r ON r.session = s.id WHERE r.tenant = $1 AND r.run_id = $2 \
+        FOR UPDATE OF s), \
+    free AS ( \
+        SELECT r.id, r.cursor FROM held JOIN runs r ON r.session = held.id \
+        WHERE r.tenant = $1 AND r.run_id = $2 AND r.epoch = $3 AND r.state = 1 AND r.lease_expires_ms <= $4 \
+        FOR UPDATE OF r), \
+    done AS ( \
+        UPDATE runs SET state = 3, finished_ms = $4, token = NULL, lease_expires_ms = 0, \
+               cursor = free.cursor + cardinality($6::bytea[]) \
+        FROM free WHERE runs.id = free.id RETURNING runs.id, runs.session), \
+    entries AS ( \
+        INSERT INTO journal (run, cursor, written_ms, event, state) \
+        SELECT done.id, free.cursor + entry.number, $4, entry.event, entry.state \
+        FROM done, free, unnest($5::bytea[], $6::bytea[]) WITH ORDINALITY AS entry (event, state, number)) \
+    UPDATE sessions SET active_run = NULL, updated_ms = $4 FROM done WHERE sessions.id = done.session";

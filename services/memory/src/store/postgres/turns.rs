@@ -1,0 +1,217 @@
+//! Statements that begin and read turns.
+
+use harombe_sql::pg::PgConnection;
+use sqlx::FromRow;
+
+use super::runs::columns;
+use super::{Unit, refuse, sessions, statements};
+use crate::domain::{Begin, Begun, ClaimedTurn, Lease, Owner, RunState, Selection, Turns};
+use crate::error::Error;
+use crate::store::newest::{ClaimedSize, Size, Source};
+use crate::store::rows::{run_id, signed, state, unsigned};
+
+/// Begins the turn in one statement, if the session is free, the message is new and brings no history; else nothing is
+/// done and [`begin`] says why, or does it.
+pub(super) async fn begin_at_once(connection: &mut PgConnection, begin: &Begin) -> Unit<Option<Begun>> {
+    if !begin.history.is_empty() {
+        return Ok(None);
+    }
+    let last_run: Option<Option<String>> = insert(connection, begin).await?;
+    Ok(last_run.map(|last_run| begun(begin, last_run)))
+}
+
+/// Begins the turn in the open transaction, whatever the session has had before.
+pub(super) async fn begin(tx: &mut PgConnection, begin: &Begin) -> Unit<Begun> {
+    let owner = Owner {
+        tenant: begin.run.tenant.clone(),
+        subject: begin.run.subject.clone(),
+    };
+    let session = sessions::held(tx, &owner, begin.run.session).await?;
+    if session.agent != begin.run.agent.as_str() {
+        return refuse(Error::Invalid(format!(
+            "the session's agent is {}",
+            session.agent
+        )));
+    }
+    if let Some(begun) = begun_before(tx, session.id, begin).await? {
+        return Ok(begun);
+    }
+    if session.active_run.is_some() {
+        return refuse(Error::SessionBusy);
+    }
+    add_claimed(tx, session.id, &begin.history).await?;
+    match insert(tx, begin).await? {
+        Some(last_run) => Ok(self::begun(begin, last_run)),
+        // the session is ours and free, and has not had the message: what is taken is the run's id
+        None => refuse(Error::Invalid("this run began with another message".to_owned())),
+    }
+}
+
+fn begun(begin: &Begin, last_run: Option<String>) -> Begun {
+    Begun {
+        run: begin.run.run,
+        lease: Some(Lease {
+            epoch: 1,
+            expires: begin.expires,
+        }),
+        cursor: u64::try_from(begin.entries.len()).unwrap_or(u64::MAX),
+        last_run,
+    }
+}
+
+async fn insert(connection: &mut PgConnection, begin: &Begin) -> Unit<Option<Option<String>>> {
+    let (events, states) = columns(&begin.entries);
+    let inserted = sqlx::query_scalar(statements::BEGIN)
+        .bind(begin.run.tenant.as_str())
+        .bind(begin.run.session.to_string())
+        .bind(begin.run.subject.as_str())
+        .bind(begin.run.agent.as_str())
+        .bind(begin.run.run.to_string())
+        .bind(&begin.client_message_id)
+        .bind(begin.client_instructions.as_bytes())
+        .bind(&begin.token)
+        .bind(begin.expires.as_millis())
+        .bind(begin.now.as_millis())
+        .bind(signed(begin.message.tokens))
+        .bind(signed(begin.message.bytes))
+        .bind(&begin.message.messages)
+        .bind(events)
+        .bind(states)
+        .fetch_optional(connection)
+        .await?;
+    Ok(inserted)
+}
+
+#[derive(FromRow)]
+struct Earlier {
+    id: i64,
+    run_id: String,
+    state: i64,
+    cursor: i64,
+    first_cursor: i64,
+}
+
+/// What the same message led to before. A repetition for the same run that has done nothing yet gets the lease again,
+/// under a new epoch: whoever began it first can write no more.
+async fn begun_before(tx: &mut PgConnection, session: i64, begin: &Begin) -> Unit<Option<Begun>> {
+    // locked, because whoever drives it does not hold the session
+    let earlier: Option<Earlier> = sqlx::query_as(
+        "SELECT id, run_id, state, cursor, first_cursor FROM runs WHERE session = $1 AND client_message_id = $2 \
+         FOR UPDATE",
+    )
+    .bind(session)
+    .bind(&begin.client_message_id)
+    .fetch_optional(&mut *tx)
+    .await?;
+    let Some(earlier) = earlier else { return Ok(None) };
+    let run = run_id(&earlier.run_id).or_else(refuse)?;
+    let untouched =
+        state(earlier.state).or_else(refuse)? == RunState::Active && earlier.cursor == earlier.first_cursor;
+    let lease = if run == begin.run.run && untouched {
+        let epoch: i64 = sqlx::query_scalar(
+            "UPDATE runs SET epoch = epoch + 1, lease_expires_ms = $2 WHERE id = $1 RETURNING epoch",
+        )
+        .bind(earlier.id)
+        .bind(begin.expires.as_millis())
+        .fetch_one(tx)
+        .await?;
+        Some(Lease {
+            epoch: unsigned(epoch),
+            expires: begin.expires,
+        })
+    } else {
+        None
+    };
+    Ok(Some(Begun {
+        run,
+        lease,
+        cursor: unsigned(earlier.cursor),
+        last_run: None,
+    }))
+}
+
+/// Keeps turns that a client brought along, if the session has had no other.
+async fn add_claimed(tx: &mut PgConnection, session: i64, turns: &[ClaimedTurn]) -> Unit<()> {
+    if turns.is_empty() {
+        return Ok(());
+    }
+    let had: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM runs WHERE session = $1)")
+        .bind(session)
+        .fetch_one(&mut *tx)
+        .await?;
+    if had {
+        return refuse(Error::NotFresh);
+    }
+    let tokens: Vec<i64> = turns.iter().map(|turn| signed(turn.tokens)).collect();
+    let bytes: Vec<i64> = turns.iter().map(|turn| signed(turn.bytes)).collect();
+    let bodies: Vec<Vec<u8>> = turns.iter().map(|turn| turn.body.clone()).collect();
+    sqlx::query(
+        "INSERT INTO claimed_turns (session, ordinal, tokens, bytes, body) \
+         SELECT $1, turn.number - 1, turn.tokens, turn.bytes, turn.body \
+         FROM unnest($2::bigint[], $3::bigint[], $4::bytea[]) WITH ORDINALITY AS turn (tokens, bytes, body, number)",
+    )
+    .bind(session)
+    .bind(tokens)
+    .bind(bytes)
+    .bind(bodies)
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// Turns of one session, read on one connection.
+pub(super) struct Reader<'c> {
+    pub(super) connection: &'c mut PgConnection,
+    pub(super) session: i64,
+}
+
+impl Source for Reader<'_> {
+    async fn sizes(&mut self, selection: Selection) -> Result<Vec<Size>, harombe_sql::Error> {
+        let statement = match selection.which {
+            Turns::All => {
+                "SELECT id, run_id, tokens, bytes FROM runs WHERE session = $1 ORDER BY id DESC LIMIT $2"
+            }
+            Turns::Answered => {
+                "SELECT id, run_id, tokens, bytes FROM runs WHERE session = $1 AND state IN (2, 4) \
+                 AND EXISTS (SELECT FROM messages m WHERE m.run = runs.id AND m.ordinal > 0) \
+                 ORDER BY id DESC LIMIT $2"
+            }
+        };
+        let sizes = sqlx::query_as(statement)
+            .bind(self.session)
+            .bind(i64::from(selection.count) + 1)
+            .fetch_all(&mut *self.connection)
+            .await?;
+        Ok(sizes)
+    }
+
+    async fn messages(&mut self, runs: &[i64]) -> Result<Vec<(i64, Vec<u8>)>, harombe_sql::Error> {
+        let messages =
+            sqlx::query_as("SELECT run, body FROM messages WHERE run = ANY ($1) ORDER BY run, ordinal")
+                .bind(runs)
+                .fetch_all(&mut *self.connection)
+                .await?;
+        Ok(messages)
+    }
+
+    async fn claimed_sizes(&mut self) -> Result<Vec<ClaimedSize>, harombe_sql::Error> {
+        let sizes = sqlx::query_as(
+            "SELECT ordinal, tokens, bytes FROM claimed_turns WHERE session = $1 ORDER BY ordinal DESC",
+        )
+        .bind(self.session)
+        .fetch_all(&mut *self.connection)
+        .await?;
+        Ok(sizes)
+    }
+
+    async fn claimed(&mut self, oldest: i64) -> Result<Vec<Vec<u8>>, harombe_sql::Error> {
+        let bodies = sqlx::query_scalar(
+            "SELECT body FROM claimed_turns WHERE session = $1 AND ordinal >= $2 ORDER BY ordinal",
+        )
+        .bind(self.session)
+        .bind(oldest)
+        .fetch_all(&mut *self.connection)
+        .await?;
+        Ok(bodies)
+    }
+}

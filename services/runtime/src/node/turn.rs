@@ -1,0 +1,266 @@
+//! How a run comes to a node: a turn that begins here, or one that another node gave up.
+
+use std::sync::Arc;
+
+use futures_util::StreamExt as _;
+use harombe_error::Failure;
+use harombe_proto::memory::v1::{BeginTurnRequest, JournalEntry, RunState};
+use harombe_proto::types::v1::run_event::Event;
+use harombe_proto::types::v1::{RunEvent, RunStarted};
+use harombe_types::{Principal, RunId, RunPrincipal, ServiceName};
+
+use super::{Joined, Message, Node, Parts};
+use crate::domain::agent::Agent;
+use crate::domain::calls::{Calls, Workspace};
+use crate::domain::context;
+use crate::domain::events::Entry;
+use crate::domain::journal::{Writer, stamped};
+use crate::domain::model::Message as ModelMessage;
+use crate::domain::run::Run;
+use crate::domain::state::Progress;
+use crate::error::Error;
+use crate::live::Driving;
+use crate::peers::{Begun, Lease, Memory};
+use crate::room::Seat;
+
+/// A turn after BeginTurn.
+pub(super) enum Opened {
+    /// Ours.
+    New(Box<Run>, Driving),
+    /// Begun before, or left to whoever claims it.
+    Before(Joined),
+}
+
+/// Where in its journal a run is.
+struct Place {
+    lease: Lease,
+    cursor: u64,
+    progress: Progress,
+    pending: Vec<Entry>,
+}
+
+/// What the model is to be shown first.
+struct Opening {
+    system: String,
+    text: String,
+    /// Tokens for the past; `None` when there is not even room for the message.
+    budget: Option<u32>,
+    messages: Vec<ModelMessage>,
+    workspace: Option<String>,
+    /// The run after which the past was read; `None` until then.
+    read_after: Option<Option<String>>,
+}
+
+impl Opening {
+    fn new(agent: &Agent, client_instructions: &str, text: String) -> Self {
+        let system = context::system(agent, client_instructions);
+        Self {
+            budget: context::history_budget(agent, &system, &text),
+            system,
+            text,
+            messages: Vec::new(),
+            workspace: None,
+            read_after: None,
+        }
+    }
+
+    /// Reads what was said before; the event says how much of it there is room for.
+    async fn read(&mut self, agent: &Agent, memory: &Memory, token: &str) -> Result<Event, Failure> {
+        let history = memory.history(token, self.budget.unwrap_or(0)).await?;
+        self.messages = context::messages(&history.turns, &self.text);
+        let built = context::built(agent, &self.system, &history, &self.messages);
+        self.workspace = history.workspace;
+        self.read_after = Some(history.last_run);
+        Ok(Event::ContextBuilt(built))
+    }
+}
+
+impl Node {
+    pub(super) async fn open_turn(
+        &self,
+        message: Message,
+        agent: Arc<Agent>,
+        seat: Seat,
+    ) -> Result<Opened, Error> {
+        let Message {
+            principal,
+            token,
+            client_message_id,
+            text,
+            history,
+            client_instructions,
+        } = message;
+        let Parts { peers, hub, .. } = self.parts();
+        let mut opening = Opening::new(&agent, &client_instructions, text);
+        if opening.budget.is_none() {
+            return Err(Error::MessageTooLong {
+                most: agent.limits.context as usize * 4,
+            });
+        }
+        let mut first = vec![Event::RunStarted(RunStarted {
+            session_id: principal.session.to_string(),
+            agent: principal.agent.to_string(),
+            model: agent.model_name.clone(),
+        })];
+        // a session that gets its past with this message has no other, and it is kept first
+        if history.is_empty() {
+            first.push(opening.read(&agent, &peers.memory, &token).await?);
+        }
+        let told = self.told(principal.run, first);
+        let request = BeginTurnRequest {
+            client_message_id,
+            text: opening.text.clone(),
+            entries: told.iter().cloned().map(entry).collect(),
+            history,
+            client_instructions,
+        };
+        let (lease, cursor, last_run) = match peers.memory.begin(&token, request).await? {
+            Begun::New {
+                lease,
+                cursor,
+                last_run,
+            } => (lease, cursor, last_run),
+            Begun::Existing { run } => return Ok(Opened::Before(self.joined(run))),
+        };
+        let Some(driving) = hub.drive(principal.run, lease.expires) else {
+            return Err(Error::ShuttingDown);
+        };
+        driving.run().journalled(told);
+        let mut pending = Vec::new();
+        // another turn of the session ended in between, or the past is only there now
+        if opening.read_after.as_ref() != Some(&last_run) {
+            match opening.read(&agent, &peers.memory, &token).await {
+                Ok(built) => pending.push(built.into()),
+                Err(failure) => {
+                    tracing::warn!(run = %principal.run, error = %failure, "a run is left to another node");
+                    peers.memory.release(&token, lease.epoch).await;
+                    return Ok(Opened::Before(Joined::Elsewhere(principal.run.to_string())));
+                }
+            }
+        }
+        let place = Place {
+            lease,
+            cursor,
+            progress: Progress::default(),
+            pending,
+        };
+        let run = self.run(&driving, agent, (principal, token), place, (opening, seat));
+        Ok(Opened::New(Box::new(run), driving))
+    }
+
+    fn told(&self, run: RunId, events: Vec<Event>) -> Vec<RunEvent> {
+        (1..)
+            .zip(events)
+            .map(|(cursor, event)| stamped(run, cursor, self.parts().clock.as_ref(), event))
+            .collect()
+    }
+
+    fn joined(&self, run: String) -> Joined {
+        let here = run.parse().ok().and_then(|id| self.parts().hub.get(id));
+        here.map_or(Joined::Elsewhere(run), |run| Joined::Here(run.events().boxed()))
+    }
+
+    /// A run from its journal; `None` when there is nothing left to do.
+    pub(super) async fn read(
+        &self,
+        token: String,
+        lease: Lease,
+        seat: Seat,
+    ) -> Result<Option<(Run, Driving)>, Error> {
+        let Parts {
+            peers,
+            clock,
+            hub,
+            tokens,
+            ..
+        } = self.parts();
+        let principal = match tokens.verify(&token, ServiceName::Runtime, clock.now()) {
+            Ok(Principal::Run(principal)) => principal,
+            Ok(Principal::Person(_)) => return Ok(None),
+            Err(error) => return Err(Error::Token(error)),
+        };
+        let (header, entries) = peers.memory.read(&token).await?;
+        if header.state() != RunState::Active {
+            return Ok(None);
+        }
+        let Some(driving) = hub.drive(principal.run, lease.expires) else {
+            return Ok(None);
+        };
+        driving
+            .run()
+            .journalled(entries.iter().filter_map(|entry| entry.event.clone()).collect());
+        let agent = self.agent(&principal.agent)?;
+        let mut opening = Opening::new(&agent, &header.client_instructions, header.text);
+        opening.read(&agent, &peers.memory, &token).await?;
+        let place = Place {
+            lease,
+            cursor: entries.last().map_or(0, |entry| entry.cursor),
+            progress: Progress::read(&entries).map_err(Error::Journal)?,
+            pending: Vec::new(),
+        };
+        let run = self.run(&driving, agent, (principal, token), place, (opening, seat));
+        Ok(Some((run, driving)))
+    }
+
+    fn run(
+        &self,
+        driving: &Driving,
+        agent: Arc<Agent>,
+        (principal, token): (RunPrincipal, String),
+        place: Place,
+        (opening, seat): (Opening, Seat),
+    ) -> Run {
+        let Parts {
+            peers,
+            trail,
+            clock,
+            drain,
+            ..
+        } = self.parts();
+        let calls = Calls::new(
+            peers.clone(),
+            (principal.clone(), token.clone()),
+            agent.tools.clone(),
+            agent.limits.result,
+            Arc::clone(clock),
+            Workspace::new(opening.workspace),
+        );
+        let Place {
+            lease,
+            cursor,
+            progress,
+            pending,
+        } = place;
+        let journal = Writer {
+            memory: peers.memory.clone(),
+            token,
+            epoch: lease.epoch,
+            cursor,
+            live: Arc::clone(driving.run()),
+            clock: Arc::clone(clock),
+            pending,
+        };
+        Run {
+            agent,
+            principal,
+            live: Arc::clone(driving.run()),
+            journal,
+            system: opening.system,
+            opening: opening.messages,
+            progress,
+            calls: Arc::new(calls),
+            trail: trail.clone(),
+            clock: Arc::clone(clock),
+            leaving: drain.leaving().clone(),
+            seat,
+        }
+    }
+}
+
+fn entry(event: RunEvent) -> JournalEntry {
+    JournalEntry {
+        cursor: event.cursor,
+        event: Some(event),
+        ..JournalEntry::default()
+    }
+}
