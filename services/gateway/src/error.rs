@@ -1,8 +1,13 @@
 //! Why the gateway itself refuses a request; what other services refuse is passed on.
 
+use std::time::Duration;
+
 use harombe_error::{Code, Failure, Reason, ServiceError, to_status};
-use harombe_types::{InvalidId, InvalidName};
+use harombe_types::{InvalidId, InvalidName, UnknownRole};
 use tonic::Status;
+
+/// Until a store or a log that cannot be reached is worth another try.
+const AGAIN: Duration = Duration::from_secs(1);
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -45,27 +50,111 @@ pub enum Error {
     },
     #[error("token cannot be minted")]
     Mint(#[source] harombe_identity::Error),
+
+    #[error(transparent)]
+    Role(#[from] UnknownRole),
+    #[error("key_id must be the 12 characters that follow hrb_")]
+    KeyId,
+    #[error("name must have 1 to 128 bytes and no control characters")]
+    KeyName,
+    #[error("roles must name at least one of user, approver, auditor, admin")]
+    KeyRoles,
+    #[error("a key for some agents only has the one role user")]
+    KeyAgents,
+    #[error("agents may name {max}")]
+    ManyAgents { max: usize },
+    #[error("expires_at must be in the future")]
+    KeyExpiry,
+    #[error("each of a key's limits may be {max}; 0 is what the gateway's configuration says")]
+    KeyLimit { max: u32 },
+    #[error("only admins of the operator's tenant may make keys in another one")]
+    OtherTenant,
+    #[error("no such key")]
+    NoSuchKey,
+    /// The key opens nothing any more.
+    #[error("the key is revoked, but the audit log could not be told; revoke it again")]
+    Unrecorded(#[source] harombe_trail::Error),
+    #[error(transparent)]
+    Trail(#[from] harombe_trail::Error),
+    #[error("this key is not for the agent {0:?}")]
+    OtherAgent(String),
+    /// It ended while the call was under way.
+    #[error("the key has expired or was revoked")]
+    KeyEnded,
+    #[error("this key may make {per_second} requests a second")]
+    TooFast { per_second: u32, wait: Duration },
+    #[error("this key may have {max} streams open")]
+    ManyStreams { max: u32 },
+    #[error("this key may send {max} messages a day, and they are sent; the day ends at midnight UTC")]
+    QuotaSpent { max: u32, wait: Duration },
+    #[error("the store failed")]
+    Store(#[source] harombe_sql::Error),
+    /// Damage, or a newer program wrote it.
+    #[error("the stored {0} cannot be understood")]
+    Stored(&'static str),
+    #[error("the system has no random numbers")]
+    Randomness,
+}
+
+impl Error {
+    /// A column that cannot be read as what it is.
+    pub(crate) fn row(error: sqlx::Error) -> Self {
+        Self::Store(error.into())
+    }
 }
 
 impl ServiceError for Error {
     fn code(&self) -> Code {
         match self {
-            Self::Peer { .. } | Self::Distrusted { .. } | Self::Failed { .. } | Self::Mint(_) => {
-                Code::Internal
-            }
-            Self::LargeFile { .. } => Code::ResourceExhausted,
+            Self::Peer { .. }
+            | Self::Distrusted { .. }
+            | Self::Failed { .. }
+            | Self::Mint(_)
+            | Self::Stored(_)
+            | Self::Randomness => Code::Internal,
+            Self::Store(error) if error.is_unavailable() => Code::Unavailable,
+            Self::Store(_) => Code::Internal,
+            Self::Trail(error) | Self::Unrecorded(error) => error.code(),
+            Self::LargeFile { .. }
+            | Self::TooFast { .. }
+            | Self::ManyStreams { .. }
+            | Self::QuotaSpent { .. } => Code::ResourceExhausted,
+            Self::OtherTenant | Self::OtherAgent(_) => Code::PermissionDenied,
+            Self::NoSuchKey => Code::NotFound,
+            Self::KeyEnded => Code::Unauthenticated,
             _ => Code::InvalidArgument,
         }
     }
 
     fn reason(&self) -> Reason {
-        match self {
-            Self::Peer { .. } | Self::Distrusted { .. } | Self::Failed { .. } | Self::Mint(_) => {
-                Reason::Internal
-            }
-            Self::LargeFile { .. } => Reason::LimitExceeded,
-            _ => Reason::InvalidArgument,
+        match self.code() {
+            Code::Unavailable => match self {
+                Self::Trail(error) | Self::Unrecorded(error) => error.reason(),
+                _ => Reason::StoreUnavailable,
+            },
+            Code::ResourceExhausted => Reason::LimitExceeded,
+            Code::PermissionDenied => Reason::NotAllowed,
+            Code::NotFound => Reason::NotFound,
+            Code::Unauthenticated => Reason::Unauthenticated,
+            Code::InvalidArgument => Reason::InvalidArgument,
+            _ => Reason::Internal,
         }
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::TooFast { wait, .. } | Self::QuotaSpent { wait, .. } => Some(*wait),
+            Self::ManyStreams { .. } => Some(AGAIN),
+            Self::Store(error) if error.is_unavailable() => Some(AGAIN),
+            Self::Trail(error) | Self::Unrecorded(error) => error.retry_after(),
+            _ => None,
+        }
+    }
+}
+
+impl From<harombe_sql::Error> for Error {
+    fn from(error: harombe_sql::Error) -> Self {
+        Self::Store(error)
     }
 }
 

@@ -5,7 +5,9 @@ mod approvals;
 mod convert;
 mod files;
 mod follow;
+mod keys;
 mod log;
+mod visitor;
 
 use std::pin::Pin;
 
@@ -16,7 +18,9 @@ use crate::peers::{Peer, passed_on};
 
 pub(crate) use agent::AgentGrpc;
 pub(crate) use approvals::ApprovalGrpc;
+pub(crate) use keys::KeyGrpc;
 pub(crate) use log::LogGrpc;
+pub(crate) use visitor::Visitor;
 
 /// A response that goes on for as long as there is something to say.
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;

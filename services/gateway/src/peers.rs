@@ -16,6 +16,8 @@ use harombe_types::{Clock, Person, RunId, RunPrincipal, ServiceName, SessionId};
 use tonic::{Request, Status};
 
 use crate::Error;
+use crate::domain::uses::Uses;
+use crate::grpc::Visitor;
 
 pub(crate) struct Channels {
     pub(crate) runtime: GrpcChannel,
@@ -33,10 +35,11 @@ pub(crate) struct Peers {
     pub(crate) approvals: ApprovalServiceClient<GrpcChannel>,
     pub(crate) log: AuditServiceClient<GrpcChannel>,
     pub(crate) tokens: Arc<Tokens>,
+    pub(crate) uses: Arc<Uses>,
 }
 
 impl Peers {
-    pub(crate) fn new(channels: Channels, tokens: Tokens) -> Self {
+    pub(crate) fn new(channels: Channels, tokens: Tokens, uses: Arc<Uses>) -> Self {
         Self {
             runtime: RuntimeServiceClient::new(channels.runtime),
             sessions: ConversationServiceClient::new(channels.memory.clone()),
@@ -44,43 +47,57 @@ impl Peers {
             approvals: ApprovalServiceClient::new(channels.hitl),
             log: AuditServiceClient::new(channels.audit),
             tokens: Arc::new(tokens),
+            uses,
         }
     }
 
-    /// A session of the person's own, as memory knows it.
-    pub(crate) async fn session(&self, person: &Person, id: SessionId) -> Result<memory::Session, Status> {
+    /// Who sent a request that the door let in.
+    pub(crate) fn visitor<T>(&self, request: &Request<T>) -> Result<Visitor, Status> {
+        Visitor::of(request, &self.uses)
+    }
+
+    /// A session of the visitor's own, as memory knows it, whose agent they may use.
+    pub(crate) async fn session(&self, visitor: &Visitor, id: SessionId) -> Result<memory::Session, Status> {
         let message = memory::GetSessionRequest {
             session_id: id.to_string(),
         };
-        let request = self.tokens.person(message, person, ServiceName::Memory)?;
+        let request = self
+            .tokens
+            .person(message, &visitor.person, ServiceName::Memory)?;
         let response = self
             .sessions
             .clone()
             .get_session(request)
             .await
             .map_err(|status| passed_on(MEMORY, &status))?;
-        response
+        let session = response
             .into_inner()
             .session
-            .ok_or_else(|| nonsense(MEMORY, &"no session").into())
+            .ok_or_else(|| nonsense(MEMORY, &"no session"))?;
+        visitor.check_agent(&session.agent)?;
+        Ok(session)
     }
 
-    /// A run of the person's own, as memory knows it.
-    pub(crate) async fn run(&self, person: &Person, id: RunId) -> Result<memory::Run, Status> {
+    /// A run of the visitor's own, as memory knows it, whose agent they may use.
+    pub(crate) async fn run(&self, visitor: &Visitor, id: RunId) -> Result<memory::Run, Status> {
         let message = memory::GetRunRequest {
             run_id: id.to_string(),
         };
-        let request = self.tokens.person(message, person, ServiceName::Memory)?;
+        let request = self
+            .tokens
+            .person(message, &visitor.person, ServiceName::Memory)?;
         let response = self
             .journal
             .clone()
             .get_run(request)
             .await
             .map_err(|status| passed_on(MEMORY, &status))?;
-        response
+        let run = response
             .into_inner()
             .run
-            .ok_or_else(|| nonsense(MEMORY, &"no run").into())
+            .ok_or_else(|| nonsense(MEMORY, &"no run"))?;
+        visitor.check_agent(&run.agent)?;
+        Ok(run)
     }
 }
 

@@ -10,25 +10,33 @@ use harombe_proto::agent::v1::{
     ListToolsResponse, SendMessageRequest, SendMessageResponse, UploadFileRequest, UploadFileResponse,
     WatchRunRequest, WatchRunResponse,
 };
-use harombe_proto::{memory::v1 as memory, runtime::v1 as runtime};
-use harombe_rpc::CallerExt as _;
+use harombe_proto::{agent::v1 as public, memory::v1 as memory, runtime::v1 as runtime};
 use harombe_types::{AgentName, Person, RunId, ServiceName, SessionId};
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{Answers, convert, files, follow, forwarded};
+use super::follow::{self, Begin};
+use super::visitor::{Visitor, held};
+use super::{Answers, convert, files, forwarded};
 use crate::Error;
 use crate::domain::message;
+use crate::domain::quota::Quota;
 use crate::peers::{MEMORY, Peers, RUNTIME, nonsense, passed_on, principal};
 
 /// The agent that ships.
 const DEFAULT_AGENT: &str = "default";
+/// Sessions in a page that names no number, and the most that one may have (as memory has it).
+const LISTED: usize = 100;
+const MOST_LISTED: u32 = 1000;
 
-pub(crate) struct AgentGrpc(pub(crate) Peers);
+pub(crate) struct AgentGrpc {
+    pub(crate) peers: Peers,
+    pub(crate) quota: Quota,
+}
 
 impl AgentGrpc {
     async fn agents(&self) -> Result<Vec<runtime::Agent>, Status> {
         let request = Request::new(runtime::ListAgentsRequest {});
-        let listed = self.0.runtime.clone().list_agents(request).await;
+        let listed = self.peers.runtime.clone().list_agents(request).await;
         Ok(listed
             .map_err(|status| passed_on(RUNTIME, &status))?
             .into_inner()
@@ -36,9 +44,10 @@ impl AgentGrpc {
     }
 
     /// The agent that a new session is to have; one that does not exist could never answer.
-    async fn agent(&self, asked: &str) -> Result<AgentName, Status> {
+    async fn agent(&self, visitor: &Visitor, asked: &str) -> Result<AgentName, Status> {
         let name = if asked.is_empty() { DEFAULT_AGENT } else { asked };
         let name: AgentName = name.parse().map_err(Error::Name)?;
+        visitor.check_agent(name.as_str())?;
         if name.as_str() != DEFAULT_AGENT {
             let known = self
                 .agents()
@@ -52,6 +61,42 @@ impl AgentGrpc {
         Ok(name)
     }
 
+    /// A page of the visitor's sessions. Those of agents that they may not use are passed over, so that a short page is the
+    /// last one also for them.
+    async fn sessions(
+        &self,
+        visitor: &Visitor,
+        limit: u32,
+        mut after: String,
+    ) -> Result<Vec<public::Session>, Status> {
+        let mut sessions: Vec<public::Session> = Vec::new();
+        loop {
+            let message = memory::ListSessionsRequest {
+                limit,
+                after_session_id: after,
+            };
+            let tokens = &self.peers.tokens;
+            let request = tokens.person(message, &visitor.person, ServiceName::Memory)?;
+            let listed = self.peers.sessions.clone().list_sessions(request).await;
+            let listed = listed.map_err(|status| passed_on(MEMORY, &status))?.into_inner();
+            let page = listed.sessions;
+            let last = page.last().map(|session| session.session_id.clone());
+            let usable = page.into_iter().filter(|session| visitor.may_use(&session.agent));
+            sessions.extend(usable.map(convert::session));
+            let full = match limit {
+                0 => LISTED,
+                limit => usize::try_from(limit.min(MOST_LISTED)).unwrap_or(LISTED),
+            };
+            match last {
+                Some(last) if visitor.is_scoped() && sessions.len() < full => after = last,
+                _ => {
+                    sessions.truncate(full);
+                    return Ok(sessions);
+                }
+            }
+        }
+    }
+
     /// The workspace goes after its session: nobody can reach it any more.
     async fn delete_workspace(
         &self,
@@ -59,12 +104,12 @@ impl AgentGrpc {
         session: &memory::Session,
         workspace_id: String,
     ) -> Result<(), Status> {
-        let run = self.0.tokens.new_run(person, session)?;
+        let run = self.peers.tokens.new_run(person, session)?;
         let request = self
-            .0
+            .peers
             .tokens
             .run(runtime::DeleteWorkspaceRequest { workspace_id }, &run)?;
-        let deleted = self.0.runtime.clone().delete_workspace(request).await;
+        let deleted = self.peers.runtime.clone().delete_workspace(request).await;
         deleted.map(|_| ()).map_err(|status| passed_on(RUNTIME, &status))
     }
 }
@@ -80,22 +125,27 @@ impl AgentService for AgentGrpc {
         &self,
         request: Request<CreateSessionRequest>,
     ) -> Result<Response<CreateSessionResponse>, Status> {
-        let person = request.person()?;
+        let visitor = self.peers.visitor(&request)?;
         let CreateSessionRequest { session_id, agent } = request.into_inner();
         let session_id = if session_id.is_empty() {
-            SessionId::generate(&*self.0.tokens.clock)
+            SessionId::generate(&*self.peers.tokens.clock)
         } else {
             session_id.parse().map_err(Error::Id)?
         };
-        let agent = self.agent(&agent).await?;
+        let agent = self.agent(&visitor, &agent).await?;
         let message = memory::CreateSessionRequest {
             session_id: session_id.to_string(),
             agent: agent.to_string(),
         };
-        let request = self.0.tokens.person(message, &person, ServiceName::Memory)?;
-        let created = self.0.sessions.clone().create_session(request).await;
+        let request = self
+            .peers
+            .tokens
+            .person(message, &visitor.person, ServiceName::Memory)?;
+        let created = self.peers.sessions.clone().create_session(request).await;
         let created = created.map_err(|status| passed_on(MEMORY, &status))?.into_inner();
         let session = created.session.ok_or_else(|| nonsense(MEMORY, &"no session"))?;
+        // One that was there before may have another.
+        visitor.check_agent(&session.agent)?;
         Ok(Response::new(CreateSessionResponse {
             session: Some(convert::session(session)),
         }))
@@ -105,9 +155,9 @@ impl AgentService for AgentGrpc {
         &self,
         request: Request<GetSessionRequest>,
     ) -> Result<Response<GetSessionResponse>, Status> {
-        let person = request.person()?;
+        let visitor = self.peers.visitor(&request)?;
         let id = request.get_ref().session_id.parse().map_err(Error::Id)?;
-        let session = convert::session(self.0.session(&person, id).await?);
+        let session = convert::session(self.peers.session(&visitor, id).await?);
         Ok(Response::new(GetSessionResponse {
             session: Some(session),
         }))
@@ -117,19 +167,12 @@ impl AgentService for AgentGrpc {
         &self,
         request: Request<ListSessionsRequest>,
     ) -> Result<Response<ListSessionsResponse>, Status> {
-        let person = request.person()?;
+        let visitor = self.peers.visitor(&request)?;
         let ListSessionsRequest {
             limit,
             after_session_id,
         } = request.into_inner();
-        let message = memory::ListSessionsRequest {
-            limit,
-            after_session_id,
-        };
-        let request = self.0.tokens.person(message, &person, ServiceName::Memory)?;
-        let listed = self.0.sessions.clone().list_sessions(request).await;
-        let listed = listed.map_err(|status| passed_on(MEMORY, &status))?.into_inner();
-        let sessions = listed.sessions.into_iter().map(convert::session).collect();
+        let sessions = self.sessions(&visitor, limit, after_session_id).await?;
         Ok(Response::new(ListSessionsResponse { sessions }))
     }
 
@@ -137,27 +180,32 @@ impl AgentService for AgentGrpc {
         &self,
         request: Request<DeleteSessionRequest>,
     ) -> Result<Response<DeleteSessionResponse>, Status> {
-        let person = request.person()?;
+        let visitor = self.peers.visitor(&request)?;
         let id = request.get_ref().session_id.parse().map_err(Error::Id)?;
-        let session = self.0.session(&person, id).await?;
+        let session = self.peers.session(&visitor, id).await?;
         // The workspace first: if either step fails, the session is still there to delete again. Memory refuses while a
         // run is active, and then the workspace must stay.
         if session.active_run_id.is_empty() && !session.workspace_id.is_empty() {
             let workspace = session.workspace_id.clone();
-            self.delete_workspace(&person, &session, workspace).await?;
+            self.delete_workspace(&visitor.person, &session, workspace)
+                .await?;
         }
         let message = memory::DeleteSessionRequest {
             session_id: id.to_string(),
         };
-        let request = self.0.tokens.person(message, &person, ServiceName::Memory)?;
-        let deleted = self.0.sessions.clone().delete_session(request).await;
+        let request = self
+            .peers
+            .tokens
+            .person(message, &visitor.person, ServiceName::Memory)?;
+        let deleted = self.peers.sessions.clone().delete_session(request).await;
         let workspace = deleted
             .map_err(|status| passed_on(MEMORY, &status))?
             .into_inner()
             .workspace_id;
         // One that was bound in the meantime.
         if workspace != session.workspace_id {
-            self.delete_workspace(&person, &session, workspace).await?;
+            self.delete_workspace(&visitor.person, &session, workspace)
+                .await?;
         }
         Ok(Response::new(DeleteSessionResponse {}))
     }
@@ -166,53 +214,57 @@ impl AgentService for AgentGrpc {
         &self,
         request: Request<SendMessageRequest>,
     ) -> Result<Response<Self::SendMessageStream>, Status> {
-        let person = request.person()?;
+        let visitor = self.peers.visitor(&request)?;
         let SendMessageRequest {
             session_id,
             client_message_id,
             text,
+            history,
+            client_instructions,
         } = request.into_inner();
         let session = session_id.parse().map_err(Error::Id)?;
         message::check(&client_message_id, &text)?;
-        let session = self.0.session(&person, session).await?;
-        let run = self.0.tokens.new_run(&person, &session)?;
-        let request = self.0.tokens.run(
-            runtime::RunRequest {
-                client_message_id,
-                text,
-            },
-            &run,
-        )?;
-        let begun = self.0.runtime.clone().run(request).await;
-        let begun = begun.map_err(|status| passed_on(RUNTIME, &status))?.into_inner();
-        let events = follow::events(self.0.clone(), person, run.run.to_string(), begun);
+        let slot = visitor.slot()?;
+        let session = self.peers.session(&visitor, session).await?;
+        let spent = match &visitor.key {
+            Some(key) => self.quota.spend(key).await?,
+            None => None,
+        };
+        let run = self.peers.tokens.new_run(&visitor.person, &session)?;
+        let message = runtime::RunRequest {
+            client_message_id,
+            text,
+            history,
+            client_instructions,
+        };
+        let begin = Begin { message, run, spent };
+        let events = follow::begun(self.peers.clone(), visitor.person, begin).await?;
         let answers = events.map(|event| event.map(|event| SendMessageResponse { event: Some(event) }));
-        Ok(Response::new(Box::pin(answers)))
+        Ok(held(slot, Response::new(Box::pin(answers))))
     }
 
     async fn watch_run(
         &self,
         request: Request<WatchRunRequest>,
     ) -> Result<Response<Self::WatchRunStream>, Status> {
-        let person = request.person()?;
+        let visitor = self.peers.visitor(&request)?;
         let WatchRunRequest { run_id, after_cursor } = request.into_inner();
         let run: RunId = run_id.parse().map_err(Error::Id)?;
-        let message = memory::WatchRequest {
-            run_id: run.to_string(),
-            after_cursor,
-        };
-        let request = self.0.tokens.person(message, &person, ServiceName::Memory)?;
-        let watched = self.0.journal.clone().watch(request).await;
-        let watched = watched.map_err(|status| passed_on(MEMORY, &status))?.into_inner();
-        Ok(forwarded(MEMORY, watched, |message| WatchRunResponse {
-            event: message.event,
-        }))
+        let slot = visitor.slot()?;
+        if visitor.is_scoped() {
+            self.peers.run(&visitor, run).await?;
+        }
+        let events = follow::journalled(self.peers.clone(), visitor.person, run.to_string(), after_cursor);
+        let answers = events
+            .await?
+            .map(|event| event.map(|event| WatchRunResponse { event: Some(event) }));
+        Ok(held(slot, Response::new(Box::pin(answers))))
     }
 
     async fn get_run(&self, request: Request<GetRunRequest>) -> Result<Response<GetRunResponse>, Status> {
-        let person = request.person()?;
+        let visitor = self.peers.visitor(&request)?;
         let id = request.get_ref().run_id.parse().map_err(Error::Id)?;
-        let run = convert::run(self.0.run(&person, id).await?);
+        let run = convert::run(self.peers.run(&visitor, id).await?);
         Ok(Response::new(GetRunResponse { run: Some(run) }))
     }
 
@@ -220,28 +272,32 @@ impl AgentService for AgentGrpc {
         &self,
         request: Request<CancelRunRequest>,
     ) -> Result<Response<CancelRunResponse>, Status> {
-        let person = request.person()?;
+        let visitor = self.peers.visitor(&request)?;
         let id = request.get_ref().run_id.parse().map_err(Error::Id)?;
-        let run = self.0.run(&person, id).await?;
-        let run = principal(&person, &run.agent, &run.session_id, id)?;
-        let reason = format!("cancelled by {}", person.subject);
-        let request = self.0.tokens.run(runtime::CancelRequest { reason }, &run)?;
-        let cancelled = self.0.runtime.clone().cancel(request).await;
+        let run = self.peers.run(&visitor, id).await?;
+        let run = principal(&visitor.person, &run.agent, &run.session_id, id)?;
+        let reason = format!("cancelled by {}", visitor.person.subject);
+        let request = self.peers.tokens.run(runtime::CancelRequest { reason }, &run)?;
+        let cancelled = self.peers.runtime.clone().cancel(request).await;
         cancelled.map_err(|status| passed_on(RUNTIME, &status))?;
         Ok(Response::new(CancelRunResponse {}))
     }
 
     async fn list_agents(
         &self,
-        _: Request<ListAgentsRequest>,
+        request: Request<ListAgentsRequest>,
     ) -> Result<Response<ListAgentsResponse>, Status> {
-        let agents = self.agents().await?.into_iter().map(convert::agent).collect();
-        Ok(Response::new(ListAgentsResponse { agents }))
+        let visitor = self.peers.visitor(&request)?;
+        let agents = self.agents().await?.into_iter();
+        let usable = agents.filter(|agent| visitor.may_use(&agent.name));
+        Ok(Response::new(ListAgentsResponse {
+            agents: usable.map(convert::agent).collect(),
+        }))
     }
 
     async fn list_tools(&self, _: Request<ListToolsRequest>) -> Result<Response<ListToolsResponse>, Status> {
         let request = Request::new(runtime::ListToolsRequest {});
-        let listed = self.0.runtime.clone().list_tools(request).await;
+        let listed = self.peers.runtime.clone().list_tools(request).await;
         let tools = listed
             .map_err(|status| passed_on(RUNTIME, &status))?
             .into_inner()
@@ -255,51 +311,58 @@ impl AgentService for AgentGrpc {
         &self,
         request: Request<CallToolRequest>,
     ) -> Result<Response<Self::CallToolStream>, Status> {
-        let person = request.person()?;
+        let visitor = self.peers.visitor(&request)?;
         let CallToolRequest {
             session_id,
             tool,
             arguments,
         } = request.into_inner();
+        let slot = visitor.slot()?;
         let session = self
-            .0
-            .session(&person, session_id.parse().map_err(Error::Id)?)
+            .peers
+            .session(&visitor, session_id.parse().map_err(Error::Id)?)
             .await?;
-        let run = self.0.tokens.new_run(&person, &session)?;
+        let run = self.peers.tokens.new_run(&visitor.person, &session)?;
         let request = self
-            .0
+            .peers
             .tokens
             .run(runtime::CallToolRequest { tool, arguments }, &run)?;
-        let called = self.0.runtime.clone().call_tool(request).await;
+        let called = self.peers.runtime.clone().call_tool(request).await;
         let called = called.map_err(|status| passed_on(RUNTIME, &status))?.into_inner();
-        Ok(forwarded(RUNTIME, called, |message| CallToolResponse {
+        let answers = forwarded(RUNTIME, called, |message| CallToolResponse {
             event: message.event,
-        }))
+        });
+        Ok(held(slot, answers))
     }
 
     async fn upload_file(
         &self,
         request: Request<Streaming<UploadFileRequest>>,
     ) -> Result<Response<UploadFileResponse>, Status> {
-        let person = request.person()?;
-        files::upload(&self.0, person, request.into_inner()).await
+        let visitor = self.peers.visitor(&request)?;
+        // It is no stream of answers, and takes a place all the same.
+        let _slot = visitor.slot()?;
+        files::upload(&self.peers, &visitor, request.into_inner()).await
     }
 
     async fn download_file(
         &self,
         request: Request<DownloadFileRequest>,
     ) -> Result<Response<Self::DownloadFileStream>, Status> {
-        let person = request.person()?;
+        let visitor = self.peers.visitor(&request)?;
         let DownloadFileRequest { session_id, path } = request.into_inner();
+        let slot = visitor.slot()?;
         let session = self
-            .0
-            .session(&person, session_id.parse().map_err(Error::Id)?)
+            .peers
+            .session(&visitor, session_id.parse().map_err(Error::Id)?)
             .await?;
-        let run = self.0.tokens.new_run(&person, &session)?;
-        let request = self.0.tokens.run(runtime::DownloadFileRequest { path }, &run)?;
-        let opened = self.0.runtime.clone().download_file(request).await;
-        Ok(files::download(
-            opened.map_err(|status| passed_on(RUNTIME, &status))?.into_inner(),
-        ))
+        let run = self.peers.tokens.new_run(&visitor.person, &session)?;
+        let request = self
+            .peers
+            .tokens
+            .run(runtime::DownloadFileRequest { path }, &run)?;
+        let opened = self.peers.runtime.clone().download_file(request).await;
+        let opened = opened.map_err(|status| passed_on(RUNTIME, &status))?.into_inner();
+        Ok(held(slot, files::download(opened)))
     }
 }

@@ -4,10 +4,10 @@ use harombe_proto::hitl::v1::approval_service_server::ApprovalService;
 use harombe_proto::hitl::v1::{
     DecideRequest, DecideResponse, ListRequest, ListResponse, WatchRequest, WatchResponse,
 };
-use harombe_rpc::CallerExt as _;
 use harombe_types::{ApprovalId, ServiceName};
 use tonic::{Request, Response, Status};
 
+use super::visitor::held;
 use super::{Answers, forwarded};
 use crate::Error;
 use crate::peers::{HITL, Peers, passed_on};
@@ -16,11 +16,11 @@ pub(crate) struct ApprovalGrpc(pub(crate) Peers);
 
 impl ApprovalGrpc {
     fn passing<T>(&self, request: Request<T>) -> Result<Request<T>, Status> {
-        let person = request.person()?;
+        let visitor = self.0.visitor(&request)?;
         Ok(self
             .0
             .tokens
-            .person(request.into_inner(), &person, ServiceName::Hitl)?)
+            .person(request.into_inner(), &visitor.person, ServiceName::Hitl)?)
     }
 }
 
@@ -39,10 +39,11 @@ impl ApprovalService for ApprovalGrpc {
     }
 
     async fn watch(&self, request: Request<WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
+        let slot = self.0.visitor(&request)?.slot()?;
         let request = self.passing(request)?;
         let watched = self.0.approvals.clone().watch(request).await;
         let watched = watched.map_err(|status| passed_on(HITL, &status))?;
-        Ok(forwarded(HITL, watched.into_inner(), |change| change))
+        Ok(held(slot, forwarded(HITL, watched.into_inner(), |change| change)))
     }
 
     async fn decide(&self, request: Request<DecideRequest>) -> Result<Response<DecideResponse>, Status> {

@@ -6,12 +6,11 @@ use harombe_proto::agent::v1::{
     DownloadFileResponse, UploadFileRequest, UploadFileResponse, UploadStart, upload_file_request::Frame,
 };
 use harombe_proto::runtime::v1 as runtime;
-use harombe_types::Person;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Response, Status, Streaming};
 
-use super::Answers;
+use super::{Answers, Visitor};
 use crate::Error;
 use crate::domain::upload::{MAX_FILE, Meter};
 use crate::peers::{Peers, RUNTIME, passed_on};
@@ -23,7 +22,7 @@ type Frames = mpsc::Sender<runtime::UploadFileRequest>;
 
 pub(crate) async fn upload(
     peers: &Peers,
-    person: Person,
+    visitor: &Visitor,
     mut frames: Streaming<UploadFileRequest>,
 ) -> Result<Response<UploadFileResponse>, Status> {
     let Some(Frame::Start(start)) = frames.message().await?.and_then(|first| first.frame) else {
@@ -31,8 +30,8 @@ pub(crate) async fn upload(
     };
     let session = start.session_id.parse().map_err(Error::Id)?;
     let meter = Meter::begin(&start.path, start.size, &start.sha256)?;
-    let session = peers.session(&person, session).await?;
-    let run = peers.tokens.new_run(&person, &session)?;
+    let session = peers.session(visitor, session).await?;
+    let run = peers.tokens.new_run(&visitor.person, &session)?;
 
     let (out, passed) = mpsc::channel(IN_FLIGHT);
     let request = peers.tokens.run(ReceiverStream::new(passed), &run)?;

@@ -4,12 +4,13 @@ use harombe_error::{Code, Failure, Reason};
 use harombe_proto::audit::v1::audit_service_server::AuditService;
 use harombe_proto::audit::v1::{
     AppendBatchRequest, AppendBatchResponse, AppendRequest, AppendResponse, GetCheckpointRequest,
-    GetCheckpointResponse, GetInclusionProofRequest, GetInclusionProofResponse, QueryRequest, QueryResponse,
+    GetCheckpointResponse, GetConsistencyProofRequest, GetConsistencyProofResponse, GetInclusionProofRequest,
+    GetInclusionProofResponse, QueryRequest, QueryResponse,
 };
-use harombe_rpc::CallerExt as _;
 use harombe_types::ServiceName;
 use tonic::{Request, Response, Status};
 
+use super::visitor::held;
 use super::{Answers, forwarded};
 use crate::peers::{AUDIT, Peers, passed_on};
 
@@ -17,11 +18,11 @@ pub(crate) struct LogGrpc(pub(crate) Peers);
 
 impl LogGrpc {
     fn passing<T>(&self, request: Request<T>) -> Result<Request<T>, Status> {
-        let person = request.person()?;
+        let visitor = self.0.visitor(&request)?;
         Ok(self
             .0
             .tokens
-            .person(request.into_inner(), &person, ServiceName::Audit)?)
+            .person(request.into_inner(), &visitor.person, ServiceName::Audit)?)
     }
 }
 
@@ -51,6 +52,7 @@ impl AuditService for LogGrpc {
     }
 
     async fn query(&self, request: Request<QueryRequest>) -> Result<Response<Self::QueryStream>, Status> {
+        let slot = self.0.visitor(&request)?.slot()?;
         let request = self.passing(request)?;
         let found = self
             .0
@@ -59,7 +61,7 @@ impl AuditService for LogGrpc {
             .query(request)
             .await
             .map_err(|status| passed_on(AUDIT, &status))?;
-        Ok(forwarded(AUDIT, found.into_inner(), |item| item))
+        Ok(held(slot, forwarded(AUDIT, found.into_inner(), |item| item)))
     }
 
     async fn get_checkpoint(
@@ -71,6 +73,19 @@ impl AuditService for LogGrpc {
             .log
             .clone()
             .get_checkpoint(request)
+            .await
+            .map_err(|status| passed_on(AUDIT, &status))
+    }
+
+    async fn get_consistency_proof(
+        &self,
+        request: Request<GetConsistencyProofRequest>,
+    ) -> Result<Response<GetConsistencyProofResponse>, Status> {
+        let request = self.passing(request)?;
+        self.0
+            .log
+            .clone()
+            .get_consistency_proof(request)
             .await
             .map_err(|status| passed_on(AUDIT, &status))
     }

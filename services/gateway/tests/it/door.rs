@@ -89,7 +89,9 @@ async fn somebody_else_stays_outside() {
     assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"));
     assert_eq!(
         logins_refused(&world.sink),
-        [format!(r#"{{"door":"socket","uid":{stranger}}}"#)]
+        [format!(
+            r#"{{"door":"socket","uid":{stranger},"why":"stranger"}}"#
+        )]
     );
 }
 
@@ -109,7 +111,10 @@ async fn a_service_of_this_process_is_nobody_at_the_public_door() {
         );
     }
     // Recorded once; that it went on is counted.
-    assert_eq!(logins_refused(&world.sink), [r#"{"door":"socket","uid":null}"#]);
+    assert_eq!(
+        logins_refused(&world.sink),
+        [r#"{"door":"socket","uid":null,"why":"stranger"}"#]
+    );
     world.sink.wait_for_kind(Kind::RpcRefused).await;
 }
 

@@ -138,6 +138,7 @@ impl RuntimeService for RuntimeGrpc {
         let runtime::RunRequest {
             client_message_id,
             text,
+            ..
         } = request.into_inner();
         self.0.see(&text, &principal);
         if text == "refuse" {
@@ -149,6 +150,7 @@ impl RuntimeService for RuntimeGrpc {
             client_message_id,
             text: text.clone(),
             entries: vec![entry(started.clone())],
+            ..memory::BeginTurnRequest::default()
         };
         let begun = self
             .0
@@ -435,6 +437,18 @@ impl AuditService for LogGrpc {
         let checkpoint = "a note".to_owned();
         Ok(Response::new(audit::GetCheckpointResponse {
             checkpoint,
+            ..Default::default()
+        }))
+    }
+
+    async fn get_consistency_proof(
+        &self,
+        request: Request<audit::GetConsistencyProofRequest>,
+    ) -> Result<Response<audit::GetConsistencyProofResponse>, Status> {
+        self.see(&request)?;
+        let old_size = request.get_ref().old_size;
+        Ok(Response::new(audit::GetConsistencyProofResponse {
+            old_size,
             ..Default::default()
         }))
     }

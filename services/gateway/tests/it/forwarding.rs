@@ -1,8 +1,8 @@
 use harombe_error::{Code, Failure, Reason};
 use harombe_proto::audit::v1::audit_service_client::AuditServiceClient;
 use harombe_proto::audit::v1::{
-    AppendBatchRequest, AppendRequest, GetCheckpointRequest, GetInclusionProofRequest, QueryRequest,
-    query_response::Item,
+    AppendBatchRequest, AppendRequest, GetCheckpointRequest, GetConsistencyProofRequest,
+    GetInclusionProofRequest, QueryRequest, query_response::Item,
 };
 use harombe_proto::hitl::v1::approval_service_client::ApprovalServiceClient;
 use harombe_proto::hitl::v1::{DecideRequest, ListRequest, WatchRequest};
@@ -132,7 +132,19 @@ async fn the_log_is_read_through_the_door_and_never_written() {
         log.get_inclusion_proof(proof).await.unwrap().into_inner().index,
         3
     );
-    assert_eq!(world.log.seen.lock().len(), 3);
+    let proof = GetConsistencyProofRequest {
+        old_size: 5,
+        new_size: 9,
+    };
+    assert_eq!(
+        log.get_consistency_proof(proof)
+            .await
+            .unwrap()
+            .into_inner()
+            .old_size,
+        5
+    );
+    assert_eq!(world.log.seen.lock().len(), 4);
 
     let refusal = (Code::PermissionDenied, Reason::NotAllowed);
     assert_eq!(refused(log.append(AppendRequest::default())).await, refusal);

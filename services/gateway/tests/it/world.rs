@@ -1,21 +1,27 @@
 //! A gateway and what is behind it.
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use harombe_error::{Code, Failure, Reason};
 use harombe_gateway::{Config, Deps, Service};
 use harombe_proto::agent::v1::agent_service_client::AgentServiceClient;
-use harombe_proto::agent::v1::{CreateSessionRequest, SendMessageRequest, Session};
+use harombe_proto::agent::v1::key_service_client::KeyServiceClient;
+use harombe_proto::agent::v1::{
+    CreateKeyRequest, CreateSessionRequest, ListKeysRequest, SendMessageRequest, Session,
+};
 use harombe_proto::types::v1::RunEvent;
 use harombe_rpc::{GrpcChannel, LogRefusals, TaskSet};
 use harombe_testkit::{AuditSink, TestPki, clock};
+use harombe_trail::Kind;
 use harombe_types::{ManualClock, ServiceName};
 use tempfile::TempDir;
 use tonic::{Response, Status, Streaming};
 
 use crate::doubles::{self, Hitl, Log, Runtime};
+use crate::network::Network;
 
 pub(crate) struct World {
     pub(crate) clock: Arc<ManualClock>,
@@ -27,8 +33,9 @@ pub(crate) struct World {
     pub(crate) memory: harombe_memory::Service,
     pub(crate) gateway: Service,
     pub(crate) agent: AgentServiceClient<GrpcChannel>,
+    deps: Deps,
     _tasks: TaskSet,
-    _data: TempDir,
+    data: TempDir,
 }
 
 impl World {
@@ -37,6 +44,14 @@ impl World {
     }
 
     pub(crate) async fn with_owner(owner: u32) -> Self {
+        Self::built(owner, Config::default()).await
+    }
+
+    pub(crate) async fn with(config: Config) -> Self {
+        Self::built(0, config).await
+    }
+
+    async fn built(owner: u32, config: Config) -> Self {
         let clock = clock();
         let pki = TestPki::new(clock.clone());
         let data = tempfile::tempdir().unwrap();
@@ -63,12 +78,14 @@ impl World {
             identity: pki.identity(ServiceName::Gateway),
             trail: sink.trail(ServiceName::Gateway, clock.clone(), &tasks),
             owner,
+            data: data.path().join("gateway"),
+            admin_key: data.path().join("admin.key"),
             runtime: doubles::runtime(&runtime, &pki, clock.clone()),
             memory: GrpcChannel::local(memory.server(), ServiceName::Gateway),
             hitl: doubles::hitl(&hitl, &pki, clock.clone()),
             audit: doubles::log(&log, &pki, clock.clone()),
         };
-        let gateway = harombe_gateway::build(Config::default(), deps).await.unwrap();
+        let gateway = harombe_gateway::build(config, deps.clone()).await.unwrap();
         let agent = AgentServiceClient::new(GrpcChannel::local(gateway.server(), ServiceName::Client));
         Self {
             clock,
@@ -80,9 +97,65 @@ impl World {
             memory,
             gateway,
             agent,
+            deps,
             _tasks: tasks,
-            _data: data,
+            data,
         }
+    }
+
+    /// Another gateway of the same system, in the folder `name`, with a trail of its own.
+    pub(crate) async fn another(&self, name: &str, config: Config) -> Service {
+        let data = self.data.path().join(name);
+        std::fs::create_dir_all(&data).unwrap();
+        let deps = Deps {
+            admin_key: data.join("admin.key"),
+            data,
+            ..self.deps.clone()
+        };
+        harombe_gateway::build(config, deps).await.unwrap()
+    }
+
+    /// A gateway in the same folder, as after a restart.
+    pub(crate) async fn restarted(&self) -> Service {
+        harombe_gateway::build(Config::default(), self.deps.clone())
+            .await
+            .unwrap()
+    }
+
+    /// Where that gateway puts the first key; that of the world's own without a name.
+    pub(crate) fn admin_key(&self, name: Option<&str>) -> PathBuf {
+        let folder = self.data.path();
+        name.map_or(folder.to_owned(), |name| folder.join(name))
+            .join("admin.key")
+    }
+
+    /// The first key, once it is in force.
+    pub(crate) async fn first_key(&self) -> String {
+        let created = self.sink.wait_for_kind(Kind::KeyCreated).await;
+        let key = std::fs::read_to_string(self.admin_key(None)).unwrap();
+        let key = key.trim_end().to_owned();
+        assert!(created.details.contains(&key[4..16]), "{}", created.details);
+        // It is recorded before it is activated.
+        let mut keys = KeyServiceClient::new(Network::new(&self.gateway).with_key(&key));
+        while keys.list_keys(ListKeysRequest::default()).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+        key
+    }
+
+    /// Keys as the owner of the socket makes them.
+    pub(crate) fn keys(&self) -> KeyServiceClient<GrpcChannel> {
+        KeyServiceClient::new(GrpcChannel::local(self.gateway.server(), ServiceName::Client))
+    }
+
+    /// A new key like that, and its id.
+    pub(crate) async fn key(&self, request: CreateKeyRequest) -> (String, String) {
+        let created = self.keys().create_key(request).await.unwrap().into_inner();
+        (created.api_key, created.key.unwrap().key_id)
+    }
+
+    pub(crate) fn agent_of(&self, key: &str) -> AgentServiceClient<Network> {
+        AgentServiceClient::new(Network::new(&self.gateway).with_key(key))
     }
 
     pub(crate) async fn session(&self) -> Session {
@@ -105,12 +178,23 @@ impl World {
             session_id: session.to_owned(),
             client_message_id: id.to_owned(),
             text: text.to_owned(),
+            ..SendMessageRequest::default()
         };
         self.agent
             .clone()
             .send_message(request)
             .await
             .map(Response::into_inner)
+    }
+}
+
+/// A key of `local` for `subject` with those roles.
+pub(crate) fn key_for(subject: &str, roles: &[&str]) -> CreateKeyRequest {
+    CreateKeyRequest {
+        name: "a test's".to_owned(),
+        subject: subject.to_owned(),
+        roles: roles.iter().map(ToString::to_string).collect(),
+        ..CreateKeyRequest::default()
     }
 }
 
@@ -135,6 +219,9 @@ pub(crate) async fn refused<T>(answer: impl Future<Output = Result<T, Status>>) 
     }
 }
 
+pub(crate) const UNKNOWN: (Code, Reason) = (Code::Unauthenticated, Reason::Unauthenticated);
+pub(crate) const NOT_ALLOWED: (Code, Reason) = (Code::PermissionDenied, Reason::NotAllowed);
+pub(crate) const LIMIT: (Code, Reason) = (Code::ResourceExhausted, Reason::LimitExceeded);
 pub(crate) const INVALID: (Code, Reason) = (Code::InvalidArgument, Reason::InvalidArgument);
 pub(crate) const NOT_FOUND: (Code, Reason) = (Code::NotFound, Reason::NotFound);
 pub(crate) const WALL: Duration = Duration::from_secs(15 * 60);

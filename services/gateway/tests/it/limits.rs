@@ -1,0 +1,280 @@
+//! How much a key may use, and how often strangers may knock.
+
+use std::time::Duration;
+
+use harombe_error::Failure;
+use harombe_gateway::{Config, Limits};
+use harombe_proto::agent::v1::agent_service_client::AgentServiceClient;
+use harombe_proto::agent::v1::{
+    CreateKeyRequest, CreateSessionRequest, KeyLimits, ListSessionsRequest, RevokeKeyRequest,
+    SendMessageRequest, WatchRunRequest,
+};
+use harombe_trail::Kind;
+use tonic::Status;
+
+use crate::network::Network;
+use crate::world::{LIMIT, UNKNOWN, World, events, key_for, refused};
+
+fn limited(subject: &str, limits: KeyLimits) -> CreateKeyRequest {
+    CreateKeyRequest {
+        limits: Some(limits),
+        ..key_for(subject, &["user"])
+    }
+}
+
+async fn list(agent: &mut AgentServiceClient<Network>) -> Result<(), Status> {
+    agent
+        .list_sessions(ListSessionsRequest::default())
+        .await
+        .map(drop)
+}
+
+async fn session(agent: &mut AgentServiceClient<Network>) -> String {
+    let created = agent
+        .create_session(CreateSessionRequest::default())
+        .await
+        .unwrap();
+    created.into_inner().session.unwrap().session_id
+}
+
+fn message(session: &str, id: &str, text: &str) -> SendMessageRequest {
+    SendMessageRequest {
+        session_id: session.to_owned(),
+        client_message_id: id.to_owned(),
+        text: text.to_owned(),
+        ..SendMessageRequest::default()
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_is_too_fast_is_told_when_to_go_on() {
+    let config = Config {
+        limits: Limits {
+            requests_per_second: 2,
+            burst: 3,
+            ..Limits::default()
+        },
+        ..Config::default()
+    };
+    let world = World::with(config).await;
+    let (key, _) = world.key(key_for("ann", &["user"])).await;
+    let mut agent = world.agent_of(&key);
+    for _ in 0..3 {
+        list(&mut agent).await.unwrap();
+    }
+    let failure = Failure::from(list(&mut agent).await.unwrap_err());
+    assert_eq!((failure.code, failure.reason), LIMIT);
+    let wait = failure.retry_after.unwrap();
+    assert!(wait <= Duration::from_millis(500), "{wait:?}");
+    world.clock.advance(wait);
+    list(&mut agent).await.unwrap();
+    assert_eq!(refused(list(&mut agent)).await, LIMIT);
+
+    let own = KeyLimits {
+        requests_per_second: 1,
+        burst: 10,
+        ..KeyLimits::default()
+    };
+    let mut other = world.agent_of(&world.key(limited("bob", own)).await.0);
+    for _ in 0..10 {
+        list(&mut other).await.unwrap();
+    }
+    assert_eq!(refused(list(&mut other)).await, LIMIT);
+    // The owner of the socket has no limits.
+    for _ in 0..20 {
+        let mut agent = world.agent.clone();
+        agent.list_sessions(ListSessionsRequest::default()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_key_has_so_many_streams_open() {
+    let world = World::new().await;
+    let own = KeyLimits {
+        streams: 2,
+        ..KeyLimits::default()
+    };
+    let mut agent = world.agent_of(&world.key(limited("ann", own)).await.0);
+    let session = session(&mut agent).await;
+    let sent = agent.send_message(message(&session, "1", "wait")).await.unwrap();
+    let watch = WatchRunRequest {
+        run_id: world.runtime.last_seen().1.run.to_string(),
+        after_cursor: 0,
+    };
+    let watched = agent.watch_run(watch.clone()).await.unwrap();
+    assert_eq!(refused(agent.watch_run(watch.clone())).await, LIMIT);
+    // What is no stream is not in the way.
+    list(&mut agent).await.unwrap();
+    drop(watched);
+    let again = agent.watch_run(watch.clone()).await.unwrap();
+    drop(sent);
+    drop(again);
+    let mut last = agent.watch_run(watch).await.unwrap().into_inner();
+    assert!(last.message().await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn streams_end_with_their_key() {
+    let world = World::new().await;
+    let (key, id) = world.key(key_for("ann", &["user"])).await;
+    let mut agent = world.agent_of(&key);
+    let session = session(&mut agent).await;
+    let mut stream = agent
+        .send_message(message(&session, "1", "die"))
+        .await
+        .unwrap()
+        .into_inner();
+    stream.message().await.unwrap().unwrap();
+    world
+        .keys()
+        .revoke_key(RevokeKeyRequest { key_id: id })
+        .await
+        .unwrap();
+    let ended = loop {
+        match stream.message().await {
+            Ok(Some(_)) => {}
+            Ok(None) => panic!("it was to be refused"),
+            Err(status) => break Failure::from(status),
+        }
+    };
+    assert_eq!((ended.code, ended.reason), UNKNOWN);
+}
+
+#[tokio::test]
+async fn a_days_messages_are_counted_when_they_begin_something() {
+    let world = World::new().await;
+    let own = KeyLimits {
+        messages_per_day: 2,
+        ..KeyLimits::default()
+    };
+    let mut agent = world.agent_of(&world.key(limited("ann", own)).await.0);
+    let session = session(&mut agent).await;
+    events(
+        agent
+            .send_message(message(&session, "1", "one"))
+            .await
+            .unwrap()
+            .into_inner(),
+    )
+    .await;
+    // Again, and it is the same message; and one that is refused was none.
+    events(
+        agent
+            .send_message(message(&session, "1", "one"))
+            .await
+            .unwrap()
+            .into_inner(),
+    )
+    .await;
+    assert!(
+        agent
+            .send_message(message(&session, "x", "refuse"))
+            .await
+            .is_err()
+    );
+    events(
+        agent
+            .send_message(message(&session, "2", "two"))
+            .await
+            .unwrap()
+            .into_inner(),
+    )
+    .await;
+    let failure = agent
+        .send_message(message(&session, "3", "three"))
+        .await
+        .unwrap_err();
+    let failure = Failure::from(failure);
+    assert_eq!((failure.code, failure.reason), LIMIT);
+    world.clock.advance(failure.retry_after.unwrap());
+    events(
+        agent
+            .send_message(message(&session, "3", "three"))
+            .await
+            .unwrap()
+            .into_inner(),
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn strangers_may_knock_so_often_and_nobody_else_is_shut_out() {
+    let config = Config {
+        limits: Limits {
+            failed_logins_per_minute: 5,
+            ..Limits::default()
+        },
+        ..Config::default()
+    };
+    let world = World::with(config).await;
+    let (key, _) = world.key(key_for("ann", &["user"])).await;
+    let (late, _) = world.key(key_for("bob", &["user"])).await;
+    let network = Network::new(&world.gateway);
+    let knock = |address: &str, key: Option<&str>| {
+        let network = network.clone().from(address);
+        let network = match key {
+            Some(key) => network.with_key(key),
+            None => network,
+        };
+        AgentServiceClient::new(network)
+    };
+    list(&mut knock("192.0.2.1", Some(&key))).await.unwrap();
+    let wrong = "hrb_000000000000_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    for (n, offered) in [None, Some("x"), Some(wrong), Some(wrong)]
+        .into_iter()
+        .enumerate()
+    {
+        assert_eq!(
+            refused(list(&mut knock("192.0.2.1", offered))).await,
+            UNKNOWN,
+            "{n}"
+        );
+    }
+    for offered in [Some(wrong), None, Some(wrong)] {
+        let failure = Failure::from(list(&mut knock("192.0.2.1", offered)).await.unwrap_err());
+        assert_eq!((failure.code, failure.reason), LIMIT);
+        assert_eq!(failure.retry_after, Some(Duration::from_secs(60)));
+    }
+    // From the same address with a good key, one that came before and one that did not; and from another address.
+    list(&mut knock("192.0.2.1", Some(&key))).await.unwrap();
+    list(&mut knock("192.0.2.1", Some(&late))).await.unwrap();
+    assert_eq!(refused(list(&mut knock("192.0.2.2", Some(wrong)))).await, UNKNOWN);
+    world.clock.advance(Duration::from_secs(60));
+    assert_eq!(refused(list(&mut knock("192.0.2.1", Some(wrong)))).await, UNKNOWN);
+
+    let told: Vec<_> = world
+        .sink
+        .of_kind(Kind::LoginRefused)
+        .into_iter()
+        .map(|event| event.details)
+        .collect();
+    assert_eq!(
+        told,
+        [
+            r#"{"door":"network","peer":"192.0.2.1","why":"no key"}"#,
+            r#"{"door":"network","key":"000000000000","peer":"192.0.2.2","why":"unknown"}"#,
+            r#"{"attempts":7,"door":"network","key":"000000000000","peer":"192.0.2.1","why":"unknown"}"#,
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_refused_login_with_a_real_key_is_its_tenants_business() {
+    let world = World::new().await;
+    let request = CreateKeyRequest {
+        tenant: "acme".to_owned(),
+        ..key_for("ann", &["user", "admin"])
+    };
+    let created = world.keys().create_key(request).await.unwrap().into_inner();
+    let network = Network::new(&world.gateway).with_key(&created.api_key);
+    let mut keys = harombe_proto::agent::v1::key_service_client::KeyServiceClient::new(network);
+    let key_id = created.key.unwrap().key_id;
+    keys.revoke_key(RevokeKeyRequest { key_id }).await.unwrap();
+    assert_eq!(
+        refused(list(&mut world.agent_of(&created.api_key))).await,
+        UNKNOWN
+    );
+    let event = world.sink.of_kind(Kind::LoginRefused).pop().unwrap();
+    assert_eq!(event.tenant, "acme");
+    assert!(event.details.contains(r#""why":"revoked""#), "{}", event.details);
+}
