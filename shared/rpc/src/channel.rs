@@ -24,7 +24,7 @@ use tower::ServiceExt as _;
 
 use crate::methods::{Method, Methods};
 use crate::server::{Guarded, Peer, deadline_exceeded};
-use crate::{Server, TlsError, timeout};
+use crate::{Server, TlsError, timeout, trace};
 use balance::Balance;
 pub use balance::Balanced;
 pub use tap::Tap;
@@ -193,6 +193,7 @@ async fn send(channel: GrpcChannel, mut request: Request<Body>) -> Result<Respon
             .headers_mut()
             .insert(timeout::HEADER, timeout::DEFAULT_VALUE);
     }
+    trace::outgoing(request.headers_mut());
     let allowed = timeout::parse(request.headers());
     let deadline = allowed.and_then(|allowed| Instant::now().checked_add(allowed));
     let call = Call { method, deadline };

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! client   GrpcChannel: default deadline → retry (only what may be repeated) → in process | TLS (one or balanced) | unix socket
-//! server   identity → authorisation → deadline → panics caught → detached handler
+//! server   trace → identity → authorisation → deadline → panics caught → detached handler
 //! ```
 //!
 //! Invariants: who calls comes from the channel (a layer in process, the verified certificate over TLS), never from a
@@ -19,11 +19,12 @@ mod server;
 mod tasks;
 mod timeout;
 mod tls;
+mod trace;
 
 pub use caller::{Caller, CallerExt};
 pub use channel::{Balanced, GrpcChannel, Public, Remote, Tap};
 pub use door::{Authenticator, Door, InProcess, Tokens};
-pub use harombe_telemetry::Metrics;
+pub use harombe_telemetry::{Metrics, TraceContext};
 pub use methods::MethodsError;
 pub use ops::serve_ops;
 pub use refusals::{LogRefusals, Refusals};

@@ -3,9 +3,11 @@
 use std::future::Future;
 use std::time::Duration;
 
+use harombe_telemetry::TraceContext;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
 
 /// The tasks of one service. Clones share the same set.
 #[derive(Clone, Debug, Default)]
@@ -21,15 +23,19 @@ impl TaskSet {
         Self::default()
     }
 
-    /// Runs `future` as a task of this set. The handle yields `None` when the set was aborted before it ended;
+    /// Runs `future` as a task of this set, as a part of what the caller works on (its trace and its span in the log). The
+    /// handle yields `None` when the set was aborted before it ended;
     /// dropping the handle lets the task go on. Must be called inside a tokio runtime.
     pub fn spawn<F>(&self, future: F) -> JoinHandle<Option<F::Output>>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        self.tracker
-            .spawn(self.kill.clone().run_until_cancelled_owned(future))
+        let future = self.kill.clone().run_until_cancelled_owned(future);
+        match TraceContext::current() {
+            Some(trace) => self.tracker.spawn(trace.scope(future).in_current_span()),
+            None => self.tracker.spawn(future.in_current_span()),
+        }
     }
 
     /// Cancelled when shutdown begins: loops end on it.
@@ -74,6 +80,16 @@ mod tests {
         assert_eq!(tasks.clone().shutdown(Duration::from_secs(5)).await, 1);
         assert_eq!(begun.elapsed(), Duration::from_secs(5));
         assert_eq!(stuck.await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn a_task_is_a_part_of_what_its_parent_works_on() {
+        let tasks = TaskSet::new();
+        let trace = TraceContext::start();
+        let handle = trace.within(|| tasks.spawn(async { TraceContext::current() }));
+        assert_eq!(handle.await.unwrap(), Some(Some(trace)));
+        let handle = tasks.spawn(async { TraceContext::current() });
+        assert_eq!(handle.await.unwrap(), Some(None));
     }
 
     #[tokio::test]

@@ -1,4 +1,5 @@
-//! What a process says about itself while it runs: log lines on standard error, panics among them, and numbers.
+//! What a process says about itself while it runs: log lines on standard error, panics among them, numbers,
+//! and which piece of work they belong to.
 //!
 //! Standard output belongs to the program's own answers, so that scripts can read them.
 
@@ -6,9 +7,11 @@ pub mod metrics;
 mod panics;
 mod process;
 mod subscriber;
+mod trace;
 
 pub use metrics::Metrics;
 pub use subscriber::{Format, InvalidFormat};
+pub use trace::TraceContext;
 
 use tracing::Dispatch;
 

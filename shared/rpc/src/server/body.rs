@@ -7,12 +7,14 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use harombe_error::to_status;
+use harombe_telemetry::TraceContext;
 use http::HeaderMap;
 use http_body::{Frame, SizeHint};
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tonic::Status;
 use tonic::body::Body;
+use tracing::Span;
 
 use super::stack::{Panicked, deadline_exceeded, stopping};
 use super::tally::Counted;
@@ -27,6 +29,7 @@ pub(crate) struct Guarded {
     stop: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
     peer: Option<Arc<str>>,
     counted: Option<Counted>,
+    traced: Option<(TraceContext, Span)>,
 }
 
 impl Guarded {
@@ -43,6 +46,7 @@ impl Guarded {
             stop: stop.map(|token| Box::pin(token.cancelled_owned())),
             peer: None,
             counted: None,
+            traced: None,
         }
     }
 
@@ -55,6 +59,12 @@ impl Guarded {
     /// A body that breaks off because its connection was lost says that `peer` cannot be reached.
     pub(crate) fn lost_as(mut self, peer: Arc<str>) -> Self {
         self.peer = Some(peer);
+        self
+    }
+
+    /// What makes the body is a part of this trace, and its log lines are in this span.
+    pub(crate) fn traced(mut self, trace: TraceContext, span: Span) -> Self {
+        self.traced = Some((trace, span));
         self
     }
 
@@ -93,7 +103,11 @@ impl http_body::Body for Guarded {
         let Some(body) = this.body.as_mut() else {
             return Poll::Ready(None);
         };
-        let polled = std::panic::catch_unwind(AssertUnwindSafe(|| Pin::new(body).poll_frame(cx)));
+        let poll = AssertUnwindSafe(|| Pin::new(body).poll_frame(cx));
+        let polled = match &this.traced {
+            Some((trace, span)) => span.in_scope(|| trace.within(|| std::panic::catch_unwind(poll))),
+            None => std::panic::catch_unwind(poll),
+        };
         match polled {
             Ok(Poll::Pending) => {}
             Ok(Poll::Ready(None)) => {

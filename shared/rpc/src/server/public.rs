@@ -11,10 +11,12 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
 use tower::{Service, ServiceExt as _};
+use tracing::Instrument as _;
 
 use super::connections::{Connections, Seat};
 use super::http::{Bounds, Http, Idle};
 use super::listen::without_delay;
+use crate::trace;
 
 /// In the extensions of a request that came over TCP: from where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,13 +121,16 @@ impl Door {
     {
         let handle = move |mut request: Request<Body>| {
             request.extensions_mut().insert(PeerAddr(peer));
-            let answer = service.clone().oneshot(request);
-            async move {
-                match answer.await {
+            let trace = trace::incoming(request.headers());
+            let span = trace::span_of_request(request.method().as_str(), request.uri().path(), trace);
+            let service = service.clone();
+            let answer = async move {
+                match service.oneshot(request).await {
                     Ok(response) => response,
                     Err(never) => match never {},
                 }
-            }
+            };
+            trace.scope(answer).instrument(span)
         };
         without_delay(&socket);
         let Some(tls) = &self.tls else {

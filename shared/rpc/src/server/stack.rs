@@ -15,7 +15,7 @@ use tracing::Instrument as _;
 use super::admit::{Refused, admit};
 use super::body::Guarded;
 use super::{Inner, Route};
-use crate::{Caller, timeout};
+use crate::{timeout, trace};
 
 /// What a connection proves about the other end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,14 +66,18 @@ pub(crate) async fn call(server: &Inner, request: Request<Body>, peer: &Peer) ->
     let mut counted = route.tally.begin(begun);
     let allowed = timeout::parse(request.headers());
     let deadline = allowed.and_then(|allowed| begun.checked_add(allowed));
-    let response = admitted(server, route, request, peer, deadline).await;
+    let trace = trace::incoming(request.headers());
+    let span = trace::span_of_call(&route.method.path, trace);
+    let work = admitted(server, route, request, peer, deadline);
+    let response = trace.scope(work).instrument(span.clone()).await;
     counted.answered(&response);
     if route.method.unary || response.headers().contains_key(Status::GRPC_STATUS) {
         return response;
     }
     response.map(|body| {
         let stop = Some(server.tasks.token());
-        Body::new(Guarded::new(body, &route.method.path, deadline, stop).counted(counted))
+        let body = Guarded::new(body, &route.method.path, deadline, stop);
+        Body::new(body.counted(counted).traced(trace, span))
     })
 }
 
@@ -98,10 +102,9 @@ async fn admitted(
             return failure.to_status().into_http();
         }
     };
-    let span = span(&route.method.path, &caller);
+    tracing::Span::current().record("caller", caller.service.as_str());
     parts.extensions.insert(caller);
-    let request = Request::from_parts(parts, body);
-    run(server, route, request, deadline).instrument(span).await
+    run(server, route, Request::from_parts(parts, body), deadline).await
 }
 
 async fn run(
@@ -130,8 +133,7 @@ async fn run(
 
 /// In a task of the server: what a handler has begun it finishes, whether or not somebody still waits for the answer.
 async fn detached(server: &Inner, route: &Route, request: Request<Body>) -> Result<Response<Body>, Status> {
-    let handler = route.handler.call(request).in_current_span();
-    match server.tasks.spawn(handler).await {
+    match server.tasks.spawn(route.handler.call(request)).await {
         Ok(Some(response)) => Ok(response),
         Ok(None) => Err(stopping()),
         Err(error) => match error.try_into_panic() {
@@ -158,10 +160,6 @@ async fn open(server: &Inner, request: Request<Body>) -> Response<Body> {
         Some((_, handler)) => handler.call(request).await,
         None => Status::unimplemented("no such method").into_http(),
     }
-}
-
-fn span(method: &str, caller: &Caller) -> tracing::Span {
-    tracing::info_span!("rpc", method, caller = %caller.service, request = %uuid::Uuid::now_v7())
 }
 
 pub(crate) fn deadline_exceeded() -> Status {

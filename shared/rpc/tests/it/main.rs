@@ -19,6 +19,7 @@ mod public;
 mod retries;
 mod stranger;
 mod toy;
+mod traces;
 mod world;
 
 /// Makes of each body two tests, one for each path.

@@ -9,7 +9,7 @@ use harombe_error::Failure;
 use harombe_proto::egress::v1 as egress;
 use harombe_proto::hitl::v1 as hitl;
 use harombe_proto::runtime::v1 as runtime;
-use harombe_rpc::{Caller, CallerExt as _, RequestExt as _};
+use harombe_rpc::{Caller, CallerExt as _, RequestExt as _, TraceContext};
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, watch};
 use tokio_stream::{Stream, StreamExt as _};
@@ -33,6 +33,7 @@ pub(crate) struct Seen {
     pub(crate) received: AtomicUsize,
     pub(crate) callers: Mutex<Vec<Caller>>,
     pub(crate) tokens: Mutex<Vec<Option<String>>>,
+    pub(crate) traces: Mutex<Vec<Option<TraceContext>>>,
 }
 
 #[derive(Clone)]
@@ -51,6 +52,7 @@ impl Toy {
             received: AtomicUsize::new(0),
             callers: Mutex::default(),
             tokens: Mutex::default(),
+            traces: Mutex::default(),
         };
         Self {
             acts: Arc::default(),
@@ -71,6 +73,7 @@ impl Toy {
     async fn act<T>(&self, request: &Request<T>) -> Result<String, Status> {
         self.seen.callers.lock().push(request.caller()?);
         self.seen.tokens.lock().push(request.token().map(str::to_owned));
+        self.seen.traces.lock().push(TraceContext::current());
         self.seen.begun.send_modify(|count| *count += 1);
         let act = self.acts.lock().pop_front();
         let answer = match act {
@@ -160,8 +163,10 @@ impl hitl::approval_service_server::ApprovalService for Toy {
             Some(Act::Wait) => Box::pin(tokio_stream::pending()),
             Some(Act::Size(size)) => Box::pin(tokio_stream::once(Ok(big(size)))),
         };
+        let seen = Arc::clone(&self.seen);
         let frames = first.chain(rest).map(move |frame| {
             let _alive = &guard;
+            seen.traces.lock().push(TraceContext::current());
             frame
         });
         Ok(Response::new(Box::pin(frames)))
