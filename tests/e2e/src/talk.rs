@@ -83,6 +83,7 @@ impl Talk {
             session_id: self.session.clone(),
             client_message_id: id.to_owned(),
             text: text.to_owned(),
+            ..SendMessageRequest::default()
         };
         Ok(self.client.agent.send_message(request).await?.into_inner())
     }

@@ -121,6 +121,7 @@ impl<W: Write + Send> Conversation<W> {
             session_id: self.session.clone(),
             client_message_id: EventId::generate(&SystemClock).to_string(),
             text: text.to_owned(),
+            ..SendMessageRequest::default()
         };
         let stream = self.client.agent.send_message(request).await?.into_inner();
         let mut events: Events = stream

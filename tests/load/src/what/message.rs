@@ -46,6 +46,7 @@ async fn send(client: &mut Client, session_id: &str) -> Result<bool> {
         session_id: session_id.to_owned(),
         client_message_id: EventId::generate(&SystemClock).to_string(),
         text: "How are you today?".to_owned(),
+        ..SendMessageRequest::default()
     };
     let mut stream = client.agent.send_message(request).await?.into_inner();
     while let Some(response) = stream.message().await? {

@@ -1,0 +1,35 @@
+//! The gRPC server as the forms in front of it call it.
+
+use std::convert::Infallible;
+use std::task::{Context, Poll};
+
+use futures_util::future::BoxFuture;
+use harombe_rpc::Server;
+use http::{Request, Response};
+use tonic::body::Body;
+use tower::Service;
+
+/// Calls as strangers make them: the server establishes who it is from the request.
+#[derive(Clone)]
+pub(crate) struct Inside(Server);
+
+impl Inside {
+    pub(crate) fn new(server: Server) -> Self {
+        Self(server)
+    }
+}
+
+impl Service<Request<Body>> for Inside {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response<Body>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let server = self.0.clone();
+        Box::pin(async move { Ok(server.answer(request).await) })
+    }
+}
