@@ -4,6 +4,7 @@
 
 mod crash;
 mod disk;
+mod failover;
 mod growth;
 mod postgres;
 mod trail;
@@ -29,7 +30,7 @@ use tempfile::TempDir;
 use tonic::Request;
 
 struct Bench {
-    pki: TestPki,
+    pki: Arc<TestPki>,
     service: Service,
 }
 
@@ -40,8 +41,13 @@ impl Bench {
     }
 
     async fn with(directory: &Path, config: Config) -> Self {
+        let pki = Arc::new(TestPki::new(Arc::new(SystemClock)));
+        Self::among(pki, directory, config).await
+    }
+
+    /// One of several services that know each other's certificates.
+    async fn among(pki: Arc<TestPki>, directory: &Path, config: Config) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let pki = TestPki::new(Arc::clone(&clock));
         let deps = Deps {
             metrics: harombe_rpc::Metrics::new(),
             clock,

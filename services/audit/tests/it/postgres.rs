@@ -29,15 +29,18 @@ const APPENDERS: usize = 8;
 
 /// An instance with a directory of its own and keys that it shares.
 async fn instance(directory: &Path, keys: &Path, postgres: PostgresConfig) -> Bench {
-    let config = Config {
+    Bench::with(directory, config(keys, postgres)).await
+}
+
+pub(super) fn config(keys: &Path, postgres: PostgresConfig) -> Config {
+    Config {
         store: StoreConfig {
             postgres: Some(postgres),
         },
         signing_key: Some(keys.join("signer.key")),
         wrapping_key: Some(keys.join("wrapping.key")),
         ..Config::default()
-    };
-    Bench::with(directory, config).await
+    }
 }
 
 /// Appends one event as a service does: again, until it is acknowledged.
@@ -46,11 +49,9 @@ async fn persist(bench: &Bench) -> (u64, String) {
     loop {
         match bench.append(ServiceName::Hitl, event.clone()).await {
             Ok(index) => return (index, event.event_id),
-            Err(failure) if failure.retry_after.is_some() => {
-                tokio::time::sleep(Duration::from_millis(20)).await
-            }
-            Err(failure) => panic!("{failure}"),
+            Err(failure) => assert!(failure.retry_after.is_some(), "{failure}"),
         }
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
