@@ -8,14 +8,19 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 HAROMBE := $(TARGET_DIR)/debug/harombe
 # Flags for the demo: `make demo DEMO="--yes --data /var/tmp/demo"`.
 DEMO ?=
+# Flags for the cluster: `make cluster CLUSTER=--once` ends after the job, with its exit code.
+CLUSTER ?=
 
-.PHONY: help demo build test check ci fmt lint proto-lint setup setup-test release load
+.PHONY: help demo cluster build test check ci fmt lint proto-lint setup setup-test release load
 
 help: ## Show this menu
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: setup build ## One message, all the way, on real parts: needs root and Python, no key, no server
 	@$(HAROMBE) demo $(DEMO)
+
+cluster: setup build ## Ten processes on loopback, two of each that may be two, on Postgres; runs the demo's job
+	@deploy/cluster/cluster.py $(HAROMBE) $(CLUSTER)
 
 build: ## Build the one binary, for development
 	$(CARGO) build -p harombe

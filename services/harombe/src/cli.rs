@@ -11,6 +11,7 @@ mod keys;
 mod pki;
 mod run;
 mod sandbox;
+mod secrets;
 mod serve;
 mod signals;
 mod up;
@@ -73,6 +74,9 @@ enum Command {
     /// Make, show and revoke API keys
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Keep credentials for the world outside
+    #[command(subcommand)]
+    Secrets(secrets::Command),
     /// Read and check the log
     #[command(subcommand)]
     Audit(audit::Command),
@@ -112,6 +116,7 @@ impl Cli {
             Command::Run(args) => run::run(place, args).await,
             Command::Approvals(command) => approvals::run(place, command).await,
             Command::Keys(command) => keys::run(place, command).await,
+            Command::Secrets(command) => secrets::run(place, command).await,
             Command::Audit(command) => audit::run(place, command).await,
             Command::Sandbox(command) => sandbox::run(place, command).await,
             Command::Demo(args) => demo::run(place, args).await,

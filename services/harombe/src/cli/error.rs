@@ -34,12 +34,14 @@ pub enum Error {
     Telemetry(#[from] harombe_telemetry::Error),
     #[error(transparent)]
     LogFormat(#[from] harombe_telemetry::InvalidFormat),
+    #[error(transparent)]
+    Secrets(#[from] harombe_secrets::Error),
     #[error("the configuration cannot be written as TOML")]
     Print(#[from] toml::ser::Error),
     #[error("the log cannot be read")]
     Log(#[source] harombe_audit::Error),
-    #[error("not verified: {0}")]
-    NotVerified(harombe_audit::verify::VerifyError),
+    #[error("not verified")]
+    NotVerified(#[source] harombe_audit::verify::VerifyError),
     #[error(
         "not verified: the log is not signed with the key that you gave: it is another log's key, or the log was replaced ({0})"
     )]

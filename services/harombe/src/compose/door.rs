@@ -1,6 +1,5 @@
 //! Where clients come in.
 
-use std::convert::Infallible;
 use std::fs::Permissions;
 use std::io;
 use std::net::SocketAddr;
@@ -41,13 +40,13 @@ fn bind(path: &Path) -> io::Result<UnixListener> {
 }
 
 /// The port for clients on the network, taken and not yet served.
-pub(super) struct PublicDoor {
+pub(super) struct PublicPort {
     listener: TcpListener,
     tls: Option<Arc<ServerConfig>>,
     address: SocketAddr,
 }
 
-impl PublicDoor {
+impl PublicPort {
     /// Takes `address`; reads the certificate, if one is configured.
     pub(super) async fn open(
         config: &harombe_gateway::Config,
@@ -79,20 +78,10 @@ impl PublicDoor {
     }
 
     /// Serves whoever comes, in `tasks`; answers where.
-    pub(super) fn serve(self, gateway: &Server, tasks: &TaskSet) -> String {
+    pub(super) fn serve(self, gateway: &harombe_gateway::Service, tasks: &TaskSet) -> String {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
-        let server = gateway.clone();
-        let service = tower::service_fn(move |request| {
-            let server = server.clone();
-            async move { Ok::<_, Infallible>(server.answer(request).await) }
-        });
-        let serving = serve_public(
-            self.listener,
-            self.tls,
-            service,
-            PublicLimits::default(),
-            tasks.token(),
-        );
+        let limits = PublicLimits::default();
+        let serving = serve_public(self.listener, self.tls, gateway.door(), limits, tasks.token());
         tasks.spawn(serving);
         format!("{scheme}://{}", self.address)
     }

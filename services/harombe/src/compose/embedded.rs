@@ -10,7 +10,7 @@ use harombe_types::{Clock, ServiceName, SystemClock};
 use http::Uri;
 
 use super::builder::Builder;
-use super::door::{PublicDoor, listen_unix};
+use super::door::{PublicPort, listen_unix};
 use super::part::Part;
 use super::peers::Peers;
 use super::pki::Pki;
@@ -83,7 +83,7 @@ impl Assembly {
             trails: TaskSet::new(),
         };
         let public = match config.gateway.public.listen {
-            Some(address) => Some(PublicDoor::open(&config.gateway, address).await?),
+            Some(address) => Some(PublicPort::open(&config.gateway, address).await?),
             None => None,
         };
         let mut parts = Vec::new();
@@ -98,10 +98,11 @@ impl Assembly {
             parts.push(part);
         }
         let listening = TaskSet::new();
-        let gateway = parts.last().map(Part::server);
-        let gateway = gateway.ok_or(StartError::Unplaced(ServiceName::Gateway))?;
-        listen_unix(&builder.data, gateway, &listening)?;
-        let public = public.map(|door| door.serve(gateway, &listening));
+        let Some(Part::Gateway(gateway)) = parts.last() else {
+            return Err(StartError::Unplaced(ServiceName::Gateway));
+        };
+        listen_unix(&builder.data, gateway.server(), &listening)?;
+        let public = public.map(|port| port.serve(gateway, &listening));
         let Builder { data, trails, .. } = builder;
         Ok(Embedded {
             data,

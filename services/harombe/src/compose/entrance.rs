@@ -8,7 +8,7 @@ use harombe_rpc::{Metrics, Server, TaskSet, serve_ops};
 use harombe_types::ServiceName;
 use tokio::net::TcpListener;
 
-use super::door::PublicDoor;
+use super::door::PublicPort;
 use super::part::Part;
 use super::{Config, StartError, network};
 
@@ -17,7 +17,7 @@ pub(super) enum Entrance {
     /// From other services, over mutual TLS.
     Services(TcpListener, SocketAddr),
     /// From clients.
-    Clients(PublicDoor),
+    Clients(PublicPort),
 }
 
 impl Entrance {
@@ -25,7 +25,7 @@ impl Entrance {
     pub(super) async fn open(config: &Config, service: ServiceName) -> Result<Self, StartError> {
         if service == ServiceName::Gateway {
             let address = config.gateway.public.listen.unwrap_or_else(network::public);
-            return Ok(Self::Clients(PublicDoor::open(&config.gateway, address).await?));
+            return Ok(Self::Clients(PublicPort::open(&config.gateway, address).await?));
         }
         let address = config.network.listen.of(service);
         let address = address.ok_or(StartError::Unplaced(service))?;
@@ -36,15 +36,21 @@ impl Entrance {
     pub(super) fn port(&self) -> u16 {
         match self {
             Self::Services(_, address) => address.port(),
-            Self::Clients(door) => door.address().port(),
+            Self::Clients(port) => port.address().port(),
         }
     }
 
     /// Takes calls for the service, in `tasks`; answers where.
-    pub(super) fn serve(self, part: &Part, identity: ServiceIdentity, tasks: &TaskSet) -> String {
-        match self {
-            Self::Clients(door) => door.serve(part.server(), tasks),
-            Self::Services(listener, address) => {
+    pub(super) fn serve(
+        self,
+        part: &Part,
+        identity: ServiceIdentity,
+        tasks: &TaskSet,
+    ) -> Result<String, StartError> {
+        match (self, part) {
+            (Self::Clients(port), Part::Gateway(gateway)) => Ok(port.serve(gateway, tasks)),
+            (Self::Clients(_), _) => Err(StartError::Unplaced(ServiceName::Gateway)),
+            (Self::Services(listener, address), part) => {
                 let (server, stop) = (part.server().clone(), tasks.token());
                 tasks.spawn(async move {
                     if let Err(error) = server.serve_tls(listener, &identity, stop).await {
@@ -52,7 +58,7 @@ impl Entrance {
                         tracing::error!(%error, "nothing can be served");
                     }
                 });
-                address.to_string()
+                Ok(address.to_string())
             }
         }
     }

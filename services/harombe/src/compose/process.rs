@@ -72,7 +72,7 @@ impl Process {
         let (server, ops) = ops.serve(builder.metrics.clone(), &watched);
         let part = builder.build(service, &config).await?;
         let listening = TaskSet::new();
-        let address = entrance.serve(&part, builder.identity(service)?, &listening);
+        let address = entrance.serve(&part, builder.identity(service)?, &listening)?;
         // Ready: its own store is open, and calls are taken.
         let _ = server.set(part.server().clone());
         let Builder { data, trails, .. } = builder;

@@ -15,6 +15,7 @@ mod harness;
 mod log;
 mod readme;
 mod sandbox;
+mod secrets;
 mod serve;
 mod terminal;
 mod up;
