@@ -35,6 +35,9 @@ struct Args {
     /// The data directory of a server that is running (message, sandbox-run)
     #[arg(long, value_name = "DIR")]
     target: Option<PathBuf>,
+    /// Keep the log in this database (audit-append), which must hold none
+    #[arg(long, value_name = "URL", conflicts_with = "target")]
+    postgres: Option<String>,
 }
 
 /// The bounds of one measurement.
@@ -44,6 +47,7 @@ pub(crate) struct Plan {
     time: Duration,
     concurrency: u32,
     target: Option<PathBuf>,
+    postgres: Option<String>,
 }
 
 fn main() -> ExitCode {
@@ -53,6 +57,7 @@ fn main() -> ExitCode {
         time: Duration::from_secs(args.seconds),
         concurrency: args.concurrency.unwrap_or_else(|| args.what.concurrency()),
         target: args.target,
+        postgres: args.postgres,
     };
     match measured(args.what, &plan) {
         Ok(line) => match writeln!(std::io::stdout(), "{line}") {

@@ -1,15 +1,18 @@
-//! `harombe audit`: reading and checking the log's files, with no server and no trust in one.
+//! `harombe audit`: reading and checking the log's files or tables, with no server and no trust in one.
+
+mod source;
 
 use std::io::Write as _;
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Subcommand;
 use harombe_audit::VerifyingKey;
-use harombe_audit::files::{self, Entry, Filter, Leaf};
-use harombe_audit::verify::{self, Kind, Report, Trust, VerifyError};
+use harombe_audit::files::{self, Entry, Filter, Leaf, Source};
+use harombe_audit::verify::{self, Kind, Known, Report, Trust, VerifyError};
 use serde_json::{Value, json};
 
+use self::source::{Database, Log};
 use super::Error;
 use crate::attach::Place;
 use crate::terminal::Style;
@@ -19,12 +22,20 @@ pub(super) enum Command {
     /// Show entries
     Query(Query),
     /// Check every entry, the tree, the signatures and the sequences; fails naming the first bad entry
-    Verify {
-        /// The public key that the log must be signed with, as its operator gave it to you
-        /// [default: the key that lies beside the log, which proves less]
-        #[arg(long, value_name = "VKEY")]
-        key: Option<String>,
-    },
+    Verify(Verify),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Verify {
+    /// The public key that the log must be signed with, as its operator gave it to you
+    /// [default: the key that lies beside the log, which proves less]
+    #[arg(long, value_name = "VKEY")]
+    key: Option<String>,
+    /// A signed checkpoint that you kept: fails when the log does not begin with what it was signed over
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Option<PathBuf>,
+    #[command(flatten)]
+    database: Database,
 }
 
 #[derive(Debug, clap::Args)]
@@ -53,20 +64,24 @@ pub(super) struct Query {
     /// One JSON object a line, with the leaf as hashed and the details
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    database: Database,
 }
 
 pub(super) async fn run(place: Place, command: Command) -> Result<ExitCode, Error> {
-    let log = place.data()?.join("audit");
-    if !log.join("audit.db").is_file() {
-        return Err(Error::NoLog(log));
-    }
     match command {
-        Command::Query(query) => show(&log, query).await,
-        Command::Verify { key } => check(&log, key.as_deref()).await,
+        Command::Query(query) => {
+            let log = Log::of(&place, &query.database)?;
+            show(log.source(), query).await
+        }
+        Command::Verify(verify) => {
+            let log = Log::of(&place, &verify.database)?;
+            check(log.source(), verify).await
+        }
     }
 }
 
-async fn show(log: &Path, query: Query) -> Result<ExitCode, Error> {
+async fn show(log: Source<'_>, query: Query) -> Result<ExitCode, Error> {
     let Query {
         kind,
         service,
@@ -76,6 +91,7 @@ async fn show(log: &Path, query: Query) -> Result<ExitCode, Error> {
         from,
         limit,
         json,
+        database: _,
     } = query;
     let filter = Filter {
         kind,
@@ -130,20 +146,32 @@ fn as_line(entry: &Entry) -> String {
     }
 }
 
-async fn check(log: &Path, key: Option<&str>) -> Result<ExitCode, Error> {
-    let key = match key {
+async fn check(log: Source<'_>, verify: Verify) -> Result<ExitCode, Error> {
+    let key = match &verify.key {
         Some(text) => {
             Some(VerifyingKey::parse(text).map_err(|error| Error::Usage(format!("--key: {error}")))?)
         }
         None => None,
     };
+    let checkpoint = match &verify.checkpoint {
+        Some(path) => Some(std::fs::read(path).map_err(|source| Error::File {
+            what: "cannot read the checkpoint",
+            path: path.clone(),
+            source,
+        })?),
+        None => None,
+    };
+    let is_kept = checkpoint.is_some();
     let given = key.is_some();
-    let report = verify::verify(log, key).await.map_err(|error| match error {
-        VerifyError::Damaged(damage) if given && damage.kind == Kind::ForgedCheckpoint => {
-            Error::OtherKey(damage)
-        }
-        error => Error::NotVerified(error),
-    })?;
+    let known = Known { key, checkpoint };
+    let report = verify::verify_with(log, known)
+        .await
+        .map_err(|error| match error {
+            VerifyError::Damaged(damage) if given && damage.kind == Kind::ForgedCheckpoint => {
+                Error::OtherKey(damage)
+            }
+            error => Error::NotVerified(error),
+        })?;
     let style = Style::of_stdout();
     let mut out = std::io::stdout().lock();
     if !report.unaccounted.is_empty() {
@@ -151,6 +179,12 @@ async fn check(log: &Path, key: Option<&str>) -> Result<ExitCode, Error> {
         return Ok(ExitCode::FAILURE);
     }
     writeln!(out, "{}: {}", style.good("verified"), summary(&report))?;
+    if is_kept {
+        writeln!(
+            out,
+            "it begins with what the checkpoint that you gave was signed over"
+        )?;
+    }
     match report.trust {
         Trust::Given => writeln!(out, "trusted: the key that you gave, {}", report.key)?,
         Trust::Beside => writeln!(

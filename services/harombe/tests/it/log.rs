@@ -14,7 +14,7 @@ fn a_log_is_verified_with_the_key_kept_elsewhere() {
     let home = Home::new();
     home.run(["run", "hi"]).good();
     let ran = home.run(["audit", "verify"]).good();
-    assert!(ran.out.starts_with("verified: 2 entries"), "{ran:#?}");
+    assert!(ran.out.starts_with("verified: 3 entries"), "{ran:#?}");
     assert!(
         ran.out.contains("the key beside the log") && ran.out.contains("keep it elsewhere"),
         "{ran:#?}"
@@ -87,11 +87,92 @@ fn entries_are_found_by_kind_service_and_place() {
         let Ran { out, .. } = home.run([&["audit", "query"], args].concat()).good();
         out.lines().map(str::to_owned).collect()
     };
-    assert_eq!(lines(&[]).len(), 4);
+    // The first start makes a key, and says so.
+    assert_eq!(lines(&[]).len(), 5);
+    assert_eq!(lines(&["--kind", "key.created"]).len(), 1);
     assert_eq!(lines(&["--kind", "run.started"]).len(), 2);
     assert_eq!(lines(&["--service", "hitl"]).len(), 0);
-    let last = lines(&["--from", "3"]);
+    let last = lines(&["--from", "4"]);
     assert!(last.len() == 1 && last[0].contains("run.finished"), "{last:?}");
     let limited = home.run(["audit", "query", "--limit", "1"]).good();
     assert!(limited.err.contains("--from 1"), "{limited:#?}");
+}
+
+#[test]
+fn a_kept_checkpoint_shows_that_a_log_was_put_back() {
+    let home = Home::new();
+    home.run(["run", "hi"]).good();
+    let log = home.data().join("audit");
+    let before = std::fs::read(log.join("audit.db")).unwrap();
+    home.run(["run", "hi"]).good();
+    let kept = home.file("kept", std::fs::read(log.join("checkpoint")).unwrap());
+    let ran = home.run(["audit", "verify", "--checkpoint", &kept]).good();
+    assert!(ran.out.contains("the checkpoint that you gave"), "{ran:#?}");
+
+    std::fs::write(log.join("audit.db"), before).unwrap();
+    std::fs::remove_file(log.join("checkpoint")).unwrap();
+    home.run(["audit", "verify"]).good();
+    home.run(["audit", "verify", "--checkpoint", &kept])
+        .refused(&["not verified", "entry 3", "cut off"]);
+    home.run(["audit", "verify", "--checkpoint", "absent"])
+        .refused(&["cannot read the checkpoint", "absent"]);
+    let other = home.file("other", "nonsense");
+    home.run(["audit", "verify", "--checkpoint", &other])
+        .refused(&["not one that the log's key has signed"]);
+}
+
+#[tokio::test]
+async fn a_log_on_postgres_is_read_and_verified_by_url_and_by_configuration() {
+    let database = harombe_testkit::postgres::Database::create().await;
+    let url = database.url();
+    let home = Home::new();
+    let config = home.file(
+        "harombe.toml",
+        format!("[audit.store.postgres]\nurl = \"{url}\"\n"),
+    );
+    home.run(["audit", "verify", "--postgres", &url])
+        .refused(&["there is no audit log in that database"]);
+    home.run(["run", "hi", "--config", &config]).good();
+
+    let ran = home.run(["audit", "verify", "--config", &config]).good();
+    assert!(ran.out.starts_with("verified: 3 entries"), "{ran:#?}");
+    let kept = home.data().join("audit/checkpoint");
+    let (key, kept) = (key(&home), kept.to_str().unwrap());
+    let verify = [
+        "audit",
+        "verify",
+        "--postgres",
+        &url,
+        "--key",
+        &key,
+        "--checkpoint",
+        kept,
+    ];
+    let ran = home.run(verify).good();
+    assert!(ran.out.contains("the key that you gave"), "{ran:#?}");
+
+    // Somebody elsewhere sees the entries, and their details only with the key from the service's directory.
+    let elsewhere = Home::new();
+    let query = [
+        "audit",
+        "query",
+        "--json",
+        "--kind",
+        "run.started",
+        "--postgres",
+        &url,
+    ];
+    let details = |home: &Home| {
+        let ran = home.run(query).good();
+        serde_json::from_str::<Value>(ran.out.trim()).unwrap()["details"].clone()
+    };
+    assert!(details(&home).is_object());
+    assert!(details(&elsewhere).is_null());
+    home.run([
+        "audit",
+        "verify",
+        "--postgres",
+        "postgres://nobody:secret@localhost/x",
+    ])
+    .refused(&["must not hold a password"]);
 }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use harombe_audit::verify;
+use harombe::compose::Config;
+use harombe_audit::files::{PostgresConfig, Source};
+use harombe_audit::verify::{Known, verify_with};
 use harombe_proto::audit::v1::audit_service_client::AuditServiceClient;
 use harombe_proto::audit::v1::{AppendRequest, Event};
 use harombe_rpc::GrpcChannel;
@@ -15,7 +17,13 @@ use crate::what::world::World;
 use crate::{Plan, raw};
 
 pub(super) async fn measure(plan: &Plan) -> Result<Report> {
-    let world = World::embedded().await?;
+    let postgres = plan.postgres.as_ref().map(|url| PostgresConfig {
+        url: url.clone(),
+        ..PostgresConfig::default()
+    });
+    let mut config = Config::default();
+    config.audit.store.postgres.clone_from(&postgres);
+    let world = World::configured(config).await?;
     let channel = world.channel(ServiceName::Audit, ServiceName::Runtime)?;
     let fdatasync = raw::fdatasync_p50_us(world.path())?;
     let writer = Arc::new(Writer {
@@ -31,7 +39,14 @@ pub(super) async fn measure(plan: &Plan) -> Result<Report> {
     .await;
     let log = world.path().join("audit");
     let dir = world.close().await;
-    let verified = verify::verify(&log, None).await?;
+    let source = match &postgres {
+        Some(config) => Source::Postgres {
+            config,
+            wrapping_key: None,
+        },
+        None => Source::Directory(&log),
+    };
+    let verified = verify_with(source, Known::default()).await?;
     drop(dir);
     Ok(report
         .with("fdatasync_p50_us", fdatasync)

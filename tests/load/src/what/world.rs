@@ -32,11 +32,16 @@ impl World {
     }
 
     pub(super) async fn embedded() -> Result<Self> {
+        Self::configured(Config::default()).await
+    }
+
+    /// One of its own, so configured.
+    pub(super) async fn configured(config: Config) -> Result<Self> {
         let dir = tempfile::Builder::new().prefix("harombe-load-").tempdir()?;
         let script = dir.path().join("model.toml");
         std::fs::write(&script, SCRIPT)?;
         let data = dir.path().join("data");
-        let embedded = Assembly::new(&data, Config::default(), Some(ModelSource::Scripted(script)))
+        let embedded = Assembly::new(&data, config, Some(ModelSource::Scripted(script)))
             .start()
             .await?;
         Ok(Self {
