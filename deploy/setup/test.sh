@@ -31,3 +31,6 @@ if ! [ -f "$tools/clients/.complete-1" ]; then
 fi
 need curl curl
 need node nodejs
+
+# The store of secrets is tested against a real server that speaks Vault's API.
+"$(dirname "$0")/openbao.sh"

@@ -1,6 +1,7 @@
 //! What tests of every service need: certificates, people, an audit log that they can read and break, and a Postgres
 //! that they can stop and kill.
 
+pub mod openbao;
 mod pki;
 pub mod postgres;
 mod sink;
