@@ -9,7 +9,8 @@ use std::time::Duration;
 use harombe_config::Span;
 use serde::{Deserialize, Serialize};
 
-pub use upstream::{Injection, Search, Upstream};
+pub use crate::domain::search::Search;
+pub use upstream::{Injection, Upstream};
 
 /// Most tunnels that any machine should carry at once.
 const MAX_TUNNELS: usize = 10_000;

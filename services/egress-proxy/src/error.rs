@@ -5,6 +5,7 @@ use harombe_error::{Code, Failure, Reason, ServiceError};
 use crate::domain::call::InvalidCall;
 use crate::domain::denial::Denial;
 use crate::fetch::FetchError;
+use crate::upstream::UpstreamError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -14,7 +15,7 @@ pub enum Error {
     Call(#[source] harombe_canonical::Error),
     #[error(transparent)]
     Arguments(InvalidCall),
-    #[error("this service performs web_fetch and no other tool")]
+    #[error("this service performs web_fetch and web_search and no other tool")]
     Tool,
     #[error("the call's {0} is not the run's")]
     ForeignCall(&'static str),
@@ -35,6 +36,15 @@ pub enum Error {
     /// The caller learns what failed; the cause below it concerns the operator and goes to the log.
     #[error("the exchange failed at stage {stage}: {0}", stage = .0.stage())]
     Upstream(FetchError),
+    /// The caller learns what failed; the cause below it concerns the operator and goes to the log.
+    #[error(transparent)]
+    Service(UpstreamError),
+    #[error("the upstream's credential cannot be had")]
+    Credential(#[source] harombe_secrets::Error),
+    #[error("the upstream's credential cannot travel in a header field")]
+    CredentialForm,
+    #[error("the request's body is longer than the upstream takes")]
+    TooLong,
     #[error("the request in the tunnel is not http/1.1 or did not come in time")]
     Request,
     #[error("the tunnel was open for too long")]
@@ -52,11 +62,13 @@ impl ServiceError for Error {
             Self::ForeignCall(_) | Self::Mismatch(_) => Code::InvalidArgument,
             Self::Grant(error) => error.code(),
             Self::Lease(_) | Self::Denied(_) => Code::PermissionDenied,
-            Self::Hitl | Self::Upstream(_) => Code::Unavailable,
+            Self::Hitl | Self::Upstream(_) | Self::Service(_) => Code::Unavailable,
+            Self::Credential(error) => error.code(),
+            Self::CredentialForm => Code::FailedPrecondition,
             Self::Refused(failure) => failure.code(),
             Self::Audit(error) => error.code(),
             Self::TimeLimit => Code::DeadlineExceeded,
-            Self::Busy => Code::ResourceExhausted,
+            Self::Busy | Self::TooLong => Code::ResourceExhausted,
         }
     }
 
@@ -71,9 +83,10 @@ impl ServiceError for Error {
             Self::Hitl => Reason::HitlUnavailable,
             Self::Refused(failure) => failure.reason(),
             Self::Audit(error) => error.reason(),
-            Self::Upstream(_) => Reason::UpstreamFailed,
+            Self::Upstream(_) | Self::Service(_) => Reason::UpstreamFailed,
+            Self::Credential(_) | Self::CredentialForm => Reason::CredentialUnavailable,
             Self::TimeLimit => Reason::TimeLimit,
-            Self::Busy => Reason::LimitExceeded,
+            Self::Busy | Self::TooLong => Reason::LimitExceeded,
         }
     }
 
@@ -81,6 +94,7 @@ impl ServiceError for Error {
         match self {
             Self::Busy => Some(std::time::Duration::from_secs(1)),
             Self::Refused(failure) => failure.retry_after(),
+            Self::Credential(error) => error.retry_after(),
             Self::Audit(error) => error.retry_after(),
             _ => None,
         }

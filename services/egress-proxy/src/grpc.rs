@@ -11,7 +11,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::Error;
-use crate::tunnel::{Opinion, Tunnels};
+use crate::tunnel::{By, Opinion, Tunnels};
 
 /// Answers that may wait for a slow caller.
 const WAITING: usize = 8;
@@ -32,7 +32,7 @@ impl EgressService for Handler {
         &self,
         request: Request<Streaming<TunnelRequest>>,
     ) -> Result<Response<Self::TunnelStream>, Status> {
-        let run = request.run()?;
+        let (run, service) = (request.run()?, request.caller()?.service);
         let place = self
             .places
             .clone()
@@ -40,11 +40,12 @@ impl EgressService for Handler {
             .map_err(|_| to_status(&Error::Busy))?;
         let (replies, answers) = mpsc::channel(WAITING);
         // A task of its own: a grant that was spent is recorded to its end even when the caller goes away.
-        self.tasks.spawn(
-            self.tunnels
-                .clone()
-                .serve(run, request.into_inner(), replies, place),
-        );
+        self.tasks.spawn(self.tunnels.clone().serve(
+            By { run, service },
+            request.into_inner(),
+            replies,
+            place,
+        ));
         Ok(Response::new(ReceiverStream::new(answers)))
     }
 

@@ -3,8 +3,12 @@
 //!
 //! ```text
 //! grpc → tunnel (grant, redemption, record) → domain (parse, allowlist, method and path, addresses)
-//!               └→ fetch (HTTP/1.1 over verified TLS) → net (resolver, dialler, roots)
+//!               ├→ fetch (HTTP/1.1 over verified TLS) → net (resolver, dialler, roots)
+//!               └→ upstream (credential, streaming)   → net (pooled connections)
 //! ```
+//!
+//! Models and the search service are upstreams: destinations that only the operator names, asked with a credential that no
+//! caller sees.
 //!
 //! Invariants: what no rule names is denied; a name that no rule names is never resolved; only an address that
 //! was checked can be dialled; nothing is dialled before its decision is in the audit log.
@@ -17,7 +21,9 @@ mod grpc;
 pub mod net;
 mod service;
 mod tunnel;
+mod upstream;
 
 pub use config::Config;
 pub use error::Error;
 pub use service::{BuildError, Deps, Edges, Service, build, load_policy};
+pub use upstream::UpstreamError;

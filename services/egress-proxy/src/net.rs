@@ -4,3 +4,4 @@ pub mod cache;
 pub mod dialer;
 pub mod roots;
 pub mod system_resolver;
+pub mod upstream;

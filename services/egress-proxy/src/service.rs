@@ -1,5 +1,6 @@
 //! Wires the rooms together.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use harombe_grant::Verifier;
 use harombe_identity::{ServiceIdentity, TokenVerifier};
 use harombe_proto::egress::v1::egress_service_server::EgressServiceServer;
 use harombe_rpc::{Door, GrpcChannel, Metrics, Server, TaskSet};
+use harombe_secrets::Secrets;
 use harombe_trail::Trail;
 use harombe_types::{Clock, ServiceName};
 use tokio::sync::Semaphore;
@@ -24,6 +26,7 @@ use crate::net::dialer::{Dialer, TcpDialer};
 use crate::net::roots::Roots;
 use crate::net::system_resolver::SystemResolver;
 use crate::tunnel::{Admission, Tunnels};
+use crate::upstream::Upstream;
 
 /// What a tunnel may take beyond its exchange: the caller's own reading and writing.
 const ALLOWANCE: Duration = Duration::from_secs(20);
@@ -63,6 +66,8 @@ pub struct Deps {
     pub trail: Trail,
     pub hitl: GrpcChannel,
     pub edges: Edges,
+    /// Where the credentials of upstreams are kept.
+    pub secrets: Arc<dyn Secrets>,
 }
 
 /// The running service.
@@ -90,6 +95,7 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
         ),
         Err(faults) => tracing::error!(%faults, "the egress policy is refused; nothing may leave"),
     }
+    let upstreams = upstreams(&config, &deps.edges.roots)?;
     let total = config.exchange_time.as_duration();
     let resolver = CachingResolver::new(deps.edges.resolver, config.cached_names, deps.clock.clone());
     let decider = Decider::new(policy, Arc::new(resolver));
@@ -102,6 +108,8 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
             hitl: deps.hitl,
             trail: deps.trail.clone(),
             clock: deps.clock.clone(),
+            upstreams,
+            secrets: deps.secrets,
         },
         fetcher: Fetcher::new(
             deps.edges.dialer,
@@ -112,6 +120,7 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
             },
         ),
         open_for: total + ALLOWANCE,
+        allowance: ALLOWANCE,
     };
     let tasks = TaskSet::new();
     let handler = Handler {
@@ -134,6 +143,15 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
         server,
         policy_version,
     })
+}
+
+fn upstreams(config: &Config, roots: &Roots) -> Result<BTreeMap<String, Arc<Upstream>>, BuildError> {
+    let upstream = |(name, upstream): (&String, &crate::config::Upstream)| {
+        let upstream =
+            Upstream::new(name, upstream, roots).map_err(|fault| BuildError::Config(vec![fault]))?;
+        Ok((name.clone(), Arc::new(upstream)))
+    };
+    config.upstreams.iter().map(upstream).collect()
 }
 
 /// The policy of a file, or the one that allows nothing.

@@ -1,26 +1,31 @@
-//! One granted `web_fetch`, from the grant to the last byte: believed only after every check, recorded before
-//! it touches the world.
+//! What is done for a caller, from its first frame to the last byte: believed only after every check, recorded before it
+//! touches the world.
 
 mod admission;
 mod exchange;
+mod passage;
 mod pump;
 mod record;
+mod search;
+mod slot;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use harombe_proto::egress::v1::{
-    TunnelOpened, TunnelRequest, TunnelResponse, tunnel_request, tunnel_response,
+    TunnelOpen, TunnelOpened, TunnelRequest, TunnelResponse, tunnel_request, tunnel_response,
 };
-use harombe_types::RunPrincipal;
+use harombe_types::{RunPrincipal, ServiceName};
+use tokio::io::DuplexStream;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::timeout;
 use tonic::{Status, Streaming};
 
 use crate::Error;
+use crate::domain::authority::Authority;
 use crate::fetch::Fetcher;
 
-pub(crate) use admission::{Act, Admission, Opinion};
+pub(crate) use admission::{Act, Admission, Opinion, Permitted, SearchAct};
 pub(crate) use record::Record;
 
 /// How long a caller may take to say what it wants.
@@ -32,28 +37,44 @@ const CLOSING: Duration = Duration::from_secs(10);
 /// The memory between the frames of the stream and the HTTP stack, each way, in bytes.
 const BUFFER: usize = 64 * 1024;
 
+/// How long the head of a request may take.
+const HEAD: Duration = Duration::from_secs(10);
+
+/// Bounds of a request's head.
+const HEAD_BYTES: usize = 32 * 1024;
+const HEAD_FIELDS: usize = 64;
+
 /// Answers to a caller, bounded: a caller that does not read stops the peer.
 pub(crate) type Replies = mpsc::Sender<Result<TunnelResponse, Status>>;
+
+/// Who opens a tunnel, and for which run.
+#[derive(Debug)]
+pub(crate) struct By {
+    pub(crate) run: RunPrincipal,
+    pub(crate) service: ServiceName,
+}
 
 /// Everything a tunnel needs from its service.
 #[derive(Debug)]
 pub(crate) struct Tunnels {
     pub(crate) admission: Admission,
     pub(crate) fetcher: Fetcher,
-    /// Longest time from the grant's redemption to the last byte.
+    /// Longest time from a grant's redemption to the last byte.
     pub(crate) open_for: Duration,
+    /// What a tunnel to an upstream may take beyond the upstream's own time: the caller's reading and writing.
+    pub(crate) allowance: Duration,
 }
 
 impl Tunnels {
     /// Serves one tunnel to its end; the caller is told of every failure in the stream's status.
     pub(crate) async fn serve(
         self: Arc<Self>,
-        run: RunPrincipal,
+        by: By,
         mut frames: Streaming<TunnelRequest>,
         replies: Replies,
         permit: OwnedSemaphorePermit,
     ) {
-        if let Err(error) = self.run(&run, &mut frames, &replies).await {
+        if let Err(error) = self.run(&by, &mut frames, &replies).await {
             // A caller that has gone, or does not read, needs no answer.
             let _ = timeout(CLOSING, replies.send(Err(harombe_error::to_status(&error)))).await;
         }
@@ -62,7 +83,7 @@ impl Tunnels {
 
     async fn run(
         &self,
-        run: &RunPrincipal,
+        by: &By,
         frames: &mut Streaming<TunnelRequest>,
         replies: &Replies,
     ) -> Result<(), Error> {
@@ -72,44 +93,106 @@ impl Tunnels {
         let Some(tunnel_request::Frame::Open(open)) = open else {
             return Err(Error::Frame("the first frame of a tunnel opens it"));
         };
-        let act = Arc::new(self.admission.admit(run, &open.grant, &open.call).await?);
+        let TunnelOpen {
+            grant,
+            call,
+            upstream,
+        } = open;
+        if !upstream.is_empty() {
+            if !grant.is_empty() || !call.is_empty() {
+                return Err(Error::Frame(
+                    "a tunnel is opened by a grant or to an upstream, not both",
+                ));
+            }
+            return self.pass(by, &upstream, frames, replies).await;
+        }
+        match self.admission.admit(&by.run, &grant, &call).await? {
+            Permitted::Fetch(act) => self.fetch(&by.run, *act, frames, replies).await,
+            Permitted::Search(act) => self.search(*act, frames, replies).await,
+        }
+    }
+
+    async fn fetch(
+        &self,
+        run: &RunPrincipal,
+        act: Act,
+        frames: &mut Streaming<TunnelRequest>,
+        replies: &Replies,
+    ) -> Result<(), Error> {
         let mut record = self.admission.closing(run, &act);
-        let outcome = timeout(self.open_for, self.carry(&act, frames, replies, &mut record)).await;
+        let address = act.allowed.pinned.first();
+        let address = address.map(|address| address.get().to_string());
+        let opened = opened(act.allowed.target.authority(), address.unwrap_or_default());
+        let tally = record.tally();
+        let exchange = |io| exchange::serve(io, Arc::new(act), &self.fetcher, tally);
+        let outcome = timeout(self.open_for, carry(opened, frames, replies, exchange)).await;
         let outcome = outcome.unwrap_or(Err(Error::TimeLimit));
         record.close(outcome.as_ref().err());
         outcome
     }
 
-    async fn carry(
+    async fn search(
         &self,
-        act: &Arc<Act>,
+        act: SearchAct,
         frames: &mut Streaming<TunnelRequest>,
         replies: &Replies,
-        record: &mut Record,
     ) -> Result<(), Error> {
-        let authority = act.allowed.target.authority();
-        let address = act
-            .allowed
-            .pinned
-            .first()
-            .map(|address| address.get().to_string());
-        let opened = tunnel_response::Frame::Opened(TunnelOpened {
-            host: authority.host.to_string(),
-            port: authority.port.into(),
-            address: address.unwrap_or_default(),
-        });
-        pump::reply(replies, opened).await?;
-        let (ours, theirs) = tokio::io::duplex(BUFFER);
-        let (from_proxy, to_proxy) = tokio::io::split(theirs);
-        let exchange = async {
-            let served = exchange::serve(ours, act.clone(), &self.fetcher, record.tally()).await;
-            Ok::<_, Error>(served)
+        let opened = opened(act.upstream.target.authority(), String::new());
+        let SearchAct { mut record, .. } = act;
+        let search = search::Searching {
+            call: act.call,
+            upstream: act.upstream,
+            kind: act.kind,
+            shown: act.shown,
+            max_bytes: act.max_bytes,
+            tally: record.tally(),
         };
-        let work = async { tokio::try_join!(exchange, pump::replies(from_proxy, replies)) };
-        tokio::select! {
-            done = work => done?.0,
-            fault = pump::frames(frames, to_proxy) => Err(fault),
-            () = replies.closed() => Err(pump::GONE),
-        }
+        let exchange = |io| search::serve(io, search);
+        let outcome = timeout(self.open_for, carry(opened, frames, replies, exchange)).await;
+        let outcome = outcome.unwrap_or(Err(Error::TimeLimit));
+        record.close(outcome.as_ref().err());
+        outcome
+    }
+
+    async fn pass(
+        &self,
+        by: &By,
+        name: &str,
+        frames: &mut Streaming<TunnelRequest>,
+        replies: &Replies,
+    ) -> Result<(), Error> {
+        let upstream = self.admission.permit(&by.run, by.service, name).await?;
+        let opened = opened(upstream.target.authority(), String::new());
+        let open_for = upstream.time + self.allowance;
+        let passage = |io| passage::serve(io, &by.run, upstream, &self.admission);
+        let outcome = timeout(open_for, carry(opened, frames, replies, passage)).await;
+        outcome.unwrap_or(Err(Error::TimeLimit))
+    }
+}
+
+fn opened(authority: &Authority, address: String) -> tunnel_response::Frame {
+    tunnel_response::Frame::Opened(TunnelOpened {
+        host: authority.host.to_string(),
+        port: authority.port.into(),
+        address,
+    })
+}
+
+/// Says that the tunnel is open, then carries bytes between the caller and what serves them.
+async fn carry<F: Future<Output = Result<(), Error>>>(
+    opened: tunnel_response::Frame,
+    frames: &mut Streaming<TunnelRequest>,
+    replies: &Replies,
+    serve: impl FnOnce(DuplexStream) -> F,
+) -> Result<(), Error> {
+    pump::reply(replies, opened).await?;
+    let (ours, theirs) = tokio::io::duplex(BUFFER);
+    let (from_proxy, to_proxy) = tokio::io::split(theirs);
+    let exchange = async { Ok::<_, Error>(serve(ours).await) };
+    let work = async { tokio::try_join!(exchange, pump::replies(from_proxy, replies)) };
+    tokio::select! {
+        done = work => done?.0,
+        fault = pump::frames(frames, to_proxy) => Err(fault),
+        () = replies.closed() => Err(pump::GONE),
     }
 }

@@ -10,6 +10,7 @@ use harombe_types::ServiceName;
 use http::header::{self, HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 
+use crate::domain::search::Search;
 use crate::domain::target::Target;
 use crate::domain::upstream::is_framing;
 
@@ -18,16 +19,6 @@ const MAX_IDLE: Duration = Duration::from_secs(15 * 60);
 const MAX_TIME: Duration = Duration::from_secs(24 * 60 * 60);
 const MAX_BYTES: u64 = 1024 * 1024 * 1024;
 const MAX_NAME: usize = 64;
-
-/// Which answers the search service gives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Search {
-    /// `GET /search?q=…&format=json`.
-    Searxng,
-    /// `GET /res/v1/web/search?q=…`.
-    Brave,
-}
 
 /// In which header field a credential travels.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,4 +1,4 @@
-//! The arguments of `web_fetch`, as they stand in the canonical call that a grant covers.
+//! The arguments of `web_fetch` and `web_search`, as they stand in the canonical call that a grant covers.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,14 @@ pub const MAX_MAX_BYTES: u64 = 16 * 1024 * 1024;
 /// Most header fields a call may carry.
 const MAX_HEADERS: usize = 32;
 
-/// Arguments that do not describe a fetch.
+/// Longest query of a search, in bytes.
+const MAX_QUERY: usize = 2048;
+
+/// Results that a search gives back when the call does not say, and at most.
+const DEFAULT_RESULTS: u8 = 8;
+const MAX_RESULTS: u8 = 20;
+
+/// Arguments that describe neither a fetch nor a search.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidCall {
     #[error("the arguments are not those of web_fetch: url, method, headers, max_bytes")]
@@ -22,6 +29,12 @@ pub enum InvalidCall {
     MaxBytes,
     #[error("at most {MAX_HEADERS} header fields")]
     Headers,
+    #[error("the arguments are not those of web_search: query, max_results")]
+    SearchShape(#[source] serde_json::Error),
+    #[error("query must have from 1 to {MAX_QUERY} bytes and something to look for")]
+    Query,
+    #[error("max_results must be from 1 to {MAX_RESULTS}")]
+    MaxResults,
 }
 
 /// What the model asked for; nothing in it is trusted until it is decided.
@@ -52,6 +65,34 @@ impl FetchCall {
     }
 }
 
+/// What the model wants to look for.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SearchCall {
+    pub query: String,
+    #[serde(default = "default_results")]
+    pub max_results: u8,
+}
+
+impl SearchCall {
+    /// # Errors
+    /// Unknown or missing arguments, or limits out of range.
+    pub fn from_args(args: serde_json::Value) -> Result<Self, InvalidCall> {
+        let call: Self = serde_json::from_value(args).map_err(InvalidCall::SearchShape)?;
+        if call.query.trim().is_empty() || call.query.len() > MAX_QUERY {
+            return Err(InvalidCall::Query);
+        }
+        if !(1..=MAX_RESULTS).contains(&call.max_results) {
+            return Err(InvalidCall::MaxResults);
+        }
+        Ok(call)
+    }
+}
+
+fn default_results() -> u8 {
+    DEFAULT_RESULTS
+}
+
 fn get() -> String {
     "GET".to_owned()
 }
@@ -73,6 +114,24 @@ mod tests {
             (call.method.as_str(), call.max_bytes, call.headers.len()),
             ("GET", DEFAULT_MAX_BYTES, 0)
         );
+    }
+
+    #[test]
+    fn a_search_is_a_query_within_bounds() {
+        let call = SearchCall::from_args(json!({"query": "rust"})).expect("a call");
+        assert_eq!((call.query.as_str(), call.max_results), ("rust", DEFAULT_RESULTS));
+        for args in [
+            json!({}),
+            json!({"query": 7}),
+            json!({"query": " "}),
+            json!({"query": "x".repeat(MAX_QUERY + 1)}),
+            json!({"query": "x", "max_results": 0}),
+            json!({"query": "x", "max_results": 21}),
+            json!({"query": "x", "max_results": -1}),
+            json!({"query": "x", "url": "https://a.test"}),
+        ] {
+            assert!(SearchCall::from_args(args.clone()).is_err(), "{args}");
+        }
     }
 
     #[test]

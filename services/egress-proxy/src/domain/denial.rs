@@ -3,7 +3,10 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use harombe_types::ServiceName;
+
 use crate::domain::resolver::ResolveError;
+use crate::domain::upstream::Unfit;
 
 /// The step of the pipeline that decided. The order is the order in which the steps run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -135,6 +138,14 @@ pub enum Denial {
         address: IpAddr,
         range: &'static str,
     },
+    #[error("no upstream is called {name:?}")]
+    UpstreamUnknown { name: String },
+    #[error("{service} may not use the upstream {name}")]
+    UpstreamNotPermitted { name: String, service: ServiceName },
+    #[error("the request does not fit the upstream: {0}")]
+    Unfit(Unfit),
+    #[error("no search service is configured")]
+    NoSearch,
 }
 
 impl Denial {
@@ -146,13 +157,17 @@ impl Denial {
             Self::ReservedName { .. }
             | Self::HostNotListed { .. }
             | Self::PortNotListed { .. }
-            | Self::LiteralForbidden { .. } => Stage::Acl,
+            | Self::LiteralForbidden { .. }
+            | Self::UpstreamUnknown { .. }
+            | Self::UpstreamNotPermitted { .. }
+            | Self::NoSearch => Stage::Acl,
             Self::MethodNotListed { .. }
             | Self::PathNotListed { .. }
             | Self::AmbiguousPath(_)
             | Self::HostHeader
             | Self::HeaderSyntax { .. }
-            | Self::HeaderRepeated => Stage::Http,
+            | Self::HeaderRepeated
+            | Self::Unfit(_) => Stage::Http,
             Self::Unresolved { .. } | Self::AnswerForbidden { .. } => Stage::Dns,
         }
     }
@@ -174,7 +189,17 @@ impl Denial {
             Self::HeaderRepeated => "header-repeated",
             Self::Unresolved { .. } => "unresolved",
             Self::AnswerForbidden { .. } => "answer-forbidden",
+            Self::UpstreamUnknown { .. } => "upstream-unknown",
+            Self::UpstreamNotPermitted { .. } => "upstream-not-permitted",
+            Self::Unfit(_) => "unfit",
+            Self::NoSearch => "no-search",
         }
+    }
+}
+
+impl From<Unfit> for Denial {
+    fn from(unfit: Unfit) -> Self {
+        Self::Unfit(unfit)
     }
 }
 

@@ -1,5 +1,9 @@
 //! By what right: the grant, the call, the policy, the redemption and the record, in this order, before anything is dialled.
 
+mod search;
+mod upstream;
+
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -10,8 +14,10 @@ use harombe_grant::{Grant, Lease, Verifier, check_call};
 use harombe_proto::hitl::v1::RedeemGrantRequest;
 use harombe_proto::hitl::v1::authorization_service_client::AuthorizationServiceClient;
 use harombe_rpc::GrpcChannel;
+use harombe_secrets::Secrets;
 use harombe_trail::Trail;
 use harombe_types::{CallId, Clock, RunPrincipal, ServiceName};
+use serde_json::json;
 
 use crate::Error;
 use crate::domain::authority::Authority;
@@ -20,9 +26,16 @@ use crate::domain::decision::{Admitted, Allowed, Decider, Request};
 use crate::domain::denial::Denial;
 use crate::domain::headers::{self, Outgoing};
 use crate::tunnel::record::{self, Attempt, Record};
+use crate::upstream::Upstream;
 
-/// The one tool that is performed here.
-const TOOL: &str = "web_fetch";
+pub(crate) use search::SearchAct;
+
+/// The tools that are performed here.
+const FETCH: &str = "web_fetch";
+const SEARCH: &str = "web_search";
+
+/// As much of a tool's name as a record of a refused permission shows, in characters.
+const MAX_TOOL: usize = 64;
 
 /// A call that may be performed now, once.
 #[derive(Debug)]
@@ -34,10 +47,17 @@ pub(crate) struct Act {
     pub(crate) max_bytes: u64,
 }
 
+/// What a grant permits, checked and recorded.
+#[derive(Debug)]
+pub(crate) enum Permitted {
+    Fetch(Box<Act>),
+    Search(Box<SearchAct>),
+}
+
 /// What the policy says about a call before anyone is asked to approve it.
 #[derive(Debug)]
 pub(crate) struct Opinion {
-    pub(crate) verdict: Result<Admitted, Denial>,
+    pub(crate) verdict: Result<(), Denial>,
     pub(crate) trusted: bool,
 }
 
@@ -48,6 +68,8 @@ pub(crate) struct Admission {
     pub(crate) hitl: GrpcChannel,
     pub(crate) trail: Trail,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) upstreams: BTreeMap<String, Arc<Upstream>>,
+    pub(crate) secrets: Arc<dyn Secrets>,
 }
 
 impl fmt::Debug for Admission {
@@ -61,19 +83,27 @@ impl fmt::Debug for Admission {
 impl Admission {
     /// Says whether the policy could allow the call, asks nobody, and records a denial.
     pub(crate) async fn check(&self, run: &RunPrincipal, call: &[u8]) -> Result<Opinion, Error> {
-        let (attempt, fetch) = read(run, call)?.into_fetch()?;
-        let request = request(run, &fetch);
-        let verdict = self.decider.admit(request).and_then(|admitted| {
-            outgoing(&fetch, &admitted.target)?;
-            Ok(admitted)
-        });
+        let call = read(run, call)?;
+        let (attempt, verdict) = if call.0.tool() == SEARCH {
+            let (attempt, _) = call.into_search()?;
+            // The operator chose whom a search asks, and thereby trusts it.
+            (attempt, self.searched().map(|_| true))
+        } else {
+            let (attempt, fetch) = call.into_fetch()?;
+            (
+                attempt,
+                self.admit_fetch(run, &fetch)
+                    .map(|admitted| self.decider.trusts(&admitted)),
+            )
+        };
         if let Err(denial) = &verdict {
             self.record_denial(run, &attempt, denial).await?;
         }
-        let trusted = verdict
-            .as_ref()
-            .is_ok_and(|admitted| self.decider.trusts(admitted));
-        Ok(Opinion { verdict, trusted })
+        let trusted = verdict.as_ref().is_ok_and(|trusted| *trusted);
+        Ok(Opinion {
+            verdict: verdict.map(|_| ()),
+            trusted,
+        })
     }
 
     /// The policy in force, for answers.
@@ -83,25 +113,53 @@ impl Admission {
 
     /// Passes a call through every check and spends its grant. After this it may be dialled. A permission that is not
     /// good is recorded: somebody may be trying what they are not granted.
-    pub(crate) async fn admit(&self, run: &RunPrincipal, grant: &str, call: &Bytes) -> Result<Act, Error> {
+    pub(crate) async fn admit(
+        &self,
+        run: &RunPrincipal,
+        grant: &str,
+        call: &Bytes,
+    ) -> Result<Permitted, Error> {
         let admitted = self.spend(run, grant, call).await;
         if let Err(error @ (Error::Grant(_) | Error::Lease(_) | Error::ForeignCall(_) | Error::Tool)) =
             &admitted
         {
             // Refused it is in any case, and for its own reason.
-            if let Err(error) = self.trail.record(record::refused(run, TOOL, error)).await {
+            let tool = CanonicalCall::parse(call).map(|call| call.tool().chars().take(MAX_TOOL).collect());
+            let tool: String = tool.unwrap_or_default();
+            if let Err(error) = self.trail.record(record::refused(run, &tool, error)).await {
                 tracing::warn!(%error, "a refused permission could not be recorded");
             }
         }
         admitted
     }
 
-    async fn spend(&self, run: &RunPrincipal, grant: &str, call: &Bytes) -> Result<Act, Error> {
+    async fn spend(&self, run: &RunPrincipal, grant: &str, call: &Bytes) -> Result<Permitted, Error> {
         let call = read(run, call)?;
         let verified = self
             .verifier
             .grant(grant, ServiceName::EgressProxy, self.clock.now())?;
         check_call(&verified, &call.0)?;
+        let shown = Granted {
+            text: grant,
+            grant: &verified,
+        };
+        if call.0.tool() == SEARCH {
+            self.spend_search(run, &shown, call)
+                .await
+                .map(|act| Permitted::Search(Box::new(act)))
+        } else {
+            self.spend_fetch(run, &shown, call)
+                .await
+                .map(|act| Permitted::Fetch(Box::new(act)))
+        }
+    }
+
+    async fn spend_fetch(
+        &self,
+        run: &RunPrincipal,
+        granted: &Granted<'_>,
+        call: OwnCall,
+    ) -> Result<Act, Error> {
         let digest = call.0.digest();
         let (attempt, fetch) = call.into_fetch()?;
         let (allowed, outgoing) = match self.decide(run, &fetch).await {
@@ -111,8 +169,14 @@ impl Admission {
                 return Err(denial.into());
             }
         };
-        let lease = self.redeem(grant, digest.as_ref()).await?;
-        check_lease(&lease, &verified, &allowed.target.authority().to_string())?;
+        let lease = self.redeem(granted, digest.as_ref()).await?;
+        let target = allowed.target.authority().to_string();
+        let names =
+            |text: &String| Authority::parse(text, None).is_ok_and(|listed| listed.to_string() == target);
+        // A list without entries permits none: hitl names the one destination of every fetch.
+        if !lease.destinations.iter().any(names) {
+            return Err(Error::Lease("destination"));
+        }
         let act = Act {
             attempt,
             outgoing,
@@ -126,15 +190,28 @@ impl Admission {
     }
 
     /// The record of how an admitted call ended; it is written when the tunnel closes.
-    pub(crate) fn closing(&self, run: &RunPrincipal, act: &Arc<Act>) -> Record {
-        Record::new(self.trail.clone(), run.clone(), act.clone(), self.clock.clone())
+    pub(crate) fn closing(&self, run: &RunPrincipal, act: &Act) -> Record {
+        let host = json!({ "host": act.allowed.target.authority().to_string() });
+        Record::new(
+            self.trail.clone(),
+            self.clock.clone(),
+            run,
+            act.attempt.call,
+            host,
+        )
     }
 
     async fn decide(&self, run: &RunPrincipal, fetch: &FetchCall) -> Result<(Allowed, Outgoing), Denial> {
         // What the caller's own fields make impossible is refused before any name is resolved.
-        let admitted = self.decider.admit(request(run, fetch))?;
+        let admitted = self.admit_fetch(run, fetch)?;
         let outgoing = outgoing(fetch, &admitted.target)?;
         Ok((self.decider.decide(request(run, fetch)).await?, outgoing))
+    }
+
+    fn admit_fetch(&self, run: &RunPrincipal, fetch: &FetchCall) -> Result<Admitted, Denial> {
+        let admitted = self.decider.admit(request(run, fetch))?;
+        outgoing(fetch, &admitted.target)?;
+        Ok(admitted)
     }
 
     async fn record_denial(
@@ -147,9 +224,10 @@ impl Admission {
         Ok(self.trail.record(event).await?)
     }
 
-    async fn redeem(&self, grant: &str, digest: &[u8]) -> Result<Lease, Error> {
+    /// Spends a grant and takes the lease that continues it.
+    async fn redeem(&self, granted: &Granted<'_>, digest: &[u8]) -> Result<Lease, Error> {
         let request = RedeemGrantRequest {
-            grant: grant.to_owned(),
+            grant: granted.text.to_owned(),
             call_digest: Bytes::copy_from_slice(digest),
         };
         let response = AuthorizationServiceClient::new(self.hitl.clone())
@@ -159,10 +237,18 @@ impl Admission {
             .map_err(|status| refusal(Failure::from(status)))?
             .into_inner()
             .lease;
-        Ok(self
+        let lease = self
             .verifier
-            .lease(&lease, ServiceName::EgressProxy, self.clock.now())?)
+            .lease(&lease, ServiceName::EgressProxy, self.clock.now())?;
+        check_lease(&lease, granted.grant)?;
+        Ok(lease)
     }
+}
+
+/// A grant as it was shown, and what it says.
+struct Granted<'a> {
+    text: &'a str,
+    grant: &'a Grant,
 }
 
 /// What hitl said, unless it said nothing: whatever keeps its answer away means that nothing is permitted.
@@ -225,30 +311,20 @@ fn read(run: &RunPrincipal, bytes: &[u8]) -> Result<OwnCall, Error> {
 impl OwnCall {
     fn into_fetch(self) -> Result<(Attempt, FetchCall), Error> {
         let Self(call, id) = self;
-        if call.tool() != TOOL {
+        if call.tool() != FETCH {
             return Err(Error::Tool);
         }
         let fetch = FetchCall::from_args(call.args().clone()).map_err(Error::Arguments)?;
-        Ok((
-            Attempt {
-                call: id,
-                method: fetch.method.clone(),
-                url: fetch.url.clone(),
-            },
-            fetch,
-        ))
+        Ok((Attempt::fetch(id, &fetch.method, &fetch.url), fetch))
     }
 }
 
-/// A lease must continue the very grant that was shown, and reach the target that was decided about.
-fn check_lease(lease: &Lease, grant: &Grant, target: &str) -> Result<(), Error> {
+/// A lease must continue the very grant that was shown.
+fn check_lease(lease: &Lease, grant: &Grant) -> Result<(), Error> {
     let same = |what, same: bool| if same { Ok(()) } else { Err(Error::Lease(what)) };
     same("grant", lease.grant == grant.id)?;
     same("tenant", lease.tenant == grant.tenant)?;
     same("run", lease.run == grant.run)?;
     same("call", lease.call == grant.call)?;
-    same("number of connections", lease.connections > 0)?;
-    let names = |text: &String| Authority::parse(text, None).is_ok_and(|listed| listed.to_string() == target);
-    // A list without entries permits none: hitl names the one destination of every fetch.
-    same("destination", lease.destinations.iter().any(names))
+    same("number of connections", lease.connections > 0)
 }

@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream;
@@ -13,43 +12,20 @@ use hyper::body::{Body as _, Frame, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use parking_lot::Mutex;
 use tokio::io::DuplexStream;
 
 use crate::Error;
 use crate::domain::policy::Method;
 use crate::domain::target::Target;
 use crate::fetch::{Body, Fetched, Fetcher};
-use crate::tunnel::Act;
 use crate::tunnel::record::Tally;
-
-/// How long the head of the request may take.
-const HEAD: Duration = Duration::from_secs(10);
-
-/// Bounds of the request's head.
-const HEAD_BYTES: usize = 32 * 1024;
-const HEAD_FIELDS: usize = 64;
+use crate::tunnel::slot::{Ended, Slot};
+use crate::tunnel::{Act, HEAD, HEAD_BYTES, HEAD_FIELDS};
 
 /// Set when the body was, or may have been, cut at its budget: what follows the head is not all there was.
 const TRUNCATED: &str = "harombe-truncated";
 
 type Answer = http::Response<UnsyncBoxBody<Bytes, Ended>>;
-
-/// Tells hyper to stop; the reason lies in the slot.
-#[derive(Debug, thiserror::Error)]
-#[error("the exchange ended early")]
-struct Ended;
-
-/// Keeps the first error, which is the cause of the others.
-#[derive(Clone, Debug, Default)]
-struct Slot(Arc<Mutex<Option<Error>>>);
-
-impl Slot {
-    fn end(&self, error: Error) -> Ended {
-        self.0.lock().get_or_insert(error);
-        Ended
-    }
-}
 
 /// Serves one request and its response.
 ///
@@ -72,7 +48,7 @@ pub(super) async fn serve(
         .max_headers(HEAD_FIELDS)
         .serve_connection(TokioIo::new(io), service)
         .await;
-    let cause = slot.0.lock().take();
+    let cause = slot.take();
     match (cause, served) {
         (Some(error), _) => Err(error),
         (None, Ok(())) if tally.status.load(Ordering::Relaxed) != 0 => Ok(()),

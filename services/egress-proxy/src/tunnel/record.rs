@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 
 use harombe_error::ServiceError as _;
+use harombe_secrets::SecretName;
 use harombe_trail::{Event, Kind, Outcome, Trail};
 use harombe_types::{CallId, Clock, Principal, RunPrincipal, Timestamp};
 use serde_json::{Value, json};
@@ -12,23 +13,53 @@ use serde_json::{Value, json};
 use crate::Error;
 use crate::domain::denial::Denial;
 use crate::tunnel::Act;
+use crate::upstream::Upstream;
 
 /// Longest URL that goes into a record, in characters; a longer one was denied and shows its beginning.
 const MAX_URL: usize = 2048;
 
-/// What someone tried to send, as they wrote it.
+/// What someone tried to do, as they wrote it.
 #[derive(Clone, Debug)]
 pub(crate) struct Attempt {
-    pub(crate) call: CallId,
-    pub(crate) method: String,
-    pub(crate) url: String,
+    /// `None` where no call of a tool is behind it.
+    pub(crate) call: Option<CallId>,
+    details: Value,
 }
 
 impl Attempt {
-    fn details(&self) -> Value {
-        let cut = |text: &str| text.chars().take(MAX_URL).collect::<String>();
-        json!({ "method": cut(&self.method), "url": cut(&self.url) })
+    pub(crate) fn fetch(call: CallId, method: &str, url: &str) -> Self {
+        Self {
+            call: Some(call),
+            details: json!({ "method": cut(method), "url": cut(url) }),
+        }
     }
+
+    pub(crate) fn search(call: CallId, query: &str) -> Self {
+        Self {
+            call: Some(call),
+            details: json!({ "tool": "web_search", "query": cut(query) }),
+        }
+    }
+
+    pub(crate) fn upstream(name: &str) -> Self {
+        Self {
+            call: None,
+            details: json!({ "kind": "upstream", "upstream": cut(name) }),
+        }
+    }
+
+    /// Of a request to an upstream: without its query and its body.
+    pub(crate) fn asking(mut self, method: &str, path: &str) -> Self {
+        merge(
+            &mut self.details,
+            json!({ "method": cut(method), "path": cut(path) }),
+        );
+        self
+    }
+}
+
+fn cut(text: &str) -> String {
+    text.chars().take(MAX_URL).collect()
 }
 
 /// Counts what passes through one tunnel.
@@ -36,15 +67,18 @@ impl Attempt {
 pub(crate) struct Tally {
     /// Zero until the response's head is there.
     pub(crate) status: AtomicU16,
+    /// Of the request's body, in bytes.
+    pub(crate) sent: Arc<AtomicU64>,
+    /// Of the response's body, in bytes.
     pub(crate) received: AtomicU64,
     pub(crate) truncated: AtomicBool,
 }
 
-/// The record of one open tunnel. When it is dropped without being closed, that is recorded too.
+/// The record of one exchange that was allowed. When it is dropped without being closed, that is recorded too.
 pub(crate) struct Record {
     trail: Trail,
-    run: RunPrincipal,
-    act: Arc<Act>,
+    event: Event,
+    details: Value,
     clock: Arc<dyn Clock>,
     began: Timestamp,
     tally: Arc<Tally>,
@@ -60,12 +94,19 @@ impl fmt::Debug for Record {
 }
 
 impl Record {
-    pub(super) fn new(trail: Trail, run: RunPrincipal, act: Arc<Act>, clock: Arc<dyn Clock>) -> Self {
+    /// `details` say with whom.
+    pub(super) fn new(
+        trail: Trail,
+        clock: Arc<dyn Clock>,
+        run: &RunPrincipal,
+        call: Option<CallId>,
+        details: Value,
+    ) -> Self {
         let began = clock.now();
         Self {
             trail,
-            run,
-            act,
+            event: event(Kind::EgressClosed, run, call),
+            details,
             clock,
             began,
             tally: Arc::default(),
@@ -77,7 +118,13 @@ impl Record {
         self.tally.clone()
     }
 
-    /// Notes how the tunnel ended.
+    /// Goes on with what was counted before there was a record.
+    pub(super) fn counts(&mut self, tally: Tally) -> Arc<Tally> {
+        self.tally = Arc::new(tally);
+        self.tally()
+    }
+
+    /// Notes how the exchange ended.
     pub(super) fn close(&mut self, error: Option<&Error>) {
         self.closed = true;
         let outcome = if error.is_none() {
@@ -91,21 +138,25 @@ impl Record {
 
     fn note(&self, outcome: Outcome, reason: Option<&str>) {
         let elapsed = self.began.until(self.clock.now());
-        let details = json!({
-            "host": self.act.allowed.target.authority().to_string(),
-            "status": self.tally.status.load(Ordering::Relaxed),
-            "received_bytes": self.tally.received.load(Ordering::Relaxed),
-            "truncated": self.tally.truncated.load(Ordering::Relaxed),
-            "duration_ms": u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
-            "reason": reason,
-        });
-        let event = event(Kind::EgressClosed, &self.run, self.act.attempt.call);
-        self.trail.note(event.outcome(outcome).details(details));
+        let mut details = self.details.clone();
+        merge(
+            &mut details,
+            json!({
+                "status": self.tally.status.load(Ordering::Relaxed),
+                "sent_bytes": self.tally.sent.load(Ordering::Relaxed),
+                "received_bytes": self.tally.received.load(Ordering::Relaxed),
+                "truncated": self.tally.truncated.load(Ordering::Relaxed),
+                "duration_ms": u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
+                "reason": reason,
+            }),
+        );
+        self.trail
+            .note(self.event.clone().outcome(outcome).details(details));
     }
 
     /// The decision that an act may be performed, with the addresses it is bound to.
     pub(super) fn allowed(run: &RunPrincipal, act: &Act, policy_version: &str) -> Event {
-        let mut details = act.attempt.details();
+        let mut details = act.attempt.details.clone();
         let authority = act.allowed.target.authority();
         let addresses: Vec<_> = act
             .allowed
@@ -130,6 +181,37 @@ impl Record {
             .details(details)
     }
 
+    /// The decision that an upstream is asked, and which credential it is shown.
+    pub(super) fn asked(run: &RunPrincipal, attempt: &Attempt, upstream: &Upstream) -> Event {
+        let mut details = attempt.details.clone();
+        merge(&mut details, destination(upstream));
+        merge(
+            &mut details,
+            json!({ "credential": upstream.credential.as_ref().map(SecretName::as_str) }),
+        );
+        event(Kind::EgressDecided, run, attempt.call)
+            .outcome(Outcome::Ok)
+            .details(details)
+    }
+
+    /// An upstream that is not asked because its credential cannot be had.
+    pub(super) fn uncredentialed(
+        run: &RunPrincipal,
+        attempt: &Attempt,
+        upstream: &Upstream,
+        error: &Error,
+    ) -> Event {
+        let mut details = attempt.details.clone();
+        merge(&mut details, destination(upstream));
+        merge(
+            &mut details,
+            json!({ "code": "credential-unavailable", "why": error.to_string() }),
+        );
+        event(Kind::EgressDecided, run, attempt.call)
+            .outcome(Outcome::Failed)
+            .details(details)
+    }
+
     /// The decision that an attempt may not be performed, and which stage made it.
     pub(super) fn denied(
         run: &RunPrincipal,
@@ -137,7 +219,7 @@ impl Record {
         denial: &Denial,
         policy_version: &str,
     ) -> Event {
-        let mut details = attempt.details();
+        let mut details = attempt.details.clone();
         merge(
             &mut details,
             json!({ "stage": denial.stage().as_str(), "code": denial.code(), "why": denial.to_string() }),
@@ -157,6 +239,15 @@ impl Drop for Record {
     }
 }
 
+/// Which upstream, and where it is.
+pub(super) fn destination(upstream: &Upstream) -> Value {
+    json!({
+        "kind": "upstream",
+        "upstream": upstream.name,
+        "host": upstream.target.authority().to_string(),
+    })
+}
+
 /// A permission that was not honoured here: nothing in it can be believed, so only the run that showed it is named.
 pub(super) fn refused(run: &RunPrincipal, tool: &str, error: &Error) -> Event {
     let details = json!({ "tool": tool, "reason": error.reason().as_str(), "error": error.to_string() });
@@ -166,13 +257,16 @@ pub(super) fn refused(run: &RunPrincipal, tool: &str, error: &Error) -> Event {
         .details(details)
 }
 
-fn event(kind: Kind, run: &RunPrincipal, call: CallId) -> Event {
-    Event::new(kind, &run.tenant)
+fn event(kind: Kind, run: &RunPrincipal, call: Option<CallId>) -> Event {
+    let event = Event::new(kind, &run.tenant)
         .principal(&Principal::Run(run.clone()))
         .agent(&run.agent)
         .session(run.session)
-        .run(run.run)
-        .call(call)
+        .run(run.run);
+    match call {
+        Some(call) => event.call(call),
+        None => event,
+    }
 }
 
 fn merge(into: &mut Value, from: Value) {

@@ -9,12 +9,18 @@ mod fetch;
 #[cfg(test)]
 mod hitl;
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod real_hitl;
+#[cfg(test)]
+mod search;
 #[cfg(test)]
 mod server;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
 mod tunnel;
+#[cfg(test)]
+mod upstream;
 #[cfg(test)]
 mod world;

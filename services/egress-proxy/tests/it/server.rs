@@ -33,6 +33,11 @@ impl Authority {
         roots
     }
 
+    /// The authority's own certificate.
+    pub(crate) fn pem(&self) -> String {
+        self.0.pem()
+    }
+
     /// A server certificate for `name`, changed by `edit` before it is signed.
     pub(crate) fn server(&self, name: &str, edit: impl FnOnce(&mut CertificateParams)) -> Arc<ServerConfig> {
         let mut params = CertificateParams::new(vec![name.to_owned()]).expect("parameters");

@@ -14,6 +14,7 @@ use harombe_proto::egress::v1::{
     CheckRequest, CheckResponse, TunnelOpen, TunnelOpened, TunnelRequest, tunnel_request, tunnel_response,
 };
 use harombe_rpc::{GrpcChannel, RequestExt as _, TaskSet};
+use harombe_secrets::{SealedFile, Secret, Secrets as _};
 use harombe_testkit::{AuditSink, TestPki};
 use harombe_types::{CallId, GrantId, ManualClock, RunPrincipal, ServiceName};
 use serde_json::{Value, json};
@@ -50,7 +51,8 @@ pub(crate) struct World {
     pub(crate) resolver: Arc<ScriptedResolver>,
     pub(crate) service: Service,
     pub(crate) run: RunPrincipal,
-    _files: tempfile::TempDir,
+    pub(crate) secrets: SealedFile,
+    pub(crate) files: tempfile::TempDir,
     trail_tasks: TaskSet,
 }
 
@@ -113,6 +115,7 @@ impl World {
         };
         configure(&mut config);
         let trail_tasks = TaskSet::new();
+        let secrets = SealedFile::new(files.path());
         let deps = Deps {
             metrics: harombe_rpc::Metrics::new(),
             clock: clock.clone(),
@@ -124,6 +127,7 @@ impl World {
                 dialer: detour.clone(),
                 roots: Roots::Given(authority.roots()),
             },
+            secrets: Arc::new(secrets.clone()),
         };
         let service = build(config, deps).await.expect("a service");
         let run = harombe_testkit::run("ann", &*clock);
@@ -137,7 +141,8 @@ impl World {
             resolver,
             service,
             run,
-            _files: files,
+            secrets,
+            files,
             trail_tasks,
         }
     }
@@ -236,6 +241,33 @@ impl World {
         (frames, answer)
     }
 
+    /// One request to an upstream.
+    pub(crate) async fn ask(&self, upstream: &str, request: &str) -> Answer {
+        self.send(vec![open_upstream(upstream), data(request)]).await
+    }
+
+    /// A tunnel to an upstream that is spoken through piece by piece.
+    pub(crate) async fn open_upstream(
+        &self,
+        upstream: &str,
+    ) -> (
+        mpsc::Sender<TunnelRequest>,
+        Streaming<harombe_proto::egress::v1::TunnelResponse>,
+    ) {
+        let (frames, stream) = mpsc::channel(4);
+        frames.send(open_upstream(upstream)).await.expect("room");
+        let request = Request::new(ReceiverStream::new(stream)).with_token(self.pki.run_token(&self.run));
+        let answer = self.client(ServiceName::Runtime).tunnel(request).await;
+        (frames, answer.expect("a stream").into_inner())
+    }
+
+    /// Stores a credential.
+    pub(crate) async fn credential(&self, name: &str, text: &str) {
+        let secret = Secret::new(text.to_owned().into()).expect("a secret");
+        let name = name.parse().expect("a name");
+        self.secrets.set(&name, secret).await.expect("stored");
+    }
+
     pub(crate) async fn check(&self, call: &CanonicalCall) -> Result<CheckResponse, Failure> {
         let request = CheckRequest {
             call: Bytes::copy_from_slice(call.bytes()),
@@ -285,6 +317,16 @@ pub(crate) fn open(grant: &str, call: &CanonicalCall) -> TunnelRequest {
         grant: grant.to_owned(),
         call,
         upstream: String::new(),
+    };
+    TunnelRequest {
+        frame: Some(tunnel_request::Frame::Open(open)),
+    }
+}
+
+pub(crate) fn open_upstream(name: &str) -> TunnelRequest {
+    let open = TunnelOpen {
+        upstream: name.to_owned(),
+        ..TunnelOpen::default()
     };
     TunnelRequest {
         frame: Some(tunnel_request::Frame::Open(open)),

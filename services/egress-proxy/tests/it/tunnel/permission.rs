@@ -87,11 +87,7 @@ async fn a_call_that_is_not_the_runs_or_not_a_fetch_is_refused() {
         Reason::CallMismatch
     );
     assert_eq!((world.hitl.redeemed(), world.dialled()), (0, 0));
-    assert_eq!(
-        refusals(&world),
-        ["CALL_INVALID", "CALL_MISMATCH"],
-        "another tool's call, and another run's"
-    );
+    assert_eq!(refusals(&world), ["CALL_MISMATCH"], "another run's call");
 }
 
 #[tokio::test]
