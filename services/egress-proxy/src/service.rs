@@ -136,6 +136,7 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
     };
     let server = Server::builder(ServiceName::EgressProxy, rpc)
         .service(EgressServiceServer::new(handler))
+        .health()
         .tasks(tasks)
         .build()
         .map_err(BuildError::Server)?;

@@ -126,6 +126,7 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
     let server = Server::builder(ServiceName::Runtime, deps)
         .tasks(tasks.clone())
         .service(RuntimeServiceServer::new(Handlers::new(node.clone())))
+        .health()
         .build()?;
     tasks.spawn(claim::run(
         node,
