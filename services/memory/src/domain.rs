@@ -15,9 +15,9 @@ pub(crate) use claimed::claimed_turns;
 pub(crate) use content::{decode_entry, decode_message, decode_page, encode_entries};
 pub(crate) use conversations::Conversations;
 pub(crate) use estimate::{bytes, content};
-pub(crate) use follow::Follow;
+pub(crate) use follow::{Follow, Known};
 pub(crate) use journal::{Journal, Validity};
 pub(crate) use model::{
     Begin, Begun, Claimed, ClaimedTurn, Content, Entry, Expired, Finish, Header, Lease, NewEntry, Owner,
-    Page, Progress, Run, RunState, Selection, Session, StoredPage, StoredTurn, Turns,
+    Page, Position, Progress, Run, RunState, Selection, Session, StoredPage, StoredTurn, Turns,
 };

@@ -13,10 +13,8 @@ use harombe_types::{Clock, ServiceName, Timestamp};
 use crate::Config;
 use crate::domain::{Conversations, Follow, Journal, Validity};
 use crate::grpc::{ConversationGrpc, JournalGrpc};
-use crate::store::{SqliteStore, Store};
-use crate::tasks::Overdue;
-
-const FILE: &str = "memory.db";
+use crate::store::{self, Opened, Store};
+use crate::tasks::{Overdue, Peering};
 
 /// What the service needs from outside.
 #[derive(Clone)]
@@ -39,7 +37,7 @@ pub enum BuildError {
     /// All faults of the configuration.
     #[error("the configuration is wrong: {}", .0.join("; "))]
     Config(Vec<String>),
-    #[error("the store cannot be opened")]
+    #[error(transparent)]
     Store(#[from] harombe_sql::Error),
     #[error("the server cannot be built")]
     Server(#[from] harombe_rpc::BuildError),
@@ -48,26 +46,32 @@ pub enum BuildError {
 /// The running service.
 pub struct Service {
     server: Server,
-    store: Arc<SqliteStore>,
+    store: Arc<dyn Store>,
 }
 
 /// Opens the store, starts the background tasks and mounts the RPCs.
 ///
 /// # Errors
-/// A faulty configuration, or a file that cannot be opened.
+/// A faulty configuration, or a store that cannot be opened.
 pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
     let faults = config.validate();
     if !faults.is_empty() {
         return Err(BuildError::Config(faults));
     }
     let lease = config.lease.as_duration();
-    let store = Arc::new(SqliteStore::open(&deps.data.join(FILE)).await?);
-    let port: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
+    let Opened { store, peers } = store::open(&config.store, &deps.data).await?;
     let verifier = TokenVerifier::new(deps.identity.roots().clone());
     let tokens: Arc<dyn Validity> = Arc::new(RunTokens(verifier.clone()));
-    let follow = Follow::default();
-    let conversations = Conversations::new(Arc::clone(&port), Arc::clone(&deps.clock), follow.clone(), lease);
-    let journal = Journal::new(port, Arc::clone(&deps.clock), tokens, follow, lease);
+    let follow = Follow::with(peers.clone());
+    let conversations =
+        Conversations::new(Arc::clone(&store), Arc::clone(&deps.clock), follow.clone(), lease);
+    let journal = Journal::new(
+        Arc::clone(&store),
+        Arc::clone(&deps.clock),
+        tokens,
+        follow.clone(),
+        lease,
+    );
     let door = harombe_rpc::Deps {
         door: Door::Internal(Arc::new(verifier)),
         clock: deps.clock,
@@ -77,6 +81,7 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
     let server = Server::builder(ServiceName::Memory, door)
         .service(ConversationServiceServer::new(ConversationGrpc(conversations)))
         .service(RunJournalServiceServer::new(JournalGrpc(journal.clone())))
+        .health()
         .build()?;
     let tasks = server.tasks();
     tasks.spawn(
@@ -86,6 +91,9 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
         }
         .run(tasks.token()),
     );
+    if let Some(peers) = peers {
+        tasks.spawn(Peering { follow, peers }.run(tasks.token()));
+    }
     Ok(Service { server, store })
 }
 

@@ -1,17 +1,34 @@
 //! Where conversations and journals are kept. Every method is atomic, and durable when it returns.
 
+mod newest;
+mod open;
+mod postgres;
+mod rows;
 mod sqlite;
 
+#[cfg(test)]
+mod contract;
+
 use async_trait::async_trait;
-use harombe_types::{AgentName, RunId, RunPrincipal, SessionId, Timestamp, WorkspaceId};
+use harombe_sql::UnitError;
+use harombe_types::{AgentName, RunId, RunPrincipal, SessionId, Tenant, Timestamp, WorkspaceId};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use crate::domain::{
-    Begin, Begun, Claimed, Entry, Expired, Finish, Header, Lease, NewEntry, Owner, Progress, Run, RunState,
-    Selection, Session, StoredPage,
+    Begin, Begun, Claimed, Entry, Expired, Finish, Header, Lease, NewEntry, Owner, Position, Progress, Run,
+    RunState, Selection, Session, StoredPage,
 };
 use crate::error::Error;
 
-pub(crate) use sqlite::SqliteStore;
+pub(crate) use open::{Opened, open};
+
+/// What a statement inside a unit leads to.
+type Unit<T> = Result<T, UnitError<Error>>;
+
+fn refuse<T>(error: Error) -> Unit<T> {
+    Err(UnitError::Refused(error))
+}
 
 /// The port. What belongs to somebody else is [`Error::NotFound`].
 #[async_trait]
@@ -88,4 +105,29 @@ pub(crate) trait Store: Send + Sync + 'static {
     async fn run(&self, owner: &Owner, run: RunId) -> Result<Run, Error>;
     /// Entries after a cursor, at most `limit`.
     async fn entries(&self, owner: &Owner, run: RunId, after: u64, limit: u32) -> Result<Vec<Entry>, Error>;
+
+    /// Finishes the writes that wait and lets the database go.
+    async fn close(&self);
+}
+
+/// The other processes that work on the same store. What they are told may get lost.
+#[async_trait]
+pub(crate) trait Peers: Send + Sync + 'static {
+    /// Tells them that a run's journal has grown, or that the run has ended. Never waits.
+    fn tell(&self, run: RunId);
+
+    /// Hands on what they tell, until it is stopped.
+    async fn listen(&self, stop: &CancellationToken, news: mpsc::Sender<News>);
+
+    /// Where the journals of these runs stand; one that is gone is left out.
+    async fn positions(&self, runs: Vec<(Tenant, RunId)>) -> Result<Vec<(RunId, Position)>, Error>;
+}
+
+/// What a peer tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum News {
+    /// There is more of this run.
+    Of(RunId),
+    /// Something may have been missed.
+    Missed,
 }

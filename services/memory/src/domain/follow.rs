@@ -1,34 +1,63 @@
-//! Wakes those who watch a run when its journal has grown.
+//! Wakes those who watch a run when its journal has grown, at this process or another.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use harombe_types::RunId;
+use harombe_types::{RunId, Tenant};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+use super::Position;
+use crate::error::Error;
+use crate::store::Peers;
+
+/// Runs whose positions are asked for at once.
+const COMPARED: usize = 1000;
+
 /// Who waits for which run. Clones share the same waiters.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Follow {
-    runs: Arc<Mutex<HashMap<RunId, watch::Sender<()>>>>,
+    runs: Arc<Mutex<HashMap<RunId, Watched>>>,
+    peers: Option<Arc<dyn Peers>>,
+}
+
+/// A run that somebody waits for.
+struct Watched {
+    tenant: Tenant,
+    news: watch::Sender<()>,
 }
 
 /// One who waits for news of a run.
-#[derive(Debug)]
 pub(crate) struct Waiter {
     follow: Follow,
     run: RunId,
     news: watch::Receiver<()>,
 }
 
+/// Where the journals of watched runs stood when they were last compared.
+pub(crate) type Known = HashMap<RunId, Position>;
+
 impl Follow {
+    /// Tells `peers` too, and is told by [`Follow::wake`] and [`Follow::compare`] what they do.
+    pub(crate) fn with(peers: Option<Arc<dyn Peers>>) -> Self {
+        Self {
+            peers,
+            ..Self::default()
+        }
+    }
+
     /// Waits for what is published from now on. Subscribe before reading, or news in between is missed.
-    pub(crate) fn subscribe(&self, run: RunId) -> Waiter {
+    pub(crate) fn subscribe(&self, tenant: &Tenant, run: RunId) -> Waiter {
+        let watched = || Watched {
+            tenant: tenant.clone(),
+            news: watch::channel(()).0,
+        };
         let news = self
             .runs
             .lock()
             .entry(run)
-            .or_insert_with(|| watch::channel(()).0)
+            .or_insert_with(watched)
+            .news
             .subscribe();
         Waiter {
             follow: self.clone(),
@@ -39,9 +68,39 @@ impl Follow {
 
     /// The run's journal has grown, or the run has ended.
     pub(crate) fn publish(&self, run: RunId) {
-        if let Some(sender) = self.runs.lock().get(&run) {
-            sender.send_replace(());
+        self.wake(run);
+        if let Some(peers) = &self.peers {
+            peers.tell(run);
         }
+    }
+
+    /// As [`Follow::publish`], when it was a peer that said so.
+    pub(crate) fn wake(&self, run: RunId) {
+        if let Some(watched) = self.runs.lock().get(&run) {
+            watched.news.send_replace(());
+        }
+    }
+
+    /// Wakes those whose run has moved without anybody telling.
+    ///
+    /// # Errors
+    /// The store does not answer; what was not compared is compared next time.
+    pub(crate) async fn compare(&self, peers: &dyn Peers, known: &mut Known) -> Result<(), Error> {
+        let watched: Vec<(Tenant, RunId)> = {
+            let runs = self.runs.lock();
+            known.retain(|run, _| runs.contains_key(run));
+            runs.iter()
+                .map(|(run, watched)| (watched.tenant.clone(), *run))
+                .collect()
+        };
+        for some in watched.chunks(COMPARED) {
+            for (run, position) in peers.positions(some.to_vec()).await? {
+                if known.insert(run, position) != Some(position) {
+                    self.wake(run);
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -59,7 +118,7 @@ impl Drop for Waiter {
         // this waiter still counts as one
         if runs
             .get(&self.run)
-            .is_some_and(|sender| sender.receiver_count() <= 1)
+            .is_some_and(|watched| watched.news.receiver_count() <= 1)
         {
             runs.remove(&self.run);
         }
@@ -72,11 +131,15 @@ mod tests {
 
     use super::*;
 
+    fn tenant() -> Tenant {
+        "acme".parse().unwrap()
+    }
+
     #[tokio::test]
     async fn news_before_the_wait_is_not_missed() {
         let follow = Follow::default();
         let run = RunId::generate(&SystemClock);
-        let mut waiter = follow.subscribe(run);
+        let mut waiter = follow.subscribe(&tenant(), run);
         follow.publish(run);
         waiter.news().await;
     }
@@ -85,7 +148,7 @@ mod tests {
     fn nothing_is_kept_of_runs_that_nobody_watches() {
         let follow = Follow::default();
         let run = RunId::generate(&SystemClock);
-        let (first, second) = (follow.subscribe(run), follow.subscribe(run));
+        let (first, second) = (follow.subscribe(&tenant(), run), follow.subscribe(&tenant(), run));
         drop(first);
         assert_eq!(follow.runs.lock().len(), 1);
         drop(second);

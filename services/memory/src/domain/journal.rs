@@ -197,7 +197,7 @@ impl Journal {
     /// [`Error::NotFound`] when the run is not this owner's.
     pub(crate) async fn watch(&self, owner: Owner, run: RunId, after: u64) -> Result<Followed, Error> {
         self.store.run(&owner, run).await?;
-        let waiter = self.follow.subscribe(run);
+        let waiter = self.follow.subscribe(&owner.tenant, run);
         Ok(Followed {
             store: Arc::clone(&self.store),
             waiter,

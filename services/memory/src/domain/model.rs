@@ -137,6 +137,13 @@ pub(crate) struct Progress {
     pub(crate) cancel_requested: bool,
 }
 
+/// Where a run's journal stands, and whether more may come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Position {
+    pub(crate) cursor: u64,
+    pub(crate) state: RunState,
+}
+
 /// An active run whose lease has expired.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Expired {

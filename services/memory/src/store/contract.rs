@@ -44,7 +44,9 @@ fn run_in(session: SessionId) -> RunPrincipal {
 
 fn entry(state: &str) -> NewEntry {
     NewEntry {
-        event: state.starts_with("seen").then(|| format!("event of {state}").into_bytes()),
+        event: state
+            .starts_with("seen")
+            .then(|| format!("event of {state}").into_bytes()),
         state: state.as_bytes().to_vec().into(),
     }
 }

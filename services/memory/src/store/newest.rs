@@ -54,11 +54,7 @@ impl Room {
         ) else {
             return false;
         };
-        *self = Self {
-            count,
-            tokens,
-            bytes,
-        };
+        *self = Self { count, tokens, bytes };
         true
     }
 }

@@ -44,7 +44,7 @@ impl PostgresStore {
 
     async fn at_once<T, F>(&self, work: F) -> Result<T, Error>
     where
-        T: Send,
+        T: Send + 'static,
         F: for<'c> Fn(&'c mut PgConnection) -> UnitFuture<'c, T, Error> + Send + Sync,
     {
         at_once(&self.postgres, work).await
@@ -54,7 +54,7 @@ impl PostgresStore {
 /// Work that is whole in each of its statements.
 async fn at_once<T, F>(postgres: &Postgres, work: F) -> Result<T, Error>
 where
-    T: Send,
+    T: Send + 'static,
     F: for<'c> Fn(&'c mut PgConnection) -> UnitFuture<'c, T, Error> + Send + Sync,
 {
     let done = postgres.idempotent(|connection| {
@@ -150,7 +150,9 @@ impl Store for PostgresStore {
         if let Some(begun) = begun.await? {
             return Ok(begun);
         }
-        let begun = self.postgres.transaction(with!(begin; |tx| turns::begin(tx, &begin)));
+        let begun = self
+            .postgres
+            .transaction(with!(begin; |tx| turns::begin(tx, &begin)));
         Ok(begun.await?)
     }
 

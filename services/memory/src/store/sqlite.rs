@@ -3,7 +3,6 @@
 mod claimed;
 mod entries;
 mod leases;
-mod rows;
 mod runs;
 mod sessions;
 mod turns;
@@ -11,7 +10,7 @@ mod turns;
 use std::path::Path;
 
 use async_trait::async_trait;
-use harombe_sql::{Connection, Database, Limits, UnitError, UnitFuture, Units};
+use harombe_sql::{Connection, Database, Limits, UnitFuture, Units};
 use harombe_types::{AgentName, RunId, RunPrincipal, SessionId, Tenant, Timestamp, WorkspaceId};
 
 use crate::domain::{
@@ -19,17 +18,11 @@ use crate::domain::{
     Selection, Session, StoredPage,
 };
 use crate::error::Error;
-use crate::store::Store;
-use rows::SessionRow;
+use crate::store::newest::newest;
+use crate::store::rows::SessionRow;
+use crate::store::{Store, Unit, refuse};
 
 static MIGRATIONS: harombe_sql::Migrator = harombe_sql::migrate!("./migrations/sqlite");
-
-/// What a statement inside a unit leads to.
-type Unit<T> = Result<T, UnitError<Error>>;
-
-fn refuse<T>(error: Error) -> Unit<T> {
-    Err(UnitError::Refused(error))
-}
 
 pub(crate) struct SqliteStore {
     database: Database,
@@ -47,13 +40,6 @@ impl SqliteStore {
             database,
             units: Units::start(writer, Limits::default()),
         })
-    }
-
-    /// Finishes the writes that wait and closes the file.
-    pub(crate) async fn close(&self) {
-        // The writer last: SQLite folds its write-ahead log into the file when the last connection closes.
-        self.database.close().await;
-        self.units.shutdown().await;
     }
 
     /// Runs a unit in the tenant's lane.
@@ -149,7 +135,11 @@ impl Store for SqliteStore {
 
     async fn turns(&self, owner: &Owner, id: SessionId, selection: Selection) -> Result<StoredPage, Error> {
         let session = self.session_row(owner, id).await?;
-        let newest = turns::newest(&self.database, session.id, selection).await?;
+        let mut source = turns::Reader {
+            database: &self.database,
+            session: session.id,
+        };
+        let newest = newest(&mut source, selection).await?;
         Ok(StoredPage {
             workspace: session.workspace_id,
             last_run: session.last_run_id,
@@ -277,5 +267,11 @@ impl Store for SqliteStore {
             .into_iter()
             .map(Into::into)
             .collect())
+    }
+
+    async fn close(&self) {
+        // The writer last: SQLite folds its write-ahead log into the file when the last connection closes.
+        self.database.close().await;
+        self.units.shutdown().await;
     }
 }

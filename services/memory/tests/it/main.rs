@@ -12,3 +12,8 @@ mod faults;
 mod journal;
 mod leases;
 mod rig;
+
+use rig::Backend;
+
+/// Where the tests of this program keep their state.
+const BACKEND: Backend = Backend::Sqlite;

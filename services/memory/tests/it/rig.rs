@@ -1,4 +1,4 @@
-//! A service in a directory of its own, and clients that call it as the gateway and as a runtime.
+//! A service with a database of its own, and clients that call it as the gateway and as a runtime.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,6 +13,8 @@ use harombe_proto::memory::v1::run_journal_service_client::RunJournalServiceClie
 use harombe_proto::types::v1::run_event::Event;
 use harombe_proto::types::v1::{RunEvent, RunFinished, TextFinished};
 use harombe_rpc::{GrpcChannel, LogRefusals, RequestExt as _};
+use harombe_sql::{PostgresConfig, StoreConfig};
+use harombe_testkit::postgres::Database;
 use harombe_types::{
     Clock as _, ManualClock, Person, Role, RunId, RunPrincipal, ServiceName, SessionId, SystemClock,
     Timestamp,
@@ -23,35 +25,70 @@ use tonic::{Request, Response, Status};
 pub(crate) const LEASE: Duration = Duration::from_secs(10);
 pub(crate) const WALL_LIMIT: Duration = Duration::from_secs(900);
 
+/// Which store the service uses.
+#[derive(Clone, Copy)]
+#[expect(dead_code, reason = "each test program uses one of them")]
+pub(crate) enum Backend {
+    Sqlite,
+    Postgres,
+}
+
 pub(crate) struct Rig {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) service: Service,
-    minter: TokenMinter,
-    identity: ServiceIdentity,
-    pub(crate) directory: TempDir,
+    pub(crate) minter: TokenMinter,
+    pub(crate) identity: ServiceIdentity,
+    pub(crate) directory: Arc<Home>,
+    pub(crate) config: Config,
+}
+
+/// What is kept as long as somebody uses it.
+pub(crate) struct Home {
+    directory: TempDir,
+    _database: Option<Database>,
+}
+
+impl Home {
+    pub(crate) fn path(&self) -> &Path {
+        self.directory.path()
+    }
 }
 
 impl Rig {
     pub(crate) async fn new() -> Self {
+        match crate::BACKEND {
+            Backend::Sqlite => Self::on(Config::default(), None).await,
+            Backend::Postgres => {
+                let database = Database::create().await;
+                Self::on(postgres(database.config()), Some(database)).await
+            }
+        }
+    }
+
+    pub(crate) async fn on(config: Config, database: Option<Database>) -> Self {
         let clock = Arc::new(ManualClock::at(SystemClock.now()));
         let authority = CertificateAuthority::create("test.example", &*clock).expect("authority");
         let identity = |name| authority.issue(name, &*clock).expect("identity");
         let (gateway, memory) = (identity(ServiceName::Gateway), identity(ServiceName::Memory));
-        let directory = tempfile::tempdir().expect("directory");
-        let service = start(&clock, &memory, directory.path()).await;
+        let directory = Arc::new(Home {
+            directory: tempfile::tempdir().expect("directory"),
+            _database: database,
+        });
+        let service = start(&config, &clock, &memory, directory.path()).await;
         Self {
             clock,
             service,
             minter: TokenMinter::new(gateway),
             identity: memory,
             directory,
+            config,
         }
     }
 
     /// Shuts the service down and starts it again over the same files.
     pub(crate) async fn restart(self) -> Self {
         self.service.shutdown(Duration::from_secs(5)).await;
-        let service = start(&self.clock, &self.identity, self.directory.path()).await;
+        let service = start(&self.config, &self.clock, &self.identity, self.directory.path()).await;
         Self { service, ..self }
     }
 
@@ -234,7 +271,21 @@ impl Rig {
     }
 }
 
-async fn start(clock: &Arc<ManualClock>, identity: &ServiceIdentity, data: &Path) -> Service {
+pub(crate) fn postgres(config: PostgresConfig) -> Config {
+    Config {
+        store: StoreConfig {
+            postgres: Some(config),
+        },
+        ..Config::default()
+    }
+}
+
+pub(crate) async fn start(
+    config: &Config,
+    clock: &Arc<ManualClock>,
+    identity: &ServiceIdentity,
+    data: &Path,
+) -> Service {
     let deps = Deps {
         metrics: harombe_rpc::Metrics::new(),
         clock: Arc::clone(clock) as Arc<dyn harombe_types::Clock>,
@@ -242,7 +293,7 @@ async fn start(clock: &Arc<ManualClock>, identity: &ServiceIdentity, data: &Path
         refusals: Arc::new(LogRefusals),
         data: data.to_owned(),
     };
-    build(Config::default(), deps).await.expect("service")
+    build(config.clone(), deps).await.expect("service")
 }
 
 pub(crate) struct Clients {

@@ -6,6 +6,9 @@ use super::place::{Place, on_each};
 use super::*;
 use crate::domain::ClaimedTurn;
 
+const WORKSPACE: &str = "0199f3a0-0000-7000-8000-00000000000a.0199f3a0-0000-7000-8000-000000000001";
+const OTHER_WORKSPACE: &str = "0199f3a0-0000-7000-8000-00000000000b.0199f3a0-0000-7000-8000-000000000002";
+
 on_each![
     a_session_is_made_once_and_is_its_owners,
     sessions_are_listed_by_their_last_update,
@@ -30,13 +33,25 @@ async fn a_session_is_made_once_and_is_its_owners(place: Place) {
         .await
         .unwrap();
     assert_eq!(again, made);
-    assert_eq!((made.agent.as_str(), made.created, made.turns), ("default", NOW, 0));
+    assert_eq!(
+        (made.agent.as_str(), made.created, made.turns),
+        ("default", NOW, 0)
+    );
     assert_eq!(store.session(&ann(), id).await.unwrap(), made);
     for stranger in [owner("acme", "bob"), owner("other", "ann")] {
-        assert!(matches!(store.session(&stranger, id).await, Err(Error::NotFound(_))));
-        assert!(matches!(store.turns(&stranger, id, everything()).await, Err(Error::NotFound(_))));
-        assert!(matches!(store.delete_session(&stranger, id).await, Err(Error::NotFound(_))));
-        let bound = store.attach_workspace(&stranger, id, "b.0".parse().unwrap());
+        assert!(matches!(
+            store.session(&stranger, id).await,
+            Err(Error::NotFound(_))
+        ));
+        assert!(matches!(
+            store.turns(&stranger, id, everything()).await,
+            Err(Error::NotFound(_))
+        ));
+        assert!(matches!(
+            store.delete_session(&stranger, id).await,
+            Err(Error::NotFound(_))
+        ));
+        let bound = store.attach_workspace(&stranger, id, WORKSPACE.parse().unwrap());
         assert!(bound.await.is_err());
     }
     let stolen = store.create_session(&owner("acme", "bob"), id, &agent, NOW).await;
@@ -69,7 +84,9 @@ async fn sessions_are_listed_by_their_last_update(place: Place) {
     assert_eq!(list(2, Some(ids[1])).await, ids[2..4]);
     assert_eq!(list(2, Some(ids[4])).await, []);
     assert_eq!(store.sessions(&owner("acme", "bob"), 9, None).await.unwrap(), []);
-    let unknown = store.sessions(&ann(), 9, Some(SessionId::generate(&SystemClock))).await;
+    let unknown = store
+        .sessions(&ann(), 9, Some(SessionId::generate(&SystemClock)))
+        .await;
     assert!(matches!(unknown, Err(Error::NotFound(_))));
 }
 
@@ -80,23 +97,38 @@ async fn a_turn_reads_back_as_it_was(place: Place) {
     let lease = begun.lease.unwrap();
     assert_eq!((lease.epoch, lease.expires), (1, expires()));
     let seen = store.run(&ann(), run.run).await.unwrap();
-    assert_eq!((seen.session, seen.state, seen.cursor), (run.session, RunState::Active, 2));
+    assert_eq!(
+        (seen.session, seen.state, seen.cursor),
+        (run.session, RunState::Active, 2)
+    );
     assert_eq!((seen.started, seen.finished), (NOW, None));
     let header = store.header(&run).await.unwrap();
-    assert_eq!((header.message.as_slice(), header.client_message_id.as_str()), (&b"m1"[..], "m1"));
+    assert_eq!(
+        (header.message.as_slice(), header.client_message_id.as_str()),
+        (&b"m1"[..], "m1")
+    );
     let busy = store.session(&ann(), run.session).await.unwrap();
     assert_eq!(busy.active_run, Some(run.run.to_string()));
     let entries = store.entries(&ann(), run.run, 0, 9).await.unwrap();
     assert_eq!(entries[0].event.as_deref(), Some(&b"event of seen begun"[..]));
-    assert_eq!((entries[1].event.as_deref(), entries[1].state.as_slice()), (None, &b"hidden"[..]));
+    assert_eq!(
+        (entries[1].event.as_deref(), entries[1].state.as_slice()),
+        (None, &b"hidden"[..])
+    );
     assert!(entries.iter().all(|entry| entry.written == NOW));
 
-    let cursor = store.finish_turn(finish(&run, 1, &["answer", "more"])).await.unwrap();
+    let cursor = store
+        .finish_turn(finish(&run, 1, &["answer", "more"]))
+        .await
+        .unwrap();
     assert_eq!(cursor, 3);
     let page = store.turns(&ann(), run.session, everything()).await.unwrap();
     assert_eq!(page.turns.len(), 1);
     assert_eq!(page.turns[0].messages, [&b"m1"[..], b"answer", b"more"]);
-    assert_eq!((page.turns[0].run_id.clone(), page.truncated), (run.run.to_string(), false));
+    assert_eq!(
+        (page.turns[0].run_id.clone(), page.truncated),
+        (run.run.to_string(), false)
+    );
     let free = store.session(&ann(), run.session).await.unwrap();
     assert_eq!((free.active_run, free.turns), (None, 1));
     let next = run_in(run.session);
@@ -114,13 +146,24 @@ async fn a_message_begins_one_turn(place: Place) {
     assert!(is_lost(&late), "{late:?}");
     let other = store.begin_turn(begin(&run_in(run.session), "m1")).await.unwrap();
     assert_eq!((other.run, other.lease, other.cursor), (run.run, None, 2));
-    store.append(&run, epoch, 2, vec![entry("on")], NOW).await.unwrap();
+    store
+        .append(&run, epoch, 2, vec![entry("on")], NOW)
+        .await
+        .unwrap();
     let touched = store.begin_turn(begin(&run, "m1")).await.unwrap();
     assert_eq!((touched.run, touched.lease, touched.cursor), (run.run, None, 3));
     store.finish_turn(finish(&run, epoch, &["a"])).await.unwrap();
     let ended = store.begin_turn(begin(&run_in(run.session), "m1")).await.unwrap();
     assert_eq!((ended.run, ended.lease, ended.cursor), (run.run, None, 4));
-    assert_eq!(store.turns(&ann(), run.session, everything()).await.unwrap().turns.len(), 1);
+    assert_eq!(
+        store
+            .turns(&ann(), run.session, everything())
+            .await
+            .unwrap()
+            .turns
+            .len(),
+        1
+    );
 }
 
 async fn a_turn_that_cannot_begin_leaves_nothing(place: Place) {
@@ -146,7 +189,10 @@ async fn a_turn_that_cannot_begin_leaves_nothing(place: Place) {
     assert!(matches!(refused, Err(Error::NotFound(_))), "{refused:?}");
     let left = store.session(&ann(), free).await.unwrap();
     assert_eq!((left.active_run, left.updated), (None, NOW));
-    assert_eq!(store.turns(&ann(), free, everything()).await.unwrap().turns.len(), 0);
+    assert_eq!(
+        store.turns(&ann(), free, everything()).await.unwrap().turns.len(),
+        0
+    );
 }
 
 /// Ends a turn of each name in one session.
@@ -178,10 +224,19 @@ async fn the_newest_turns_within_the_selection_are_read(place: Place) {
     let named = |names: &[&str], truncated| -> (Vec<String>, bool) {
         (names.iter().map(|&name| name.to_owned()).collect(), truncated)
     };
-    assert_eq!(read(Turns::All, 9, 1000).await, named(&["one", "two", "three", "open"], false));
+    assert_eq!(
+        read(Turns::All, 9, 1000).await,
+        named(&["one", "two", "three", "open"], false)
+    );
     assert_eq!(read(Turns::All, 2, 1000).await, named(&["three", "open"], true));
-    assert_eq!(read(Turns::Answered, 9, 1000).await, named(&["one", "two", "three"], false));
-    assert_eq!(read(Turns::Answered, 3, 1000).await, named(&["one", "two", "three"], false));
+    assert_eq!(
+        read(Turns::Answered, 9, 1000).await,
+        named(&["one", "two", "three"], false)
+    );
+    assert_eq!(
+        read(Turns::Answered, 3, 1000).await,
+        named(&["one", "two", "three"], false)
+    );
     // each turn has two messages of ten tokens
     assert_eq!(read(Turns::Answered, 9, 45).await, named(&["two", "three"], true));
     assert_eq!(read(Turns::Answered, 9, 19).await, named(&[], true));
@@ -224,7 +279,10 @@ async fn what_a_client_brought_along_is_older_than_all_turns(place: Place) {
             .collect();
         (claimed.join(" "), page.turns.len(), page.truncated)
     };
-    assert_eq!(read(9, u64::MAX).await, ("first second third".to_owned(), 1, false));
+    assert_eq!(
+        read(9, u64::MAX).await,
+        ("first second third".to_owned(), 1, false)
+    );
     assert_eq!(read(3, u64::MAX).await, ("second third".to_owned(), 1, true));
     assert_eq!(read(9, 35).await, ("third".to_owned(), 1, true));
     assert_eq!(read(9, 25).await, (String::new(), 1, true));
@@ -239,9 +297,17 @@ async fn entries_are_written_once_and_in_their_place(place: Place) {
         let progress = store.append(&run, 1, 2, two(), NOW).await.unwrap();
         assert_eq!((progress.cursor, progress.cancel_requested), (4, false));
     }
-    let other = store.append(&run, 1, 2, vec![entry("seen a"), entry("c")], NOW).await;
+    let other = store
+        .append(&run, 1, 2, vec![entry("seen a"), entry("c")], NOW)
+        .await;
     assert!(
-        matches!(other, Err(Error::Cursor { expected: 2, actual: 4 })),
+        matches!(
+            other,
+            Err(Error::Cursor {
+                expected: 2,
+                actual: 4
+            })
+        ),
         "{other:?}"
     );
     for gap in [3, 5, u64::MAX] {
@@ -249,11 +315,20 @@ async fn entries_are_written_once_and_in_their_place(place: Place) {
         assert!(matches!(refused, Err(Error::Cursor { .. })), "{refused:?}");
     }
     let read = journal(&*store, &run).await;
-    let states: Vec<_> = read.iter().map(|(cursor, state)| (*cursor, state.as_str())).collect();
-    assert_eq!(states, [(1, "seen begun"), (2, "hidden"), (3, "seen a"), (4, "b")]);
+    let states: Vec<_> = read
+        .iter()
+        .map(|(cursor, state)| (*cursor, state.as_str()))
+        .collect();
+    assert_eq!(
+        states,
+        [(1, "seen begun"), (2, "hidden"), (3, "seen a"), (4, "b")]
+    );
     let page = store.entries(&ann(), run.run, 1, 2).await.unwrap();
     assert_eq!(page.iter().map(|entry| entry.cursor).collect::<Vec<_>>(), [2, 3]);
-    assert_eq!(store.entries(&owner("acme", "bob"), run.run, 0, 9).await.unwrap(), []);
+    assert_eq!(
+        store.entries(&owner("acme", "bob"), run.run, 0, 9).await.unwrap(),
+        []
+    );
     let stranger = RunPrincipal {
         subject: "bob".parse().unwrap(),
         ..run.clone()
@@ -280,7 +355,10 @@ async fn a_turn_ends_once(place: Place) {
     let late = store.append(&run, 1, 3, vec![entry("late")], NOW).await;
     assert!(matches!(late, Err(Error::RunEnded)), "{late:?}");
     let seen = store.run(&ann(), run.run).await.unwrap();
-    assert_eq!((seen.state, seen.finished, seen.cursor), (RunState::Finished, Some(NOW), 3));
+    assert_eq!(
+        (seen.state, seen.finished, seen.cursor),
+        (RunState::Finished, Some(NOW), 3)
+    );
     assert_eq!(store.session(&ann(), run.session).await.unwrap().turns, 1);
     assert_eq!(store.expired(NOW.plus(LEASE * 2), 9).await.unwrap(), []);
 }
@@ -307,29 +385,50 @@ async fn a_deleted_session_is_gone_with_all_that_hung_on_it(place: Place) {
     let busy = store.delete_session(&ann(), run.session).await;
     assert!(matches!(busy, Err(Error::SessionBusy)), "{busy:?}");
     let workspace: harombe_types::WorkspaceId =
-        "broker-1.0199f3a0-0000-7000-8000-000000000001".parse().unwrap();
-    let other = "broker-2.0199f3a0-0000-7000-8000-000000000002".parse().unwrap();
+        WORKSPACE.parse().unwrap();
+    let other = OTHER_WORKSPACE.parse().unwrap();
     let bound = store
-        .attach_workspace(&ann(), run.session, workspace.clone())
+        .attach_workspace(&ann(), run.session, workspace)
         .await
         .unwrap();
     assert_eq!(bound, workspace.to_string());
-    assert_eq!(store.attach_workspace(&ann(), run.session, other).await.unwrap(), bound);
+    assert_eq!(
+        store.attach_workspace(&ann(), run.session, other).await.unwrap(),
+        bound
+    );
     store.finish_turn(finish(&run, 1, &["answer"])).await.unwrap();
-    assert_eq!(store.delete_session(&ann(), run.session).await.unwrap(), Some(bound));
-    assert!(matches!(store.session(&ann(), run.session).await, Err(Error::NotFound(_))));
-    assert!(matches!(store.run(&ann(), run.run).await, Err(Error::NotFound(_))));
+    assert_eq!(
+        store.delete_session(&ann(), run.session).await.unwrap(),
+        Some(bound)
+    );
+    assert!(matches!(
+        store.session(&ann(), run.session).await,
+        Err(Error::NotFound(_))
+    ));
+    assert!(matches!(
+        store.run(&ann(), run.run).await,
+        Err(Error::NotFound(_))
+    ));
     assert_eq!(store.entries(&ann(), run.run, 0, 9).await.unwrap(), []);
 }
 
 async fn everything_is_there_after_a_restart(place: Place) {
     let store = place.open().await;
     let (run, _) = begun(&*store).await;
-    store.append(&run, 1, 2, vec![entry("seen a")], NOW).await.unwrap();
-    let before = (journal(&*store, &run).await, store.run(&ann(), run.run).await.unwrap());
+    store
+        .append(&run, 1, 2, vec![entry("seen a")], NOW)
+        .await
+        .unwrap();
+    let before = (
+        journal(&*store, &run).await,
+        store.run(&ann(), run.run).await.unwrap(),
+    );
     store.close().await;
     let store = place.open().await;
-    let after = (journal(&*store, &run).await, store.run(&ann(), run.run).await.unwrap());
+    let after = (
+        journal(&*store, &run).await,
+        store.run(&ann(), run.run).await.unwrap(),
+    );
     assert_eq!(after, before);
     store.append(&run, 1, 3, vec![entry("on")], NOW).await.unwrap();
 }

@@ -33,7 +33,11 @@ async fn a_lease_is_held_until_it_expires_and_an_epoch_fences_its_last_holder(pl
     store.finish_turn(finish(&run, 2, &["done"])).await.unwrap();
     let ended = store.acquire_lease(&run, until.plus(LEASE), until).await;
     assert!(matches!(ended, Err(Error::RunEnded)), "{ended:?}");
-    let states: Vec<_> = journal(&*store, &run).await.into_iter().map(|(_, state)| state).collect();
+    let states: Vec<_> = journal(&*store, &run)
+        .await
+        .into_iter()
+        .map(|(_, state)| state)
+        .collect();
     assert_eq!(states, ["seen begun", "hidden", "on", "seen finished"]);
 }
 
@@ -65,17 +69,26 @@ async fn a_claim_takes_what_was_listed_and_nothing_newer(place: Place) {
     let store = place.open().await;
     let (run, _) = begun(&*store).await;
     let (second, _) = begun(&*store).await;
-    store.renew_lease(&second, 1, expires().plus(LEASE)).await.unwrap();
+    store
+        .renew_lease(&second, 1, expires().plus(LEASE))
+        .await
+        .unwrap();
     assert_eq!(store.expired(NOW, 9).await.unwrap(), []);
     let now = expires().plus(LEASE);
     let listed = expired_now(&*store, now).await;
     let runs: Vec<_> = listed.iter().map(|expired| expired.run).collect();
     assert_eq!(runs, [run.run, second.run], "the longest expired first");
     assert_eq!(store.expired(now, 1).await.unwrap().len(), 1);
-    assert_eq!((listed[0].epoch, &listed[0].token), (1, &format!("token of {}", run.run)));
+    assert_eq!(
+        (listed[0].epoch, &listed[0].token),
+        (1, &format!("token of {}", run.run))
+    );
     let until = now.plus(LEASE);
     let claimed = store.claim(&listed[0], now, until).await.unwrap().unwrap();
-    assert_eq!((claimed.run, claimed.lease.epoch, claimed.cursor), (run.run, 2, 2));
+    assert_eq!(
+        (claimed.run, claimed.lease.epoch, claimed.cursor),
+        (run.run, 2, 2)
+    );
     assert_eq!(store.claim(&listed[0], now, until).await.unwrap(), None);
     // even when it has expired again: that is another listing's
     assert_eq!(store.claim(&listed[0], until, until).await.unwrap(), None);
@@ -87,25 +100,49 @@ async fn a_run_that_nobody_drives_is_ended(place: Place) {
     let store = place.open().await;
     let (run, _) = begun(&*store).await;
     let listed = expired_now(&*store, expires()).await;
-    store.fail(&listed[0], vec![entry("seen failed")], expires()).await.unwrap();
+    store
+        .fail(&listed[0], vec![entry("seen failed")], expires())
+        .await
+        .unwrap();
     let seen = store.run(&ann(), run.run).await.unwrap();
-    assert_eq!((seen.state, seen.finished, seen.cursor), (RunState::Failed, Some(expires()), 3));
+    assert_eq!(
+        (seen.state, seen.finished, seen.cursor),
+        (RunState::Failed, Some(expires()), 3)
+    );
     let session = store.session(&ann(), run.session).await.unwrap();
-    assert_eq!((session.active_run, session.turns, session.updated), (None, 0, expires()));
-    store.fail(&listed[0], vec![entry("seen again")], expires()).await.unwrap();
+    assert_eq!(
+        (session.active_run, session.turns, session.updated),
+        (None, 0, expires())
+    );
+    store
+        .fail(&listed[0], vec![entry("seen again")], expires())
+        .await
+        .unwrap();
     assert_eq!(journal(&*store, &run).await.len(), 3);
     let (driven, _) = begun(&*store).await;
     let listed = expired_now(&*store, expires()).await;
-    store.acquire_lease(&driven, expires(), expires().plus(LEASE)).await.unwrap();
-    store.fail(&listed[0], vec![entry("seen failed")], expires()).await.unwrap();
-    assert_eq!(store.run(&ann(), driven.run).await.unwrap().state, RunState::Active);
+    store
+        .acquire_lease(&driven, expires(), expires().plus(LEASE))
+        .await
+        .unwrap();
+    store
+        .fail(&listed[0], vec![entry("seen failed")], expires())
+        .await
+        .unwrap();
+    assert_eq!(
+        store.run(&ann(), driven.run).await.unwrap().state,
+        RunState::Active
+    );
 }
 
 async fn a_wish_to_stop_reaches_the_driver_and_the_first_stays(place: Place) {
     let store = place.open().await;
     let (run, _) = begun(&*store).await;
     for _ in 0..2 {
-        assert_eq!(store.request_cancel(&run, "enough").await.unwrap(), RunState::Active);
+        assert_eq!(
+            store.request_cancel(&run, "enough").await.unwrap(),
+            RunState::Active
+        );
     }
     let (_, progress) = store.renew_lease(&run, 1, expires()).await.unwrap();
     assert!(progress.cancel_requested);
@@ -116,7 +153,10 @@ async fn a_wish_to_stop_reaches_the_driver_and_the_first_stays(place: Place) {
         ..finish(&run, 1, &[])
     };
     store.finish_turn(end).await.unwrap();
-    assert_eq!(store.request_cancel(&run, "late").await.unwrap(), RunState::Cancelled);
+    assert_eq!(
+        store.request_cancel(&run, "late").await.unwrap(),
+        RunState::Cancelled
+    );
     let unknown = store.request_cancel(&run_in(run.session), "x").await;
     assert!(matches!(unknown, Err(Error::NotFound(_))), "{unknown:?}");
 }

@@ -23,7 +23,14 @@ type Stores = Vec<Arc<dyn Store>>;
 
 /// The replicas in turn.
 fn in_turn(replicas: &Stores, count: usize) -> impl Iterator<Item = (usize, Arc<dyn Store>)> {
-    replicas.iter().cloned().cycle().take(count).enumerate().collect::<Vec<_>>().into_iter()
+    replicas
+        .iter()
+        .cloned()
+        .cycle()
+        .take(count)
+        .enumerate()
+        .collect::<Vec<_>>()
+        .into_iter()
 }
 
 async fn a_session_has_one_run_however_many_begin(place: Place) {
@@ -31,12 +38,18 @@ async fn a_session_has_one_run_however_many_begin(place: Place) {
     for _ in 0..5 {
         let session = session(&*replicas[0]).await;
         let begins = in_turn(&replicas, 18).map(|(number, store)| async move {
-            store.begin_turn(begin(&run_in(session), &format!("m{number}"))).await
+            store
+                .begin_turn(begin(&run_in(session), &format!("m{number}")))
+                .await
         });
         let begun = join_all(begins).await;
         let won: Vec<_> = begun.iter().filter_map(|begun| begun.as_ref().ok()).collect();
         assert_eq!(won.len(), 1, "{begun:?}");
-        assert!(begun.iter().all(|begun| matches!(begun, Ok(_) | Err(Error::SessionBusy))));
+        assert!(
+            begun
+                .iter()
+                .all(|begun| matches!(begun, Ok(_) | Err(Error::SessionBusy)))
+        );
         let active = replicas[0].session(&ann(), session).await.unwrap().active_run;
         assert_eq!(active, Some(won[0].run.to_string()));
     }
@@ -49,13 +62,20 @@ async fn a_message_begins_one_run_however_often_it_comes(place: Place) {
         // half of them try again with the same run, half are somebody who lost track of it
         let one = run_in(session);
         let begins = in_turn(&replicas, 18).map(|(number, store)| {
-            let run = if number % 2 == 0 { one.clone() } else { run_in(session) };
+            let run = if number % 2 == 0 {
+                one.clone()
+            } else {
+                run_in(session)
+            };
             async move { store.begin_turn(begin(&run, "m")).await.unwrap() }
         });
         let begun = join_all(begins).await;
         let runs: BTreeSet<String> = begun.iter().map(|begun| begun.run.to_string()).collect();
         assert_eq!(runs.len(), 1, "{begun:?}");
-        let epochs: Vec<u64> = begun.iter().filter_map(|begun| Some(begun.lease?.epoch)).collect();
+        let epochs: Vec<u64> = begun
+            .iter()
+            .filter_map(|begun| Some(begun.lease?.epoch))
+            .collect();
         let distinct: BTreeSet<u64> = epochs.iter().copied().collect();
         assert_eq!(distinct.len(), epochs.len(), "two hold one epoch: {epochs:?}");
         let winner = RunPrincipal {
@@ -64,7 +84,9 @@ async fn a_message_begins_one_run_however_often_it_comes(place: Place) {
         };
         let newest = distinct.last().copied().unwrap();
         for epoch in &epochs {
-            let written = replicas[0].append(&winner, *epoch, 2, vec![entry("on")], NOW).await;
+            let written = replicas[0]
+                .append(&winner, *epoch, 2, vec![entry("on")], NOW)
+                .await;
             assert_eq!(written.is_ok(), *epoch == newest, "{written:?}");
         }
     }
@@ -110,7 +132,11 @@ async fn one_journal_wins_however_many_write(place: Place) {
             Err(error) => matches!(error, Error::Cursor { .. }),
         }));
     }
-    let cursors: Vec<u64> = journal(&*replicas[0], &run).await.iter().map(|(cursor, _)| *cursor).collect();
+    let cursors: Vec<u64> = journal(&*replicas[0], &run)
+        .await
+        .iter()
+        .map(|(cursor, _)| *cursor)
+        .collect();
     assert_eq!(cursors, (1..=12).collect::<Vec<u64>>());
 }
 
@@ -119,7 +145,10 @@ async fn a_turn_ends_or_is_taken_over_and_never_both(place: Place) {
     for round in 0..12 {
         let (run, _) = begun(&*replicas[0]).await;
         let listed = replicas[0].expired(expires(), 1).await.unwrap();
-        let (one, other) = (&replicas[round % replicas.len()], &replicas[(round + 1) % replicas.len()]);
+        let (one, other) = (
+            &replicas[round % replicas.len()],
+            &replicas[(round + 1) % replicas.len()],
+        );
         let (finished, claimed, failed) = tokio::join!(
             one.finish_turn(finish(&run, 1, &["answer"])),
             other.claim(&listed[0], expires(), expires().plus(LEASE)),
@@ -132,7 +161,10 @@ async fn a_turn_ends_or_is_taken_over_and_never_both(place: Place) {
             (Ok(_), None) => assert_eq!(seen.state, RunState::Finished),
             (Err(Error::LeaseLost), Some(claimed)) => {
                 assert_eq!(seen.state, RunState::Active);
-                other.finish_turn(finish(&run, claimed.lease.epoch, &["answer"])).await.unwrap();
+                other
+                    .finish_turn(finish(&run, claimed.lease.epoch, &["answer"]))
+                    .await
+                    .unwrap();
             }
             (Err(Error::RunEnded), None) => assert_eq!(seen.state, RunState::Failed),
             other => panic!("{other:?} and {seen:?}"),

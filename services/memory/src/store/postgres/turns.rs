@@ -33,15 +33,15 @@ pub(super) async fn begin(tx: &mut PgConnection, begin: &Begin) -> Unit<Begun> {
             session.agent
         )));
     }
-    if let Some(begun) = begun_before(tx, session.id, begin).await? {
-        return Ok(begun);
+    if let Some(earlier) = begun_before(tx, session.id, begin).await? {
+        return Ok(earlier);
     }
     if session.active_run.is_some() {
         return refuse(Error::SessionBusy);
     }
     add_claimed(tx, session.id, &begin.history).await?;
     match insert(tx, begin).await? {
-        Some(last_run) => Ok(self::begun(begin, last_run)),
+        Some(last_run) => Ok(begun(begin, last_run)),
         // the session is ours and free, and has not had the message: what is taken is the run's id
         None => refuse(Error::Invalid("this run began with another message".to_owned())),
     }

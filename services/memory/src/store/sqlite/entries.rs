@@ -4,10 +4,10 @@ use harombe_sql::Connection;
 use harombe_types::{RunId, RunPrincipal, Timestamp};
 use sqlx::SqliteExecutor;
 
-use super::rows::{EntryRow, RunRow, signed, unsigned};
 use super::{Unit, refuse, runs};
 use crate::domain::{NewEntry, Owner, Progress};
 use crate::error::Error;
+use crate::store::rows::{EntryRow, RunRow, signed, unsigned};
 
 pub(super) async fn append(
     tx: &mut Connection,
@@ -19,7 +19,7 @@ pub(super) async fn append(
 ) -> Unit<Progress> {
     let row = runs::of(tx, &run).await?;
     row.driven_by(epoch).or_else(refuse)?;
-    let cancel_requested = row.cancel_reason.is_some();
+    let cancel_requested = row.cancel_requested;
     let actual = unsigned(row.cursor);
     if actual != expected {
         return if written_before(tx, &row, expected, &entries).await? {

@@ -4,10 +4,10 @@ use harombe_sql::Connection;
 use harombe_types::{RunPrincipal, Timestamp};
 use sqlx::SqliteExecutor;
 
-use super::rows::{ExpiredRow, RunRow, signed, unsigned};
 use super::{Unit, entries, refuse, runs};
 use crate::domain::{Claimed, Expired, Lease, NewEntry, Progress, RunState};
 use crate::error::Error;
+use crate::store::rows::{ExpiredRow, RunRow, signed, unsigned};
 
 pub(super) async fn acquire(
     tx: &mut Connection,
@@ -56,7 +56,7 @@ pub(super) async fn renew(
         .await?;
     let progress = Progress {
         cursor: unsigned(row.cursor),
-        cancel_requested: row.cancel_reason.is_some(),
+        cancel_requested: row.cancel_requested,
     };
     Ok((Lease { epoch, expires }, progress))
 }
@@ -121,7 +121,8 @@ pub(super) async fn fail(
 /// The run, unless somebody took it over or ended it since it was listed.
 async fn still_expired(tx: &mut Connection, expired: &Expired, now: Timestamp) -> Unit<Option<RunRow>> {
     let row = sqlx::query_as(
-        "SELECT id, session, state, epoch, lease_expires_ms, cursor, cancel_reason, tokens, bytes FROM runs \
+        "SELECT id, session, state, epoch, lease_expires_ms, cursor, \
+         cancel_reason IS NOT NULL AS cancel_requested, tokens, bytes FROM runs \
          WHERE tenant = ? AND run_id = ? AND epoch = ? AND state = 1 AND lease_expires_ms <= ?",
     )
     .bind(expired.tenant.as_str())

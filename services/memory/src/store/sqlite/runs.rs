@@ -4,10 +4,10 @@ use harombe_sql::Connection;
 use harombe_types::{RunId, RunPrincipal, Timestamp};
 use sqlx::SqliteExecutor;
 
-use super::rows::{HeaderRow, RunRow, RunView, state_number};
 use super::{Unit, refuse};
 use crate::domain::{Owner, RunState};
 use crate::error::Error;
+use crate::store::rows::{HeaderRow, RunRow, RunView, state_number};
 
 pub(super) async fn find(
     executor: impl SqliteExecutor<'_>,
@@ -46,7 +46,7 @@ pub(super) async fn header(
 /// The run that the token names, or a refusal.
 pub(super) async fn of(tx: &mut Connection, run: &RunPrincipal) -> Unit<RunRow> {
     let row: Option<RunRow> = sqlx::query_as(
-        "SELECT r.id, r.session, r.state, r.epoch, r.lease_expires_ms, r.cursor, r.cancel_reason, r.tokens, r.bytes \
+        "SELECT r.id, r.session, r.state, r.epoch, r.lease_expires_ms, r.cursor, r.cancel_reason IS NOT NULL AS cancel_requested, r.tokens, r.bytes \
          FROM runs r JOIN sessions s ON s.id = r.session \
          WHERE r.tenant = ? AND r.run_id = ? AND s.session_id = ? AND s.subject = ?",
     )
@@ -88,7 +88,7 @@ pub(super) async fn end(tx: &mut Connection, run: &RunRow, state: RunState, now:
 pub(super) async fn request_cancel(tx: &mut Connection, run: RunPrincipal, reason: String) -> Unit<RunState> {
     let row = of(tx, &run).await?;
     let state = row.state().or_else(refuse)?;
-    if state == RunState::Active && row.cancel_reason.is_none() {
+    if state == RunState::Active && !row.cancel_requested {
         sqlx::query("UPDATE runs SET cancel_reason = ? WHERE id = ?")
             .bind(reason)
             .bind(row.id)

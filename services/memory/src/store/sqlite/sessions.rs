@@ -7,10 +7,10 @@ use harombe_types::{AgentName, SessionId, Timestamp, WorkspaceId};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _, SqliteExecutor};
 
-use super::rows::SessionRow;
 use super::{Unit, refuse};
 use crate::domain::{Owner, Session};
 use crate::error::Error;
+use crate::store::rows::SessionRow;
 
 pub(super) async fn find(
     executor: impl SqliteExecutor<'_>,

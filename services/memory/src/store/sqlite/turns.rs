@@ -5,15 +5,11 @@ use std::collections::HashSet;
 use harombe_sql::{Connection, Database, UnitError};
 use sqlx::FromRow;
 
-use super::rows::{RunRow, run_id, signed, state, unsigned};
 use super::{Unit, claimed, entries, leases, refuse, runs, sessions};
-use crate::domain::{
-    Begin, Begun, Content, Finish, Lease, Owner, RunState, Selection, StoredPage, StoredTurn, Turns,
-};
+use crate::domain::{Begin, Begun, Content, Finish, Lease, Owner, RunState, Selection, Turns};
 use crate::error::Error;
-
-/// Turns of one answer, in bytes: it must fit a message of 4 MiB.
-const PAGE_BYTES: u64 = 3_500_000;
+use crate::store::newest::{ClaimedSize, Size, Source};
+use crate::store::rows::{RunRow, run_id, signed, state, unsigned};
 
 pub(super) async fn begin(tx: &mut Connection, mut begin: Begin) -> Unit<Begun> {
     let owner = Owner {
@@ -114,7 +110,7 @@ async fn insert(tx: &mut Connection, session: i64, begin: Begin) -> Unit<Begun> 
         epoch: 1,
         lease_expires_ms: 0,
         cursor: 0,
-        cancel_reason: None,
+        cancel_requested: false,
         tokens: 0,
         bytes: 0,
     };
@@ -164,87 +160,65 @@ pub(super) async fn finish(tx: &mut Connection, finish: Finish) -> Unit<u64> {
     Ok(unsigned(row.cursor))
 }
 
-#[derive(FromRow)]
-struct Size {
-    id: i64,
-    run_id: String,
-    tokens: i64,
-    bytes: i64,
+/// Turns of one session.
+pub(super) struct Reader<'d> {
+    pub(super) database: &'d Database,
+    pub(super) session: i64,
 }
 
-/// The newest whole turns within the selection, oldest first, and whether older ones were left out.
-pub(super) async fn newest(
-    database: &Database,
-    session: i64,
-    selection: Selection,
-) -> Result<StoredPage, Error> {
-    let statement = match selection.which {
-        Turns::All => "SELECT id, run_id, tokens, bytes FROM runs WHERE session = ? ORDER BY id DESC LIMIT ?",
-        Turns::Answered => {
-            "SELECT id, run_id, tokens, bytes FROM runs WHERE session = ? AND state IN (2, 4) \
-             AND EXISTS (SELECT 1 FROM messages m WHERE m.run = runs.id AND m.ordinal > 0) ORDER BY id DESC LIMIT ?"
-        }
-    };
-    let sizes: Vec<Size> = sqlx::query_as(statement)
-        .bind(session)
-        .bind(i64::from(selection.count) + 1)
-        .fetch_all(database.readers())
+impl Source for Reader<'_> {
+    async fn sizes(&mut self, selection: Selection) -> Result<Vec<Size>, harombe_sql::Error> {
+        let statement = match selection.which {
+            Turns::All => {
+                "SELECT id, run_id, tokens, bytes FROM runs WHERE session = ? ORDER BY id DESC LIMIT ?"
+            }
+            Turns::Answered => {
+                "SELECT id, run_id, tokens, bytes FROM runs WHERE session = ? AND state IN (2, 4) \
+                 AND EXISTS (SELECT 1 FROM messages m WHERE m.run = runs.id AND m.ordinal > 0) \
+                 ORDER BY id DESC LIMIT ?"
+            }
+        };
+        sqlx::query_as(statement)
+            .bind(self.session)
+            .bind(i64::from(selection.count) + 1)
+            .fetch_all(self.database.readers())
+            .await
+            .map_err(|error| self.database.error(error))
+    }
+
+    async fn messages(&mut self, runs: &[i64]) -> Result<Vec<(i64, Vec<u8>)>, harombe_sql::Error> {
+        let wanted: HashSet<i64> = runs.iter().copied().collect();
+        let mut messages: Vec<(i64, Vec<u8>)> = sqlx::query_as(
+            "SELECT m.run, m.body FROM runs r JOIN messages m ON m.run = r.id \
+             WHERE r.session = ? AND r.id >= ? ORDER BY m.run, m.ordinal",
+        )
+        .bind(self.session)
+        .bind(runs.first())
+        .fetch_all(self.database.readers())
         .await
-        .map_err(|error| database.error(error))?;
-    let found = sizes.len();
-    let (mut count, mut tokens, mut bytes) = (0_u32, 0_u64, 0_u64);
-    let mut fits = |more_tokens: u64, more_bytes: u64| {
-        count = count.saturating_add(1);
-        tokens = tokens.saturating_add(more_tokens);
-        bytes = bytes.saturating_add(more_bytes);
-        count <= selection.count && tokens <= selection.tokens && bytes <= PAGE_BYTES
-    };
-    let mut chosen: Vec<Size> = sizes
-        .into_iter()
-        .take_while(|size| fits(unsigned(size.tokens), unsigned(size.bytes)))
-        .collect();
-    let mut truncated = chosen.len() < found;
-    let mut claimed = Vec::new();
-    // what a client brought along is older than all of them
-    if !truncated {
-        (claimed, truncated) = claimed::newest(database, session, fits).await?;
+        .map_err(|error| self.database.error(error))?;
+        messages.retain(|(run, _)| wanted.contains(run));
+        Ok(messages)
     }
-    chosen.reverse();
-    Ok(StoredPage {
-        claimed,
-        turns: load(database, session, chosen).await?,
-        truncated,
-        workspace: None,
-        last_run: None,
-    })
-}
 
-/// The chosen turns with their messages, in the order given (ascending ids).
-async fn load(database: &Database, session: i64, chosen: Vec<Size>) -> Result<Vec<StoredTurn>, Error> {
-    let Some(oldest) = chosen.first().map(|size| size.id) else {
-        return Ok(Vec::new());
-    };
-    let ids: HashSet<i64> = chosen.iter().map(|size| size.id).collect();
-    let bodies: Vec<(i64, Vec<u8>)> = sqlx::query_as(
-        "SELECT m.run, m.body FROM runs r JOIN messages m ON m.run = r.id \
-         WHERE r.session = ? AND r.id >= ? ORDER BY m.run, m.ordinal",
-    )
-    .bind(session)
-    .bind(oldest)
-    .fetch_all(database.readers())
-    .await
-    .map_err(|error| database.error(error))?;
-    let mut bodies = bodies.into_iter().filter(|(run, _)| ids.contains(run)).peekable();
-    let mut turns = Vec::with_capacity(chosen.len());
-    for size in chosen {
-        let mut messages = Vec::new();
-        while let Some((_, body)) = bodies.next_if(|(run, _)| *run == size.id) {
-            messages.push(body);
-        }
-        turns.push(StoredTurn {
-            run_id: size.run_id,
-            messages,
-        });
+    async fn claimed_sizes(&mut self) -> Result<Vec<ClaimedSize>, harombe_sql::Error> {
+        sqlx::query_as(
+            "SELECT ordinal, tokens, bytes FROM claimed_turns WHERE session = ? ORDER BY ordinal DESC",
+        )
+        .bind(self.session)
+        .fetch_all(self.database.readers())
+        .await
+        .map_err(|error| self.database.error(error))
     }
-    Ok(turns)
+
+    async fn claimed(&mut self, oldest: i64) -> Result<Vec<Vec<u8>>, harombe_sql::Error> {
+        sqlx::query_scalar(
+            "SELECT body FROM claimed_turns WHERE session = ? AND ordinal >= ? ORDER BY ordinal",
+        )
+        .bind(self.session)
+        .bind(oldest)
+        .fetch_all(self.database.readers())
+        .await
+        .map_err(|error| self.database.error(error))
+    }
 }

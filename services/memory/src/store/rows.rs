@@ -1,4 +1,4 @@
-//! Rows as the schema has them, and what they mean.
+//! Rows as both schemas have them, and what they mean.
 
 use harombe_types::{RunId, Timestamp};
 use sqlx::FromRow;
@@ -49,7 +49,7 @@ pub(super) struct RunRow {
     pub(super) epoch: i64,
     pub(super) lease_expires_ms: i64,
     pub(super) cursor: i64,
-    pub(super) cancel_reason: Option<String>,
+    pub(super) cancel_requested: bool,
     pub(super) tokens: i64,
     pub(super) bytes: i64,
 }
@@ -102,7 +102,8 @@ impl TryFrom<RunView> for Run {
 #[derive(Debug, FromRow)]
 pub(super) struct HeaderRow {
     client_message_id: String,
-    client_instructions: String,
+    /// Text; a database may not know that.
+    client_instructions: Vec<u8>,
     state: i64,
     body: Vec<u8>,
 }
@@ -114,7 +115,8 @@ impl TryFrom<HeaderRow> for Header {
         Ok(Self {
             message: row.body,
             client_message_id: row.client_message_id,
-            client_instructions: row.client_instructions,
+            client_instructions: String::from_utf8(row.client_instructions)
+                .map_err(|_| Error::Stored("client instructions"))?,
             state: state(row.state)?,
         })
     }

@@ -1,0 +1,25 @@
+//! The same black-box tests over Postgres, and what only Postgres has: several processes, and a server that goes away.
+
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests end the test when the service surprises them"
+)]
+
+#[path = "../it/claimed.rs"]
+mod claimed;
+#[path = "../it/conversations.rs"]
+mod conversations;
+mod faults;
+#[path = "../it/journal.rs"]
+mod journal;
+#[path = "../it/leases.rs"]
+mod leases;
+mod replicas;
+#[path = "../it/rig.rs"]
+mod rig;
+
+use rig::Backend;
+
+/// Where the tests of this program keep their state.
+const BACKEND: Backend = Backend::Postgres;

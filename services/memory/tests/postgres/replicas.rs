@@ -1,0 +1,102 @@
+//! Two processes on one Postgres are one memory.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use harombe_proto::memory::v1 as pb;
+use harombe_proto::types::v1::run_event::Event;
+use harombe_rpc::RequestExt as _;
+use tonic::Request;
+
+use crate::rig::{LEASE, Rig, answer, entry, start};
+
+/// A second process beside `one`; each may go without the other.
+async fn replica(one: &Rig) -> Rig {
+    let service = start(&one.config, &one.clock, &one.identity, one.directory.path()).await;
+    Rig {
+        clock: Arc::clone(&one.clock),
+        service,
+        minter: one.minter.clone(),
+        identity: one.identity.clone(),
+        directory: Arc::clone(&one.directory),
+        config: one.config.clone(),
+    }
+}
+
+#[tokio::test]
+async fn who_watches_at_one_sees_what_is_written_at_the_other() {
+    let one = Rig::new().await;
+    let other = replica(&one).await;
+    let (_, run, begun) = one.begun().await;
+    let epoch = begun.lease.expect("lease").epoch;
+    let request = pb::WatchRequest {
+        run_id: run.run.to_string(),
+        after_cursor: 0,
+    };
+    let watch = Request::new(request).with_token(other.ann());
+    let mut events = other
+        .as_gateway()
+        .journal
+        .watch(watch)
+        .await
+        .expect("watch")
+        .into_inner();
+    let mut cursors = Vec::new();
+    for cursor in 1..=5 {
+        let seen = events.message().await.expect("event").expect("event");
+        cursors.push(seen.event.expect("event").cursor);
+        one.append(&run, epoch, cursor, vec![entry("more")])
+            .await
+            .expect("append");
+    }
+    one.finish(&run, epoch, "done").await.expect("finish");
+    let mut last = None;
+    while let Some(seen) = events.message().await.expect("event") {
+        let event = seen.event.expect("event");
+        cursors.push(event.cursor);
+        last = event.event;
+    }
+    assert_eq!(cursors, (1..=7).collect::<Vec<u64>>());
+    assert!(matches!(last, Some(Event::RunFinished(_))), "{last:?}");
+}
+
+#[tokio::test]
+async fn runs_of_a_process_that_is_gone_go_on_at_another() {
+    let one = Rig::new().await;
+    let other = replica(&one).await;
+    let mut begun = BTreeSet::new();
+    for _ in 0..12 {
+        let (_, run, _) = one.begun().await;
+        begun.insert(run.run.to_string());
+    }
+    let clock = one.clock.clone();
+    clock.advance(LEASE);
+    let claim = async |rig: &Rig| {
+        let request = Request::new(pb::ClaimExpiredRequest { limit: 0 });
+        answer(rig.as_runtime().journal.claim_expired(request).await)
+            .expect("claim")
+            .runs
+    };
+    let (here, there) = tokio::join!(claim(&one), claim(&other));
+    assert_eq!(here.len() + there.len(), begun.len());
+    let claimed: BTreeSet<String> = here.into_iter().chain(there).map(|run| run.run_id).collect();
+    assert_eq!(claimed, begun);
+    one.service.shutdown(std::time::Duration::from_secs(5)).await;
+    clock.advance(LEASE);
+    assert_eq!(claim(&other).await.len(), begun.len());
+}
+
+#[tokio::test]
+async fn a_wish_to_stop_at_one_reaches_the_driver_at_the_other() {
+    let one = Rig::new().await;
+    let other = replica(&one).await;
+    let (_, run, begun) = one.begun().await;
+    let epoch = begun.lease.expect("lease").epoch;
+    let cancel = run.request(pb::RequestCancelRequest {
+        reason: "enough".to_owned(),
+    });
+    answer(other.as_runtime().journal.request_cancel(cancel).await).expect("cancel");
+    let renew = run.request(pb::RenewLeaseRequest { epoch });
+    let renewed = answer(one.as_runtime().journal.renew_lease(renew).await).expect("renew");
+    assert!(renewed.cancel_requested);
+}
