@@ -215,7 +215,7 @@ fn details(origin: Origin, why: &Why, attempts: u64) -> Value {
     if let Some(object) = details.as_object_mut() {
         object.insert("why".to_owned(), why.word.into());
         if let Some(key) = &why.key {
-            object.insert("key".to_owned(), key.as_str().into());
+            object.insert("key_id".to_owned(), key.as_str().into());
         }
         if attempts > 1 {
             object.insert("attempts".to_owned(), attempts.into());

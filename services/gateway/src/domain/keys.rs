@@ -165,7 +165,7 @@ impl Keys {
             .id(revocation.event)
             .at(revocation.at)
             .subject(&revocation.by)
-            .details(json!({"key": key.id.as_str(), "by": revocation.by.as_str(), "bearer": key.bearer.subject.as_str()}));
+            .details(json!({"key_id": key.id.as_str(), "by": revocation.by.as_str(), "person": key.bearer.subject.as_str()}));
         self.trail.record(event).await?;
         // It is in the log; if that cannot be noted it is told to the log once more, under the same id.
         if let Err(error) = self.store.revocation_recorded(&key.id).await {
@@ -193,10 +193,10 @@ fn created_details(key: &Key) -> Value {
     let bearer = &key.bearer;
     let roles: Vec<_> = bearer.roles.iter().map(|role| role.as_str()).collect();
     json!({
-        "key": key.id.as_str(),
+        "key_id": key.id.as_str(),
         "name": bearer.name,
         "tenant": bearer.tenant.as_str(),
-        "bearer": bearer.subject.as_str(),
+        "person": bearer.subject.as_str(),
         "roles": roles,
         "agents": bearer.agents.iter().map(|agent| agent.as_str()).collect::<Vec<_>>(),
         "allow_self": bearer.allow_self,

@@ -31,7 +31,7 @@ fn the_log_learns_where_from_and_why() {
     let origin = Origin::address("192.0.2.1".parse().unwrap());
     assert_eq!(
         details(origin, &why, 3),
-        json!({"door": "network", "peer": "192.0.2.1", "why": "unknown", "key": key.id().as_str(), "attempts": 3})
+        json!({"door": "network", "peer": "192.0.2.1", "why": "unknown", "key_id": key.id().as_str(), "attempts": 3})
     );
     assert_eq!(
         details(Origin::Socket(None), &Why::stranger(), 1),

@@ -16,7 +16,10 @@ use harombe_proto::memory::v1::run_journal_service_client::RunJournalServiceClie
 use harombe_proto::runtime::v1 as runtime;
 use harombe_proto::runtime::v1::runtime_service_server::{RuntimeService, RuntimeServiceServer};
 use harombe_proto::types::v1::run_event::Event;
-use harombe_proto::types::v1::{RunEvent, RunFinished, RunStarted, TextDelta, TextFinished};
+use harombe_proto::types::v1::{
+    RunEvent, RunFailed, RunFinished, RunStarted, StopReason, TextDelta, TextFinished, ToolCallProposed,
+    Usage,
+};
 use harombe_rpc::{CallerExt as _, Deps, GrpcChannel, LogRefusals, RequestExt as _, Server};
 use harombe_testkit::TestPki;
 use harombe_types::{Clock, Person, RunPrincipal, ServiceName};
@@ -48,6 +51,8 @@ pub(crate) struct Runtime {
     journal: RunJournalServiceClient<GrpcChannel>,
     /// Everything that reached it, with the run that it was for.
     pub(crate) seen: Mutex<Vec<(String, RunPrincipal)>>,
+    /// The messages that came, whole.
+    pub(crate) requests: Mutex<Vec<runtime::RunRequest>>,
     /// The token and epoch of a run that was left open.
     pub(crate) open: Mutex<Option<(String, u64)>>,
     pub(crate) uploaded: Mutex<Vec<u8>>,
@@ -75,6 +80,7 @@ impl Runtime {
             conversations: ConversationServiceClient::new(memory.clone()),
             journal: RunJournalServiceClient::new(memory),
             seen: Mutex::default(),
+            requests: Mutex::default(),
             open: Mutex::default(),
             uploaded: Mutex::default(),
         }
@@ -115,6 +121,23 @@ impl Runtime {
     }
 }
 
+fn finished() -> RunFinished {
+    RunFinished {
+        stop_reason: StopReason::Answered.into(),
+        usage: Some(Usage {
+            input_tokens: 12,
+            output_tokens: 3,
+        }),
+    }
+}
+
+fn failed() -> RunFailed {
+    RunFailed {
+        reason: Reason::UpstreamFailed.to_string(),
+        message: "the model does not answer".to_owned(),
+    }
+}
+
 struct RuntimeGrpc(Arc<Runtime>);
 
 pub(crate) fn runtime(double: &Arc<Runtime>, pki: &TestPki, clock: Arc<dyn Clock>) -> GrpcChannel {
@@ -135,14 +158,20 @@ impl RuntimeService for RuntimeGrpc {
     async fn run(&self, request: Request<runtime::RunRequest>) -> Result<Response<Self::RunStream>, Status> {
         let principal = request.run()?;
         let token = request.token().unwrap().to_owned();
+        let request = request.into_inner();
+        self.0.requests.lock().push(request.clone());
         let runtime::RunRequest {
             client_message_id,
             text,
-            ..
-        } = request.into_inner();
+            history,
+            client_instructions,
+        } = request;
         self.0.see(&text, &principal);
         if text == "refuse" {
             return Err(Failure::new(Code::ResourceExhausted, Reason::BudgetExceeded, "no more").to_status());
+        }
+        if text == "unrecorded" {
+            return Err(Failure::new(Code::Unavailable, Reason::AuditUnavailable, "no log").to_status());
         }
         let run = principal.run.to_string();
         let started = event(&run, 1, Event::RunStarted(RunStarted::default()));
@@ -150,7 +179,8 @@ impl RuntimeService for RuntimeGrpc {
             client_message_id,
             text: text.clone(),
             entries: vec![entry(started.clone())],
-            ..memory::BeginTurnRequest::default()
+            history,
+            client_instructions,
         };
         let begun = self
             .0
@@ -181,16 +211,33 @@ impl RuntimeService for RuntimeGrpc {
             .collect();
         match text.as_str() {
             "die" => items.push(Err(unavailable())),
+            "mute" => items = vec![Err(unavailable())],
+            "lease" => {
+                let lost = Failure::new(Code::FailedPrecondition, Reason::LeaseLost, "another drives it");
+                items.push(Err(lost.to_status()));
+            }
             "fail" => items.push(Err(Status::internal("stack trace of /secret/path"))),
             "wait" => {}
+            "break" => items.push(Ok(runtime::RunResponse {
+                event: Some(event(&run, 2, Event::RunFailed(failed()))),
+            })),
             _ => {
+                if text == "tool" {
+                    let proposed = Event::ToolCallProposed(ToolCallProposed {
+                        tool: "code_execute".to_owned(),
+                        ..Default::default()
+                    });
+                    items.push(Ok(runtime::RunResponse {
+                        event: Some(event(&run, 1, proposed)),
+                    }));
+                }
                 self.0.finish(&run).await;
                 let text = Event::TextFinished(TextFinished {
                     text: "done".to_owned(),
                 });
                 let rest = [
                     event(&run, 2, text),
-                    event(&run, 3, Event::RunFinished(RunFinished::default())),
+                    event(&run, 3, Event::RunFinished(finished())),
                 ];
                 items.extend(rest.map(|event| Ok(runtime::RunResponse { event: Some(event) })));
             }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use harombe_error::{Code, Reason};
+use harombe_error::{Code, Failure, Reason};
+use harombe_gateway::Config;
 use harombe_proto::agent::v1::key_service_client::KeyServiceClient;
 use harombe_proto::agent::v1::{
     CreateKeyRequest, CreateSessionRequest, KeyLimits, ListAgentsRequest, ListKeysRequest,
@@ -10,9 +11,10 @@ use harombe_proto::agent::v1::{
 };
 use harombe_proto::hitl::v1::ListRequest;
 use harombe_proto::hitl::v1::approval_service_client::ApprovalServiceClient;
-use harombe_testkit::{Fault, NOW};
+use harombe_rpc::{GrpcChannel, TaskSet};
+use harombe_testkit::{AuditSink, Fault, NOW};
 use harombe_trail::Kind;
-use harombe_types::{Role, SessionId};
+use harombe_types::{Role, ServiceName, SessionId};
 
 use crate::network::Network;
 use crate::world::{INVALID, NOT_ALLOWED, NOT_FOUND, UNKNOWN, World, key_for, refused};
@@ -128,10 +130,7 @@ async fn a_later_start_makes_none() {
     world.first_key().await;
     let again = world.restarted().await;
     // Whatever it did at its start is done once a key that is made after it can be used.
-    let mut keys = KeyServiceClient::new(harombe_rpc::GrpcChannel::local(
-        again.server(),
-        harombe_types::ServiceName::Client,
-    ));
+    let mut keys = KeyServiceClient::new(GrpcChannel::local(again.server(), ServiceName::Client));
     let created = keys
         .create_key(key_for("ann", &["user"]))
         .await
@@ -424,4 +423,94 @@ async fn without_audit_no_key_comes_into_force_and_revoked_ones_stay_shut() {
     assert!(revoked.details.contains(&id));
     world.keys().revoke_key(revoke(&id)).await.unwrap();
     assert_eq!(world.sink.of_kind(Kind::KeyRevoked).len(), 1);
+}
+
+#[tokio::test]
+async fn a_first_key_that_was_only_written_comes_into_force() {
+    let world = World::new().await;
+    // As a gateway leaves it that dies before its store has it.
+    let (written, id) = world.key(key_for("ann", &["user"])).await;
+    let path = world.admin_key(Some("fresh"));
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(&path, format!("{written}\n")).unwrap();
+    let fresh = world.another("fresh", Config::default()).await;
+    let mut keys = KeyServiceClient::new(Network::new(&fresh).with_key(&written));
+    let listed = loop {
+        match keys.list_keys(ListKeysRequest::default()).await {
+            Ok(listed) => break listed.into_inner().keys,
+            Err(status) => assert_eq!(Failure::from(status).code, Code::Unauthenticated),
+        }
+        // Each try is a failed login; the clock stands still, and the limit must not be what is met.
+        world.clock.advance(Duration::from_secs(10));
+        tokio::task::yield_now().await;
+    };
+    assert_eq!(listed.iter().map(|key| &key.key_id).collect::<Vec<_>>(), [&id]);
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("{written}\n"));
+}
+
+#[tokio::test]
+async fn what_is_no_key_is_left_where_it_is() {
+    let world = World::new().await;
+    let path = world.admin_key(Some("fresh"));
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(&path, "mine").unwrap();
+    let fresh = world.another("fresh", Config::default()).await;
+    let keys = GrpcChannel::local(fresh.server(), ServiceName::Client);
+    let listed = KeyServiceClient::new(keys)
+        .list_keys(ListKeysRequest::default())
+        .await
+        .unwrap();
+    assert!(listed.into_inner().keys.is_empty());
+    fresh.shutdown(Duration::from_secs(5)).await;
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "mine");
+}
+
+#[tokio::test]
+async fn a_revocation_whose_gateway_died_gets_its_record() {
+    let world = World::new().await;
+    let silent = AuditSink::new(&world.pki, world.clock.clone());
+    let tasks = TaskSet::new();
+    let trail = silent.trail(ServiceName::Gateway, world.clock.clone(), &tasks);
+    let dying = world.another_with("pair", Config::default(), trail).await;
+    let channel = GrpcChannel::local(dying.server(), ServiceName::Client);
+    let mut keys = KeyServiceClient::new(channel);
+    let created = keys
+        .create_key(key_for("ann", &["user"]))
+        .await
+        .unwrap()
+        .into_inner();
+    let id = created.key.unwrap().key_id;
+    let admin = keys.create_key(key_for("root", &["admin"])).await.unwrap();
+    let admin = admin.into_inner().api_key;
+    silent.fail(Fault::Unavailable);
+    // By a client that does not try again by itself.
+    let mut keys = KeyServiceClient::new(Network::new(&dying).with_key(&admin));
+    assert_eq!(refused(keys.revoke_key(revoke(&id))).await, NO_AUDIT);
+    dying.shutdown(Duration::from_secs(5)).await;
+
+    world.clock.advance(Duration::from_secs(60));
+    let _next = world.another("pair", Config::default()).await;
+    let revoked = world.sink.wait_for_kind(Kind::KeyRevoked).await;
+    assert!(revoked.details.contains(&id));
+}
+
+#[tokio::test]
+async fn redaction_leaves_the_records_of_keys_whole() {
+    let world = World::new().await;
+    let (_, id) = world.key(key_for("ann", &["user"])).await;
+    world.keys().revoke_key(revoke(&id)).await.unwrap();
+    assert!(
+        world
+            .agent_of("x")
+            .list_sessions(ListSessionsRequest::default())
+            .await
+            .is_err()
+    );
+    for kind in [Kind::KeyCreated, Kind::KeyRevoked, Kind::LoginRefused] {
+        for event in world.sink.of_kind(kind) {
+            let mut details = serde_json::from_str(&event.details).unwrap();
+            let found = harombe_redact::Scanner::shared().redact_json(&mut details);
+            assert_eq!(found, 0, "{details}");
+        }
+    }
 }

@@ -252,8 +252,8 @@ async fn strangers_may_knock_so_often_and_nobody_else_is_shut_out() {
         told,
         [
             r#"{"door":"network","peer":"192.0.2.1","why":"no key"}"#,
-            r#"{"door":"network","key":"000000000000","peer":"192.0.2.2","why":"unknown"}"#,
-            r#"{"attempts":7,"door":"network","key":"000000000000","peer":"192.0.2.1","why":"unknown"}"#,
+            r#"{"door":"network","key_id":"000000000000","peer":"192.0.2.2","why":"unknown"}"#,
+            r#"{"attempts":7,"door":"network","key_id":"000000000000","peer":"192.0.2.1","why":"unknown"}"#,
         ]
     );
 }

@@ -10,13 +10,17 @@
 mod door;
 mod doubles;
 mod files;
+mod flaky;
+mod follow;
 mod forwarding;
 mod keys;
 mod limits;
 mod network;
+mod openai;
 mod pair;
 mod runs;
 mod sessions;
 mod tenants;
 mod walk;
+mod web;
 mod world;

@@ -15,18 +15,21 @@ use harombe_proto::agent::v1::{
 use harombe_proto::types::v1::RunEvent;
 use harombe_rpc::{GrpcChannel, LogRefusals, TaskSet};
 use harombe_testkit::{AuditSink, TestPki, clock};
-use harombe_trail::Kind;
+use harombe_trail::{Kind, Trail};
 use harombe_types::{ManualClock, ServiceName};
 use tempfile::TempDir;
 use tonic::{Response, Status, Streaming};
 
 use crate::doubles::{self, Hitl, Log, Runtime};
+use crate::flaky::Flaky;
 use crate::network::Network;
 
 pub(crate) struct World {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) pki: TestPki,
     pub(crate) sink: AuditSink,
+    /// Stands at the channels to runtime and memory.
+    pub(crate) flaky: Arc<Flaky>,
     pub(crate) runtime: Arc<Runtime>,
     pub(crate) hitl: Arc<Hitl>,
     pub(crate) log: Arc<Log>,
@@ -71,6 +74,7 @@ impl World {
             memory.server(),
             ServiceName::Runtime,
         )));
+        let flaky = Arc::new(Flaky::default());
         let (hitl, log) = (Arc::new(Hitl::default()), Arc::new(Log::default()));
         let deps = Deps {
             metrics: harombe_rpc::Metrics::new(),
@@ -80,8 +84,8 @@ impl World {
             owner,
             data: data.path().join("gateway"),
             admin_key: data.path().join("admin.key"),
-            runtime: doubles::runtime(&runtime, &pki, clock.clone()),
-            memory: GrpcChannel::local(memory.server(), ServiceName::Gateway),
+            runtime: doubles::runtime(&runtime, &pki, clock.clone()).tapped(flaky.clone()),
+            memory: GrpcChannel::local(memory.server(), ServiceName::Gateway).tapped(flaky.clone()),
             hitl: doubles::hitl(&hitl, &pki, clock.clone()),
             audit: doubles::log(&log, &pki, clock.clone()),
         };
@@ -91,6 +95,7 @@ impl World {
             clock,
             pki,
             sink,
+            flaky,
             runtime,
             hitl,
             log,
@@ -103,13 +108,19 @@ impl World {
         }
     }
 
-    /// Another gateway of the same system, in the folder `name`, with a trail of its own.
+    /// Another gateway of the same system, in the folder `name`.
     pub(crate) async fn another(&self, name: &str, config: Config) -> Service {
+        self.another_with(name, config, self.deps.trail.clone()).await
+    }
+
+    /// The same, with a trail of its own.
+    pub(crate) async fn another_with(&self, name: &str, config: Config, trail: Trail) -> Service {
         let data = self.data.path().join(name);
         std::fs::create_dir_all(&data).unwrap();
         let deps = Deps {
             admin_key: data.join("admin.key"),
             data,
+            trail,
             ..self.deps.clone()
         };
         harombe_gateway::build(config, deps).await.unwrap()
