@@ -22,15 +22,21 @@ install_postgres() {
     [ "$(id -u)" = 0 ] || fail "no Postgres here; run \`apt-get install postgresql\` as root"
     say "installing Debian's postgresql"
     log=$(mktemp)
+    # the package would make and start a server of the system's own, which nobody asked for
+    quiet=/etc/postgresql-common/createcluster.d/harombe-setup.conf
+    mkdir -p "${quiet%/*}"
+    echo "create_main_cluster = false" >"$quiet"
+    trap 'rm -f "$quiet" "$log"' EXIT
     install_it() {
         DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 install --no-install-recommends -y postgresql >"$log" 2>&1
     }
     # package lists may be absent or too old on a new machine
     if ! install_it; then
         apt-get -qq update >"$log" 2>&1 || true
-        install_it || { tail -n 20 "$log" >&2; rm -f "$log"; fail "apt could not install postgresql"; }
+        install_it || { tail -n 20 "$log" >&2; fail "apt could not install postgresql"; }
     fi
-    rm -f "$log"
+    rm -f "$quiet" "$log"
+    trap - EXIT
 }
 
 bin=$(newest_bin)
