@@ -29,7 +29,9 @@ pub use methods::MethodsError;
 pub use ops::serve_ops;
 pub use refusals::{LogRefusals, Refusals};
 pub use request::{PRINCIPAL_HEADER, RequestExt};
-pub use server::{BuildError, Deps, PeerAddr, PublicLimits, ServeError, Server, ServerBuilder, serve_public};
+pub use server::{
+    BuildError, Deps, MAX_HANDLERS, PeerAddr, PublicLimits, ServeError, Server, ServerBuilder, serve_public,
+};
 pub use tasks::TaskSet;
 pub use tls::{TlsError, public_tls};
 

@@ -2,6 +2,7 @@
 
 mod admit;
 mod body;
+mod complaints;
 mod connections;
 mod handler;
 mod health;
@@ -17,7 +18,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use harombe_types::{Clock, ServiceName};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tonic::body::Body;
 use tonic::server::NamedService;
 use tonic_health::pb::health_server::HealthServer;
@@ -33,6 +34,9 @@ pub use public::{PeerAddr, PublicLimits, serve_public};
 
 pub(crate) use body::Guarded;
 pub(crate) use stack::{Peer, deadline_exceeded};
+
+/// Unary calls that a server works on at once. Callers who reset their calls do not get past it: what was begun is finished.
+pub const MAX_HANDLERS: usize = 4096;
 
 /// A server that would let calls through unchecked is not built.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +75,8 @@ pub(crate) struct Inner {
     /// Services that anyone may call who reaches the server.
     open: Vec<Open>,
     tasks: TaskSet,
+    /// One for each handler that goes on even if its caller does not wait.
+    room: Arc<Semaphore>,
     serving: watch::Sender<bool>,
 }
 
@@ -219,6 +225,7 @@ impl ServerBuilder {
             routes,
             open,
             tasks: self.tasks,
+            room: Arc::new(Semaphore::new(MAX_HANDLERS)),
             serving,
         };
         Ok(Server {

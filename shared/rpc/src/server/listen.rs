@@ -1,5 +1,6 @@
 //! Connections: TCP with mutual TLS between services, unix sockets for clients of the public door.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::server::UdsConnectInfo;
 
+use super::complaints::Complaints;
 use super::connections::{Connections, Seat};
 use super::http::Http;
 use super::{Peer, Server};
@@ -43,11 +45,12 @@ impl Server {
             acceptor: TlsAcceptor::from(Arc::new(server_config(identity)?)),
             roots: identity.roots().clone(),
             http: Http::between_services(),
+            complaints: Complaints::new(),
         });
         let mut connections = Connections::new(MAX_CONNECTIONS, stop);
-        while let Some((socket, _)) = connections.next(|cx| listener.poll_accept(cx)).await {
+        while let Some((socket, peer)) = connections.next(|cx| listener.poll_accept(cx)).await {
             let door = Arc::clone(&door);
-            connections.spawn(|seat, stop| async move { door.serve(socket, seat, stop).await });
+            connections.spawn(|seat, stop| async move { door.serve(socket, peer, seat, stop).await });
         }
         drop(listener);
         self.set_serving(false);
@@ -80,20 +83,21 @@ struct MutualTls {
     acceptor: TlsAcceptor,
     roots: TrustRoots,
     http: Http,
+    complaints: Complaints,
 }
 
 impl MutualTls {
-    async fn serve(&self, socket: TcpStream, seat: Arc<Seat>, stop: CancellationToken) {
+    async fn serve(&self, socket: TcpStream, peer: SocketAddr, seat: Arc<Seat>, stop: CancellationToken) {
         without_delay(&socket);
         let stream = match tokio::time::timeout(HANDSHAKE, self.acceptor.accept(socket)).await {
             Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return tracing::warn!(%error, "TLS handshake failed"),
-            Err(_) => return tracing::warn!("TLS handshake took too long"),
+            Ok(Err(error)) => return self.complaints.tell(&peer, &error),
+            Err(_) => return self.complaints.tell(&peer, &"the TLS handshake took too long"),
         };
         let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
         match self.roots.verify_chain(chain, self.server.inner.deps.clock.now()) {
             Ok(service) => self.speak(stream, Peer::Certified(service), seat, stop).await,
-            Err(error) => tracing::warn!(%error, "the peer's certificate names no service"),
+            Err(error) => self.complaints.tell(&peer, &error),
         }
     }
 

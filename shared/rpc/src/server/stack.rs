@@ -1,12 +1,13 @@
 //! The order of things for one call: route, admit, deadline, handler in a task of the server, panics caught.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use harombe_error::{Code, Failure, Reason, ServiceError, to_status};
 use harombe_types::ServiceName;
-use http::{Request, Response};
+use http::{HeaderValue, Request, Response};
 use tokio::time::Instant;
 use tonic::Status;
 use tonic::body::Body;
@@ -16,6 +17,9 @@ use super::admit::{Refused, admit};
 use super::body::Guarded;
 use super::{Inner, Route};
 use crate::{timeout, trace};
+
+/// Where `shared/error` puts the reason.
+const DETAILS: &str = "grpc-status-details-bin";
 
 /// What a connection proves about the other end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,15 +129,42 @@ async fn run(
         None => Ok(work.await),
     };
     match answered {
-        Ok(Ok(response)) => response,
+        Ok(Ok(response)) => blaming_the_caller(response),
         Ok(Err(status)) => status.into_http(),
         Err(_) => deadline_exceeded().into_http(),
     }
 }
 
+/// tonic says INTERNAL (or OUT_OF_RANGE) of a request that it cannot read. Whatever the handler itself says has details.
+fn blaming_the_caller(response: Response<Body>) -> Response<Body> {
+    let headers = response.headers();
+    let code = headers.get(Status::GRPC_STATUS).map(HeaderValue::as_bytes);
+    if !matches!(code, Some(b"13" | b"11")) || headers.contains_key(DETAILS) {
+        return response;
+    }
+    let fault = Status::from_header_map(headers);
+    let fault = fault.as_ref().map_or("", |status| status.message());
+    Failure::new(
+        Code::InvalidArgument,
+        Reason::InvalidArgument,
+        format!("the request cannot be read: {fault}"),
+    )
+    .to_status()
+    .into_http()
+}
+
 /// In a task of the server: what a handler has begun it finishes, whether or not somebody still waits for the answer.
 async fn detached(server: &Inner, route: &Route, request: Request<Body>) -> Result<Response<Body>, Status> {
-    match server.tasks.spawn(route.handler.call(request)).await {
+    let Ok(permit) = Arc::clone(&server.room).try_acquire_owned() else {
+        return Err(crowded());
+    };
+    let reply = route.handler.call(request);
+    let handler = async move {
+        let response = reply.await;
+        drop(permit);
+        response
+    };
+    match server.tasks.spawn(handler).await {
         Ok(Some(response)) => Ok(response),
         Ok(None) => Err(stopping()),
         Err(error) => match error.try_into_panic() {
@@ -169,6 +200,16 @@ pub(crate) fn deadline_exceeded() -> Status {
         "the call's deadline passed",
     )
     .to_status()
+}
+
+fn crowded() -> Status {
+    let mut failure = Failure::new(
+        Code::ResourceExhausted,
+        Reason::LimitExceeded,
+        "too many calls at once",
+    );
+    failure.retry_after = Some(Duration::from_millis(200));
+    failure.to_status()
 }
 
 pub(crate) fn stopping() -> Status {

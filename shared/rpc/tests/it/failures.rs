@@ -7,7 +7,7 @@ use harombe_error::{Code, Failure, Reason};
 use harombe_proto::egress::v1::CheckRequest;
 use harombe_proto::hitl::v1::{ListRequest, WatchRequest};
 use harombe_proto::runtime::v1::{UploadFileRequest, upload_file_request};
-use harombe_rpc::{MAX_MESSAGE, RequestExt as _};
+use harombe_rpc::{MAX_HANDLERS, MAX_MESSAGE, RequestExt as _};
 use tokio_stream::StreamExt as _;
 use tonic::Request;
 
@@ -137,4 +137,33 @@ on_both_paths! {
         assert_eq!(world.server.tasks().shutdown(Duration::ZERO).await, 1);
         assert_eq!(Failure::from(call.await.unwrap().unwrap_err()).code, Code::Unavailable);
     }
+}
+
+/// Callers that give up do not free what their calls cost: the handlers go on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_works_on_so_many_calls_at_once_and_no_more() {
+    let world = World::in_process();
+    let token = world.approver();
+    let request = || Request::new(ListRequest::default()).with_token(&token);
+    let mut given_up = Vec::new();
+    for _ in 0..MAX_HANDLERS {
+        world.toy.then(Act::Wait);
+        let (mut client, request) = (world.approvals(), request());
+        given_up.push(tokio::spawn(async move { client.list(request).await }));
+    }
+    reached(&world.toy.seen.begun, MAX_HANDLERS).await;
+    given_up.iter().for_each(tokio::task::JoinHandle::abort);
+    let failure = Failure::from(world.approvals().list(request()).await.unwrap_err());
+    assert_eq!(
+        (failure.code, failure.reason),
+        (Code::ResourceExhausted, Reason::LimitExceeded)
+    );
+    assert!(failure.retry_after.is_some());
+    world.toy.gate.add_permits(MAX_HANDLERS);
+    reached(&world.toy.seen.finished, MAX_HANDLERS).await;
+    // A handler's room is free a moment after it has answered.
+    let again = async { while world.approvals().list(request()).await.is_err() {} };
+    tokio::time::timeout(crate::stranger::FOR_EVER, again)
+        .await
+        .unwrap();
 }

@@ -10,9 +10,12 @@
 mod auth;
 mod balance;
 mod calls;
+mod certificates;
 mod deadlines;
 mod door;
 mod failures;
+mod frames;
+mod misuse;
 mod network;
 mod numbers;
 mod public;

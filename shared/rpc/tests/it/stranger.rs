@@ -147,16 +147,21 @@ pub(crate) async fn list(channel: GrpcChannel) -> Result<(), Failure> {
         .map_err(Failure::from)
 }
 
-/// Writes `bytes`, then reads until the server closes; what it said, which is nothing when it cut the connection.
-pub(crate) async fn say(mut socket: TcpStream, bytes: &[u8]) -> String {
+/// Writes `bytes`, and reads until the server closes; what it said, which is nothing when it cut the connection.
+pub(crate) async fn converse(socket: TcpStream, bytes: &[u8]) -> Vec<u8> {
+    let (mut from, mut to) = socket.into_split();
     let mut said = Vec::new();
     let talk = async {
-        // The server may close before it has read everything.
-        let _ = socket.write_all(bytes).await;
-        let _ = socket.read_to_end(&mut said).await;
+        // Both at once, and the server may close before it has read everything.
+        let _ = tokio::join!(to.write_all(bytes), from.read_to_end(&mut said));
     };
     tokio::time::timeout(FOR_EVER, talk)
         .await
         .expect("the server never closed the connection");
-    String::from_utf8_lossy(&said).into_owned()
+    said
+}
+
+/// As [`converse`], for what is text.
+pub(crate) async fn say(socket: TcpStream, bytes: &[u8]) -> String {
+    String::from_utf8_lossy(&converse(socket, bytes).await).into_owned()
 }

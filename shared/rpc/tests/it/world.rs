@@ -62,7 +62,7 @@ impl World {
         Self::of(Arc::new(pki), clock)
     }
 
-    fn of(pki: Arc<CertificateAuthority>, clock: Arc<ManualClock>) -> Self {
+    pub(crate) fn of(pki: Arc<CertificateAuthority>, clock: Arc<ManualClock>) -> Self {
         let refusals = Arc::new(Recorded::default());
         let metrics = Metrics::new();
         let deps = Deps {
