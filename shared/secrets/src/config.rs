@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use harombe_config::Span;
+use harombe_config::{JsonSchema, Span};
 use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
@@ -11,7 +11,8 @@ const MIN_TIMEOUT: Duration = Duration::from_millis(100);
 const MAX_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// With nothing set, secrets are in a sealed file in the data directory.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(crate = "harombe_config::schemars")]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// Vault, or whatever speaks its API.
@@ -19,7 +20,8 @@ pub struct Config {
 }
 
 /// A key-value store (version 2) in Vault.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(crate = "harombe_config::schemars")]
 #[serde(deny_unknown_fields, default)]
 pub struct VaultConfig {
     /// `https://HOST[:PORT]`; `http` on this machine only.
@@ -37,7 +39,8 @@ pub struct VaultConfig {
 }
 
 /// An AppRole login.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(crate = "harombe_config::schemars")]
 #[serde(deny_unknown_fields, default)]
 pub struct AppRole {
     /// Where the method is mounted.

@@ -17,6 +17,7 @@ const START: Duration = Duration::from_secs(60);
 pub struct OpenBao {
     files: TempDir,
     port: u16,
+    cluster_port: u16,
     tls: Option<Tls>,
     child: Option<Child>,
     unseal: String,
@@ -54,12 +55,13 @@ impl OpenBao {
         let mut bao = Self {
             files: tempfile::tempdir().expect("a directory"),
             port: 0,
+            cluster_port: 0,
             tls,
             child: None,
             unseal: String::new(),
             root: String::new(),
         };
-        bao.port = free_port();
+        [bao.port, bao.cluster_port] = free_ports();
         bao.run();
         let keys = bao.bao(&[
             "operator",
@@ -140,8 +142,20 @@ impl OpenBao {
         self.bao(&["operator", "seal"]);
     }
 
+    /// Waits until it works: it elects itself first.
+    ///
+    /// # Panics
+    /// When it does not come to work.
     pub fn unseal(&self) {
         self.bao(&["operator", "unseal", &self.unseal]);
+        let began = Instant::now();
+        while !self.succeeds(&["secrets", "list"]) {
+            assert!(
+                began.elapsed() < START,
+                "openbao does not become active: {}",
+                self.log()
+            );
+        }
     }
 
     /// Kills it; what it stored stays.
@@ -158,6 +172,16 @@ impl OpenBao {
     /// When it does not come up.
     pub fn start_again(&mut self) {
         self.run();
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.files.path().join("server.log")).unwrap_or_default()
+    }
+
+    #[expect(clippy::expect_used, reason = "a test without its server fails")]
+    fn succeeds(&self, arguments: &[&str]) -> bool {
+        let output = self.command(arguments).output().expect("the program runs");
+        output.status.success()
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -186,10 +210,17 @@ impl OpenBao {
                 tls.key.display().to_string()
             ),
         };
+        let store = self.files.path().join("store");
+        std::fs::create_dir_all(&store).expect("made");
         let config = format!(
-            "storage \"file\" {{\n  path = {:?}\n}}\nlistener \"tcp\" {{\n  address = \"127.0.0.1:{}\"\n  {security}\n}}\n",
-            self.files.path().join("store").display().to_string(),
-            self.port
+            "storage \"raft\" {{\n  path = {:?}\n  node_id = \"one\"\n  performance_multiplier = 1\n}}\n\
+             listener \"tcp\" {{\n  address = \"127.0.0.1:{}\"\n  cluster_address = \"127.0.0.1:{}\"\n  {security}\n}}\n\
+             api_addr = {:?}\ncluster_addr = \"https://127.0.0.1:{}\"\n",
+            store.display().to_string(),
+            self.port,
+            self.cluster_port,
+            self.address(),
+            self.cluster_port,
         );
         std::fs::write(&file, config).expect("written");
         let log = std::fs::File::create(self.files.path().join("server.log")).expect("a log");
@@ -222,9 +253,8 @@ impl OpenBao {
                 .child
                 .as_mut()
                 .and_then(|child| child.try_wait().ok().flatten());
-            let log = || std::fs::read_to_string(self.files.path().join("server.log")).unwrap_or_default();
-            assert!(ended.is_none(), "openbao ended: {}", log());
-            assert!(began.elapsed() < START, "openbao does not answer: {}", log());
+            assert!(ended.is_none(), "openbao ended: {}", self.log());
+            assert!(began.elapsed() < START, "openbao does not answer: {}", self.log());
         }
     }
 }
@@ -235,10 +265,11 @@ impl Drop for OpenBao {
     }
 }
 
+/// Different ones: each is held until all are known.
 #[expect(clippy::expect_used, reason = "a test without a port fails")]
-fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("an address").port()
+fn free_ports<const N: usize>() -> [u16; N] {
+    let listeners = [(); N].map(|()| std::net::TcpListener::bind("127.0.0.1:0").expect("a port"));
+    listeners.map(|listener| listener.local_addr().expect("an address").port())
 }
 
 #[expect(clippy::expect_used, reason = "a test without its files fails")]
