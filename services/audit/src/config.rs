@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use harombe_config::{Size, Span};
+use harombe_config::{JsonSchema, Size, Span};
 use harombe_sql::StoreConfig;
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +14,8 @@ use crate::store::Place;
 const MIN_DETAILS: u64 = 128 << 10;
 
 /// Configuration of the audit service.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(crate = "harombe_config::schemars")]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// Largest details of one event, before redaction.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use harombe_config::Span;
+use harombe_config::{JsonSchema, Span};
 use serde::{Deserialize, Serialize};
 
 pub use crate::domain::search::Search;
@@ -20,7 +20,8 @@ const MIN_EXCHANGE: Duration = Duration::from_secs(1);
 const MAX_EXCHANGE: Duration = Duration::from_secs(600);
 
 /// Configuration of the egress proxy. The policy itself is a file of its own, reviewed as such.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(crate = "harombe_config::schemars")]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// The policy file; without one nothing may leave.

@@ -5,7 +5,7 @@ mod public;
 
 use std::time::Duration;
 
-use harombe_config::Span;
+use harombe_config::{JsonSchema, Span};
 use harombe_sql::StoreConfig;
 use harombe_types::{Subject, Tenant};
 use serde::{Deserialize, Serialize};
@@ -17,7 +17,8 @@ const SHORTEST_WALL: Duration = Duration::from_secs(1);
 const LONGEST_WALL: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Settings of the gateway.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(crate = "harombe_config::schemars")]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// How long a run may take from its message to its answer, waiting for people included: its token ends then.

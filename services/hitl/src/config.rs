@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use harombe_config::{Size, Span};
+use harombe_config::{JsonSchema, Size, Span};
 use harombe_sql::StoreConfig;
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +15,8 @@ const MAX_MEMORY: u64 = 8 << 30;
 const MAX_CPU: u32 = 4000;
 
 /// Configuration of hitl; all of it has defaults.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(crate = "harombe_config::schemars")]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// Files with risk rules that are added to those that ship. They can raise risks, not lower them.
@@ -29,7 +30,8 @@ pub struct Config {
 }
 
 /// Bounds of what a granted call may use.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(crate = "harombe_config::schemars")]
 #[serde(deny_unknown_fields, default)]
 pub struct LimitConfig {
     /// Time of a call that does not say.

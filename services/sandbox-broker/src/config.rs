@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use harombe_config::{Size, Span};
+use harombe_config::{JsonSchema, Size, Span};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::limits::{LimitRefused, Limits};
 
 /// Configuration of the sandbox broker; all of it has defaults.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(crate = "harombe_config::schemars")]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// The `runsc` to use. Without it: the one that the setup script installed, else the first on `PATH` that
@@ -28,7 +29,8 @@ pub struct Config {
 }
 
 /// See [`Limits`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(crate = "harombe_config::schemars")]
 #[serde(deny_unknown_fields, default)]
 pub struct LimitSettings {
     /// Memory of the program and its temporary files.

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use harombe_config::Span;
+use harombe_config::{JsonSchema, Span};
 use serde::{Deserialize, Serialize};
 use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
@@ -17,7 +17,8 @@ const ACQUIRE: (Duration, Duration) = (Duration::from_millis(100), Duration::fro
 const PARAMETERS: [&str; 6] = ["host", "port", "sslmode", "sslrootcert", "sslcert", "sslkey"];
 
 /// Which store a service uses. By default SQLite, in the service's own folder of the data directory.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(crate = "harombe_config::schemars")]
 #[serde(deny_unknown_fields, default)]
 pub struct StoreConfig {
     /// A Postgres server instead.
@@ -26,7 +27,8 @@ pub struct StoreConfig {
 }
 
 /// A database on a Postgres server. Each service has a schema of its own in it, so all may name the same one.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(crate = "harombe_config::schemars")]
 #[serde(deny_unknown_fields, default)]
 pub struct PostgresConfig {
     /// `postgres://role@host:port/database`, without a password. `?host=/directory` names a unix socket's directory.

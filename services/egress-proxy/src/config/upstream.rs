@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use harombe_config::{Size, Span};
+use harombe_config::{JsonSchema, Size, Span};
 use harombe_types::ServiceName;
 use http::header::{self, HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
@@ -74,7 +74,8 @@ impl TryFrom<String> for Injection {
 }
 
 /// A named destination. Private and loopback addresses are possible here and nowhere else.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(crate = "harombe_config::schemars")]
 #[serde(deny_unknown_fields, default)]
 pub struct Upstream {
     /// `http` or `https`, host, port, and the path that every request's path is put behind.
@@ -82,8 +83,10 @@ pub struct Upstream {
     /// The name of a secret; without one nothing is injected.
     pub credential: Option<String>,
     /// How the credential travels.
+    #[schemars(with = "String")]
     pub inject: Injection,
     /// Who may open a tunnel to it.
+    #[schemars(with = "Vec<String>")]
     pub services: Vec<ServiceName>,
     /// Header fields that every request carries; they win over the caller's.
     pub headers: BTreeMap<String, String>,

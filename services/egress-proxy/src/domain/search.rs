@@ -1,11 +1,13 @@
 //! How search services are asked and what they answer, and the one shape that a search has for us.
 
+use harombe_config::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::call::SearchCall;
 
 /// Which answers the search service gives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(crate = "harombe_config::schemars")]
 #[serde(rename_all = "lowercase")]
 pub enum Search {
     /// `GET /search?q=…&format=json`.

@@ -1,12 +1,14 @@
 //! How much one key may use where it does not say itself, and how many failed logins one address may have.
 
+use harombe_config::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The most that any of these numbers may be.
 const MOST: u32 = 1_000_000;
 
 /// `[gateway.limits]`. All but `messages_per_day` count at each gateway by itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(crate = "harombe_config::schemars")]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// Requests of one key.

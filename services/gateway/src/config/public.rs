@@ -3,10 +3,12 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use harombe_config::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// `[gateway.public]`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(crate = "harombe_config::schemars")]
 #[serde(deny_unknown_fields, default)]
 pub struct Public {
     /// Address and port; without one nobody comes in over TCP. Beyond loopback it takes a certificate.

@@ -16,16 +16,22 @@ pub(super) enum Command {
     Print,
     /// Tell all faults of the file and the environment at once
     Check,
+    /// Show every key with what it means, as a JSON Schema
+    Schema,
 }
 
 pub(super) fn run(place: &Place, command: Command) -> Result<ExitCode, Error> {
-    let config = Config::load(place.config.as_deref())?;
+    let load = || Config::load(place.config.as_deref());
     let mut out = std::io::stdout().lock();
     match command {
-        Command::Print => write!(out, "{}", config.to_toml()?)?,
+        Command::Print => write!(out, "{}", load()?.to_toml()?)?,
         Command::Check => {
-            harombe_telemetry::init(&config.log.options(Options::default())?)?;
+            harombe_telemetry::init(&load()?.log.options(Options::default())?)?;
             writeln!(out, "the configuration has no faults")?;
+        }
+        Command::Schema => {
+            let schema = harombe_config::schema::<Config>();
+            writeln!(out, "{:#}", schema.as_value())?;
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -2,14 +2,15 @@
 
 use std::path::Path;
 
-use harombe_config::Configuration;
+use harombe_config::{Configuration, JsonSchema};
 use harombe_telemetry::{InvalidFormat, Options};
 use serde::{Deserialize, Serialize};
 
 use super::{ModelSource, Network, StartError};
 
 /// What a process says on standard error.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(crate = "harombe_config::schemars")]
 #[serde(deny_unknown_fields, default)]
 pub struct Log {
     /// `human` or `json`; without it `json` for `harombe serve`, `human` for the other commands.
@@ -43,18 +44,29 @@ impl Log {
 }
 
 /// Every section has its defaults: with no file at all, everything runs.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(crate = "harombe_config::schemars")]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct Config {
+    /// What a process says on standard error.
     pub log: Log,
+    /// Where services listen and find each other, when each is a process of its own.
     pub network: Network,
+    /// The public door.
     pub gateway: harombe_gateway::Config,
+    /// Agents and their models.
     pub runtime: harombe_runtime::Config,
+    /// Conversations and journals.
     pub memory: harombe_memory::Config,
+    /// Where code runs.
     pub sandbox_broker: harombe_sandbox_broker::Config,
+    /// What may leave, and where to.
     pub egress_proxy: harombe_egress_proxy::Config,
+    /// Risks and permissions.
     pub hitl: harombe_hitl::Config,
+    /// The log.
     pub audit: harombe_audit::Config,
+    /// Where credentials for the world outside are kept.
     pub secrets: harombe_secrets::Config,
 }
 

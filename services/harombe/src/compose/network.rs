@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+use harombe_config::JsonSchema;
 use harombe_types::ServiceName;
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +11,8 @@ use serde::{Deserialize, Serialize};
 const OPS_OFFSET: u16 = 100;
 
 /// The section `network`. Services in one process need nothing of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(crate = "harombe_config::schemars")]
 #[serde(deny_unknown_fields, default)]
 pub struct Network {
     /// The directory that `harombe pki init` made. A service reads its own folder in it and nothing else.
@@ -24,26 +26,40 @@ pub struct Network {
 }
 
 /// Where each service listens. The gateway's place is `gateway.public.listen`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(crate = "harombe_config::schemars")]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct ListenAddresses {
+    /// The agent loop.
     pub runtime: String,
+    /// Conversations and journals.
     pub memory: String,
+    /// Code and files.
     pub sandbox_broker: String,
+    /// The way out.
     pub egress_proxy: String,
+    /// Permissions.
     pub hitl: String,
+    /// The log.
     pub audit: String,
 }
 
 /// Where each service is found. Nobody calls the gateway but clients.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(crate = "harombe_config::schemars")]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct PeerAddresses {
+    /// The agent loop.
     pub runtime: Vec<String>,
+    /// Conversations and journals.
     pub memory: Vec<String>,
+    /// Code and files.
     pub sandbox_broker: Vec<String>,
+    /// The way out.
     pub egress_proxy: Vec<String>,
+    /// Permissions.
     pub hitl: Vec<String>,
+    /// The log.
     pub audit: Vec<String>,
 }
 

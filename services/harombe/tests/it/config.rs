@@ -1,5 +1,9 @@
 //! `harombe config`.
 
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
 use crate::harness::{Home, Ran};
 
 fn with(home: &Home, args: &[&str], variables: &[(&str, &str)]) -> Ran {
@@ -56,4 +60,63 @@ fn all_faults_are_told_at_once() {
     let filter = home.file("filter.toml", "[log]\nfilter = \"a=b=c\"\n");
     home.run(["--config", &filter, "config", "check"])
         .refused(&["a=b=c"]);
+}
+
+/// Every key below a schema, with its own.
+fn keys<'a>(schema: &'a Value, at: &str, found: &mut Vec<(String, &'a Value)>) {
+    let inner = ["anyOf", "oneOf", "allOf"]
+        .iter()
+        .filter_map(|word| schema[word].as_array());
+    for schema in inner
+        .flatten()
+        .chain([&schema["additionalProperties"], &schema["items"]])
+    {
+        keys(schema, at, found);
+    }
+    for (key, schema) in schema["properties"].as_object().into_iter().flatten() {
+        let path = format!("{at}.{key}");
+        keys(schema, &path, found);
+        found.push((path, schema));
+    }
+}
+
+#[test]
+fn the_schema_has_every_key_with_what_it_means() {
+    let home = Home::new();
+    let schema: Value = serde_json::from_str(&home.run(["config", "schema"]).good().out).unwrap();
+    let mut found = Vec::new();
+    keys(&schema, "", &mut found);
+    let undocumented: Vec<_> = found
+        .iter()
+        .filter(|(_, schema)| schema["description"].as_str().is_none_or(str::is_empty))
+        .map(|(path, _)| path)
+        .collect();
+    assert!(undocumented.is_empty(), "{undocumented:#?}");
+    let paths: BTreeSet<&str> = found.iter().map(|(path, _)| path.as_str()).collect();
+    for path in [
+        ".network.listen.sandbox-broker",
+        ".gateway.public.tls_cert",
+        ".audit.store.postgres.url",
+        ".egress-proxy.upstreams.credential",
+        ".secrets.vault.approle.role_id",
+        ".runtime.agents.prompt",
+    ] {
+        assert!(paths.contains(path), "{path} is missing in {paths:#?}");
+    }
+    // What is printed has no key that the schema lacks.
+    let printed = home.run(["config", "print"]).good().out;
+    let printed: toml::Table = printed.parse().unwrap();
+    for (section, table) in printed {
+        for key in table.as_table().unwrap().keys() {
+            assert!(
+                paths.contains(format!(".{section}.{key}").as_str()),
+                "{section}.{key}"
+            );
+        }
+    }
+    assert_eq!(
+        schema["properties"]["memory"]["properties"]["lease"]["default"],
+        "10s"
+    );
+    assert_eq!(schema["properties"]["memory"]["additionalProperties"], false);
 }
