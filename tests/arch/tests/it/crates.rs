@@ -106,7 +106,10 @@ fn heavy_and_powerful_crates_stay_where_they_are_needed() {
     // Who may open connections, speak SQL or make system calls is decided here (CONTRACTS §7).
     let rooms: &[(&str, &[&str])] = &[
         ("hickory-resolver", &["services/egress-proxy"]),
-        ("rustls-native-certs", &["services/egress-proxy", "shared/rpc"]),
+        (
+            "rustls-native-certs",
+            &["services/egress-proxy", "shared/rpc", "shared/secrets"],
+        ),
         ("tokio-rustls", &["services/egress-proxy", "shared/rpc"]),
         (
             "seccompiler",
@@ -125,6 +128,11 @@ fn heavy_and_powerful_crates_stay_where_they_are_needed() {
         ),
         ("rcgen", &["shared/identity"]),
         ("tonic-types", &["shared/error"]),
+        // The store of secrets asks Vault, where its configuration says, and nobody else.
+        ("age", &["shared/secrets"]),
+        ("reqwest", &["shared/secrets"]),
+        ("rustify", &["shared/secrets"]),
+        ("vaultrs", &["shared/secrets"]),
         (
             "libc",
             &["services/sandbox-broker", "services/sandbox-broker/guest"],
