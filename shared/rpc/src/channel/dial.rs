@@ -20,7 +20,8 @@ use crate::TlsError;
 use crate::tls::{client_config, public_client_config};
 
 const CONNECT: Duration = Duration::from_secs(5);
-const KEEPALIVE: Duration = Duration::from_secs(30);
+/// While a stream is open: a peer that stands still is known to be lost after this and the timeout.
+const KEEPALIVE: Duration = Duration::from_secs(10);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 const STREAM_WINDOW: u32 = 1024 * 1024;
 const CONNECTION_WINDOW: u32 = 8 * 1024 * 1024;

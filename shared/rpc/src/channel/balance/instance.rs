@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 use tonic::{Code, Streaming};
@@ -19,6 +21,8 @@ use crate::channel::retry::jittered;
 const FIRST_WORD: Duration = Duration::from_secs(6);
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
+/// An instance that served for so long does not come and go.
+const STEADY: Duration = Duration::from_secs(1);
 
 pub(super) struct Instance {
     address: SocketAddr,
@@ -62,11 +66,17 @@ impl Instance {
         let watch = async {
             let mut wait = FIRST_WAIT;
             loop {
-                if self.follow(&table).await {
-                    wait = FIRST_WAIT;
-                    table.miss();
-                }
+                let begun = Instant::now();
+                let served = self.follow(&table).await;
                 table.set(&self, false);
+                if served {
+                    table.miss();
+                    wait = FIRST_WAIT;
+                    // Most often only the connection was lost: a short break is not worth a wait.
+                    if begun.elapsed() > STEADY {
+                        continue;
+                    }
+                }
                 tokio::time::sleep(jittered(wait)).await;
                 wait = (wait * 2).min(LONGEST_WAIT);
             }
@@ -93,6 +103,8 @@ impl Instance {
         if !is_serving(first.as_ref()) {
             return false;
         }
+        // What was said of an earlier connection does not count for this one.
+        let _ = self.look.notified().now_or_never();
         table.set(self, true);
         self.until_changed(&mut states).await;
         true

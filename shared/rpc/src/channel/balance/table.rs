@@ -80,13 +80,14 @@ impl Table {
     pub(super) fn lost(&self, instance: &Arc<Instance>) {
         self.set(instance, false);
         instance.look_again();
-        self.missed.notify_one();
     }
 
+    /// Resolves when an instance has gone since the last time.
     pub(super) async fn missed(&self) {
         self.missed.notified().await;
     }
 
+    /// An instance that served does not any more.
     pub(super) fn miss(&self) {
         self.missed.notify_one();
     }
