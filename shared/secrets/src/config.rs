@@ -45,6 +45,7 @@ pub struct VaultConfig {
 pub struct AppRole {
     /// Where the method is mounted.
     pub mount: String,
+    /// The role that we log in as.
     pub role_id: String,
     /// A file with the secret id, closed to others. It is read at every login, so it may be replaced at any time.
     pub secret_id_file: PathBuf,

@@ -30,6 +30,16 @@ pub(crate) fn free_port() -> u16 {
     }
 }
 
+/// Waits until the first gateway has made the first key, which opens the door once audit has recorded it; answers its file.
+pub(crate) fn first_key(home: &Home, show: impl Fn(&str) -> Ran) -> String {
+    let path = home.data().join("admin.key");
+    let key = path.to_str().unwrap();
+    while !path.exists() || show(key).code != Some(0) {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    key.to_owned()
+}
+
 impl Cluster {
     pub(crate) fn new() -> Self {
         let home = Home::new();
@@ -55,14 +65,9 @@ impl Cluster {
         }
     }
 
-    /// Waits until the first gateway has made the first key, which it does once audit has recorded it; answers its file.
+    /// The file of the first key, once it opens the door.
     pub(crate) fn admin_key(&self) -> String {
-        let path = self.home.data().join("admin.key");
-        let key = path.to_str().unwrap();
-        while !path.exists() || self.client(key, &["keys", "list"]).code != Some(0) {
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        key.to_owned()
+        first_key(&self.home, |key| self.client(key, &["keys", "list"]))
     }
 
     /// A client of the public door.

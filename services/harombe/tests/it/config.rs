@@ -64,6 +64,9 @@ fn all_faults_are_told_at_once() {
 
 /// Every key below a schema, with its own.
 fn keys<'a>(schema: &'a Value, at: &str, found: &mut Vec<(String, &'a Value)>) {
+    if !schema.is_object() {
+        return;
+    }
     let inner = ["anyOf", "oneOf", "allOf"]
         .iter()
         .filter_map(|word| schema[word].as_array());

@@ -3,12 +3,13 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
+use std::time::Duration;
 
 use harombe_types::ServiceName;
 use rustix::process::Signal;
 
-use crate::cluster::Cluster;
-use crate::harness::{Home, Ran, word_after};
+use crate::cluster::{Cluster, first_key, free_port};
+use crate::harness::{Home, Live, Ran, word_after};
 
 /// What `GET path` answers at an ops address: the status line and the body.
 fn get(address: &str, path: &str) -> (String, String) {
@@ -42,6 +43,38 @@ fn seven_processes_answer_a_message_whichever_came_first() {
     }
     let verified = cluster.home.run(["audit", "verify"]).good();
     assert!(verified.out.starts_with("verified"), "{verified:#?}");
+}
+
+#[test]
+fn a_service_ends_in_order_with_streams_open() {
+    let cluster = Cluster::new();
+    let mut services = ServiceName::SERVICES.map(|service| cluster.serve(service));
+    let key = cluster.admin_key();
+    let mut command = cluster.home.bare();
+    command.args(["--server", &cluster.url, "--key-file", &key, "approvals", "watch"]);
+    let mut watching = Live::start(command);
+    let of = |name| {
+        ServiceName::SERVICES
+            .iter()
+            .position(|service| *service == name)
+            .unwrap()
+    };
+    // The stream goes through the gateway to hitl, and nothing is ever decided.
+    let ops = word_after(&services[of(ServiceName::Hitl)].seen, "metrics are on http://");
+    let is_open = |line: &str| {
+        line.starts_with("harombe_rpc_server_in_flight")
+            && line.contains("ApprovalService/Watch")
+            && line.ends_with(" 1")
+    };
+    while !get(&ops, "/metrics").1.lines().any(is_open) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    for name in [ServiceName::Hitl, ServiceName::Gateway] {
+        let live = &mut services[of(name)];
+        live.signal(Signal::TERM);
+        assert!(live.end().success(), "{}", live.seen);
+    }
+    assert_eq!(watching.end().code(), Some(1), "{}", watching.seen);
 }
 
 #[test]
@@ -85,6 +118,38 @@ fn a_key_opens_the_door_until_it_is_revoked() {
     ])
     .refused(&["in the clear", "https://"]);
     bare(&["--key-file", &ci, "run", "hi"]).refused(&["--server URL"]);
+}
+
+#[test]
+fn one_process_may_listen_on_the_network_too_with_a_certificate() {
+    let home = Home::new();
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let ca = home.file("cert.pem", made.cert.pem());
+    home.file("key.pem", made.signing_key.serialize_pem());
+    let port = free_port();
+    let public = format!("listen = \"127.0.0.1:{port}\"\ntls_cert = \"cert.pem\"\ntls_key = \"key.pem\"\n");
+    let config = home.file("harombe.toml", format!("[gateway.public]\n{public}"));
+    let mut up = Live::start(home.harombe(["--config", &config, "up"]));
+    up.wait_for(&format!("public    https://127.0.0.1:{port}"));
+    up.wait_for("Ctrl-C ends it");
+    let client = |scheme: &str, rest: &[&str]| {
+        let url = format!("{scheme}://localhost:{port}");
+        let mut command = home.bare();
+        command.args(["--server", &url]).args(rest);
+        Ran::of(&command.output().unwrap())
+    };
+    let key = first_key(&home, |key| {
+        client("https", &["--ca", &ca, "--key-file", key, "keys", "list"])
+    });
+    let asked = ["--key-file", &key, "run", "hi"];
+    client("https", &[&["--ca", &ca], &asked[..]].concat()).good();
+    // A certificate that nobody vouches for, and no TLS at all.
+    client("https", &asked).refused(&["cannot be reached"]);
+    client("http", &asked).refused(&["cannot be reached"]);
+
+    let faulty = home.file("faulty.toml", "[gateway.public]\nlisten = \"0.0.0.0:7400\"\n");
+    home.run(["--config", &faulty, "up"])
+        .refused(&["gateway.public.listen", "tls_cert"]);
 }
 
 #[test]

@@ -135,6 +135,19 @@ fn without_a_server_a_run_serves_itself_and_another_terminal_approves() {
 }
 
 #[test]
+fn a_run_that_serves_itself_ends_in_order_when_it_is_told_to() {
+    let home = Home::new();
+    let script = home.file("model.toml", ASKS);
+    let model = format!("scripted:{script}");
+    let mut run = Live::start(home.harombe(["run", "how many?", "--model", &model]));
+    run.wait_for("answer with: ");
+    run.signal(Signal::TERM);
+    assert_eq!(run.end().code(), Some(143), "{}", run.seen);
+    assert!(!home.data().join("harombe.sock").exists());
+    home.run(["audit", "verify"]).good();
+}
+
+#[test]
 fn a_file_is_there_for_the_code_and_the_session_goes_on() {
     let home = Home::new();
     let file = home.file("numbers.txt", "1\n2\n3\n");
