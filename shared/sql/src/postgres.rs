@@ -4,6 +4,7 @@ mod attempt;
 mod fault;
 mod notify;
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,13 +35,23 @@ const SETTINGS: [(&str, &str); 5] = [
 ];
 
 /// A service's schema. Cheap to clone.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Postgres {
     pool: PgPool,
     options: Arc<PgConnectOptions>,
     server: Arc<str>,
     schema: &'static str,
     acquire: Duration,
+}
+
+/// Without the options, which hold the password.
+impl fmt::Debug for Postgres {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Postgres")
+            .field("server", &self.server)
+            .field("schema", &self.schema)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Postgres {

@@ -160,3 +160,44 @@ async fn tls_is_spoken_with_the_server_whose_ca_is_named_and_no_other() {
         assert!(!matches!(error, Error::Config(_)), "{host}: {error:?}");
     }
 }
+
+#[tokio::test]
+async fn a_role_needs_its_password_and_a_schema_and_nothing_more() {
+    let server = Server::create_with(|data| {
+        let rules = "host all postgres 127.0.0.1/32 trust\nhost all app 127.0.0.1/32 scram-sha-256\n";
+        fs::write(data.join("pg_hba.conf"), rules).unwrap();
+        String::new()
+    })
+    .await;
+    let admin = open(&server.config()).await;
+    let prepare = "CREATE ROLE app LOGIN PASSWORD 'app-secret'; CREATE SCHEMA harombe_app AUTHORIZATION app; \
+                   REVOKE CREATE ON DATABASE postgres FROM PUBLIC";
+    sqlx::raw_sql(prepare).execute(admin.pool()).await.unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let config = |password: &str| {
+        let file = dir.path().join("password");
+        fs::write(&file, password).unwrap();
+        PostgresConfig {
+            url: server.config().url.replace("postgres@", "app@"),
+            password_file: Some(file),
+            ..PostgresConfig::default()
+        }
+    };
+    let app = Postgres::open(&config("app-secret\n"), "harombe_app", &MIGRATIONS)
+        .await
+        .unwrap();
+    assert_eq!(names(&app).await, Vec::<String>::new());
+    assert!(!format!("{app:?}").contains("app-secret"));
+    for (password, schema) in [("wrong", "harombe_app"), ("app-secret", "harombe_other")] {
+        let error = Postgres::open(&config(password), schema, &MIGRATIONS)
+            .await
+            .unwrap_err();
+        assert!(matches!(error, Error::Refused { .. }), "{schema}: {error:?}");
+        assert!(!format!("{error:?} {error}").contains("app-secret"), "{error:?}");
+    }
+    let foreign = sqlx::query("SELECT FROM harombe_notes.notes")
+        .execute(app.pool())
+        .await;
+    let error = app.error(foreign.unwrap_err());
+    assert!(matches!(error, Error::Refused { .. }), "{error:?}");
+}
