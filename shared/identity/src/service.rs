@@ -66,12 +66,21 @@ impl ServiceIdentity {
     /// A file is missing, unreadable or not what it should be, the key is open to others, or the certificate is
     /// not valid at `now`.
     pub fn load(dir: &Path, now: Timestamp) -> Result<Self, Error> {
-        let roots = TrustRoots::from_pem(&files::read(&dir.join(CA))?)?;
-        let chain = CertificateDer::pem_slice_iter(files::read(&dir.join(CERTIFICATE))?.as_bytes())
+        let (ca, certificate) = (files::read(&dir.join(CA))?, files::read(&dir.join(CERTIFICATE))?);
+        let key = Zeroizing::new(files::read_private(&dir.join(KEY))?);
+        Self::from_pem(&certificate, &key, &ca, now)
+    }
+
+    /// Reads what those three files hold, wherever it was kept.
+    ///
+    /// # Errors
+    /// A text is not what it should be, or the certificate is not valid at `now`.
+    pub fn from_pem(certificate: &str, key: &str, ca: &str, now: Timestamp) -> Result<Self, Error> {
+        let roots = TrustRoots::from_pem(ca)?;
+        let chain = CertificateDer::pem_slice_iter(certificate.as_bytes())
             .collect::<Result<Vec<_>, _>>()
             .map_err(|_| Error::Pem { what: "certificate" })?;
-        let pem = Zeroizing::new(files::read_private(&dir.join(KEY))?);
-        let key = PrivatePkcs8KeyDer::from_pem_slice(pem.as_bytes())
+        let key = PrivatePkcs8KeyDer::from_pem_slice(key.as_bytes())
             .map_err(|_| Error::Pem { what: "private key" })?;
         Self::new(chain, Zeroizing::new(key.secret_pkcs8_der().to_vec()), roots, now)
     }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use harombe_error::{Code, Reason, ServiceError};
+use harombe_types::ServiceName;
 
 use crate::vault::Fault;
 use crate::{SecretName, secret};
@@ -36,6 +37,16 @@ pub enum Error {
     Seal,
     #[error("what is stored as {0} is no secret of ours: a text of fitting length in the field `value`")]
     Malformed(SecretName),
+    #[error(
+        "vault holds no certificate of {0}: the entry services/{0} needs the fields cert, key and ca, in PEM"
+    )]
+    NoIdentity(ServiceName),
+    #[error("the certificate of {service} in vault cannot be used")]
+    Identity {
+        service: ServiceName,
+        #[source]
+        source: harombe_identity::Error,
+    },
     #[error(transparent)]
     Vault(#[from] Fault),
     #[error("the store of secrets was interrupted")]
@@ -49,6 +60,7 @@ impl ServiceError for Error {
             Self::NotFound(_) | Self::OpenToOthers(_) | Self::Sealed { .. } | Self::Malformed(_) => {
                 Code::FailedPrecondition
             }
+            Self::NoIdentity(_) | Self::Identity { .. } => Code::FailedPrecondition,
             Self::Vault(Fault::Login | Fault::Forbidden | Fault::SecretId | Fault::Authorities) => {
                 Code::FailedPrecondition
             }

@@ -10,16 +10,17 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use harombe_identity::ServiceIdentity;
+use harombe_types::{ServiceName, Timestamp};
 use tokio::time::timeout;
 use vaultrs::client::VaultClient;
-use zeroize::Zeroizing;
 
 use crate::config::VaultConfig;
 use crate::{Error, Secret, SecretName, Secrets};
 
 use keeper::Keeper;
 pub use link::Fault;
-use link::Link;
+use link::{Entry, Link};
 
 /// The field of an entry that holds the secret.
 const FIELD: &str = "value";
@@ -47,29 +48,31 @@ impl Vault {
         }
     }
 
-    /// Reads the fields of an entry below our prefix, such as a service's certificate and key.
+    /// A service's own certificate and key: the entry `PREFIX/services/NAME` with the fields `cert`, `key` and `ca`, in PEM.
+    /// Each service has a role of its own, which may read its own entry.
     ///
     /// # Errors
-    /// There is no such entry, a field is missing or no text, or Vault does not hand it out.
-    pub async fn fields<const N: usize>(
-        &self,
-        name: &SecretName,
-        fields: [&str; N],
-    ) -> Result<[Zeroizing<String>; N], Error> {
-        let path = name.clone();
+    /// There is no such entry, it holds something else or another service's, or Vault does not hand it out.
+    pub async fn identity(&self, service: ServiceName, now: Timestamp) -> Result<ServiceIdentity, Error> {
+        let entry = self.entry(format!("services/{service}")).await?;
+        let mut entry = entry.ok_or(Error::NoIdentity(service))?;
+        let mut field = |name| entry.remove(name).ok_or(Error::NoIdentity(service));
+        let (certificate, key, ca) = (field("cert")?, field("key")?, field("ca")?);
+        let identity = ServiceIdentity::from_pem(&certificate, &key, &ca, now)
+            .map_err(|source| Error::Identity { service, source })?;
+        if identity.name() == service {
+            Ok(identity)
+        } else {
+            Err(Error::NoIdentity(service))
+        }
+    }
+
+    async fn entry(&self, path: String) -> Result<Option<Entry>, Error> {
         let read = move |link: Arc<Link>, client| {
             let path = path.clone();
-            async move { link.read(&client, path.as_str()).await }
+            async move { link.read(&client, &path).await }
         };
-        let entry = self.run(read).await?;
-        let mut entry = entry.ok_or_else(|| Error::NotFound(name.clone()))?;
-        let mut out = std::array::from_fn(|_| Zeroizing::default());
-        for (out, field) in out.iter_mut().zip(fields) {
-            *out = entry
-                .remove(field)
-                .ok_or_else(|| Error::Malformed(name.clone()))?;
-        }
-        Ok(out)
+        self.run(read).await
     }
 
     /// Does something with a token that lives. When Vault has taken the token back, once more with a new one.
@@ -96,7 +99,11 @@ impl Vault {
 #[async_trait]
 impl Secrets for Vault {
     async fn get(&self, name: &SecretName) -> Result<Secret, Error> {
-        let [text] = self.fields(name, [FIELD]).await?;
+        let entry = self.entry(name.to_string()).await?;
+        let mut entry = entry.ok_or_else(|| Error::NotFound(name.clone()))?;
+        let text = entry
+            .remove(FIELD)
+            .ok_or_else(|| Error::Malformed(name.clone()))?;
         Secret::new(text).map_err(|_| Error::Malformed(name.clone()))
     }
 

@@ -45,9 +45,15 @@ pub enum StartError {
         fault: String,
     },
     #[error(
-        "services that are processes of their own need certificates: make them with `harombe pki init DIR` and set network.pki to DIR"
+        "services that are processes of their own need certificates: make them with `harombe pki init DIR` and set network.pki to DIR, or keep them in Vault (secrets.vault)"
     )]
     NoPki,
+    #[error("{service} did not get its certificate from Vault")]
+    Vault {
+        service: ServiceName,
+        #[source]
+        source: harombe_secrets::Error,
+    },
     #[error("{} is not empty, and nothing is overwritten; name a directory that is absent or empty, or make new certificates in it with `harombe pki renew`", .0.display())]
     PkiExists(PathBuf),
     #[error("cannot access {}", path.display())]

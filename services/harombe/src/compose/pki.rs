@@ -93,6 +93,23 @@ impl Pki {
         })
     }
 
+    /// Reads one service's certificate, key and CA from its entry in Vault.
+    ///
+    /// # Errors
+    /// Vault does not hand them out, or they are absent, expired, another CA's or another service's.
+    pub async fn in_vault(
+        vault: &harombe_secrets::VaultConfig,
+        service: ServiceName,
+        clock: &dyn Clock,
+    ) -> Result<Self, StartError> {
+        let vault = harombe_secrets::Vault::new(vault.clone());
+        let identity = vault.identity(service, clock.now()).await;
+        let identity = identity.map_err(|source| StartError::Vault { service, source })?;
+        Ok(Self {
+            identities: HashMap::from([(service, identity)]),
+        })
+    }
+
     /// The identity of a service.
     ///
     /// # Errors

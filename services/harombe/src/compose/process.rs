@@ -53,8 +53,11 @@ impl Process {
         let service = self.service;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let config = self.config.joined();
-        let pki = config.network.pki.as_deref().ok_or(StartError::NoPki)?;
-        let pki = Pki::of_service(pki, service, &*clock)?;
+        let pki = match (&config.network.pki, &config.secrets.vault) {
+            (Some(dir), _) => Pki::of_service(dir, service, &*clock)?,
+            (None, Some(vault)) => Pki::in_vault(vault, service, &*clock).await?,
+            (None, None) => return Err(StartError::NoPki),
+        };
         let mut builder = Builder {
             metrics: harombe_rpc::Metrics::new(),
             data: DataDir::open_for(&self.data, service)?,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use harombe_secrets::{Config, Error, Secret, SecretName, Secrets, Vault, VaultConfig, VaultFault, open};
 use harombe_testkit::openbao::OpenBao;
+use harombe_types::ServiceName;
 
 pub(crate) const TTL: u32 = 3600;
 
@@ -101,25 +102,46 @@ async fn an_entry_that_is_no_secret_of_ours_is_none() {
 }
 
 #[tokio::test]
-async fn the_fields_of_a_service_key_come_together() {
+async fn a_service_finds_its_own_certificate_and_no_others() {
     let bao = OpenBao::start(None);
     let vault = Vault::new(config(&bao, bao.address(), TTL, TTL));
-    bao.bao(&[
-        "kv",
-        "put",
-        "-mount=secret",
-        "harombe/runtime",
-        "cert=a\nb",
-        "key=c",
-        "ca=d",
-    ]);
-    let fields = vault
-        .fields(&name("runtime"), ["cert", "key", "ca"])
+    let (clock, files) = (
+        harombe_testkit::clock(),
+        tempfile::tempdir().expect("a directory"),
+    );
+    let now = harombe_testkit::NOW;
+    harombe_testkit::TestPki::new(clock)
+        .identity(ServiceName::Runtime)
+        .save(files.path())
+        .expect("saved");
+    let put = |entry: &str, fields: &[&str]| {
+        let text = |field: &&str| format!("{field}=@{}", files.path().join(format!("{field}.pem")).display());
+        let fields: Vec<_> = fields.iter().map(text).collect();
+        let mut command = vec!["kv", "put", "-mount=secret", entry];
+        command.extend(fields.iter().map(String::as_str));
+        bao.bao(&command);
+    };
+    let none = vault.identity(ServiceName::Runtime, now).await;
+    assert!(matches!(none, Err(Error::NoIdentity(ServiceName::Runtime))));
+    put("harombe/services/runtime", &["cert", "key", "ca"]);
+    let identity = vault
+        .identity(ServiceName::Runtime, now)
         .await
-        .expect("fields");
-    assert_eq!(fields.map(|field| field.to_string()), ["a\nb", "c", "d"]);
-    let missing = vault.fields(&name("runtime"), ["cert", "nothing"]).await;
-    assert!(matches!(missing, Err(Error::Malformed(_))));
+        .expect("an identity");
+    assert_eq!(identity.name(), ServiceName::Runtime);
+    put("harombe/services/memory", &["cert", "key", "ca"]);
+    let another = vault.identity(ServiceName::Memory, now).await;
+    assert!(
+        matches!(another, Err(Error::NoIdentity(ServiceName::Memory))),
+        "runtime's, not memory's"
+    );
+    put("harombe/services/hitl", &["cert", "ca"]);
+    let half = vault.identity(ServiceName::Hitl, now).await;
+    assert!(matches!(half, Err(Error::NoIdentity(ServiceName::Hitl))));
+    std::fs::write(files.path().join("key.pem"), "no key").expect("written");
+    put("harombe/services/runtime", &["cert", "key", "ca"]);
+    let odd = vault.identity(ServiceName::Runtime, now).await;
+    assert!(matches!(odd, Err(Error::Identity { .. })));
 }
 
 #[tokio::test]
