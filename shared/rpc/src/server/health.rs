@@ -11,6 +11,8 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_server::Health;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
+use super::http::Closing;
+
 /// Answers for the server as a whole (the empty name) and for each of its services, which share its state.
 pub(crate) struct ServerHealth {
     pub(crate) services: Vec<&'static str>,
@@ -52,21 +54,24 @@ impl Health for ServerHealth {
         Ok(Response::new(answer(*self.serving.borrow())))
     }
 
-    /// Ends once it has said that the server does not serve, so that no watcher keeps a connection from ending.
+    /// Ends with the server, and when its connection is to end: no watcher keeps a connection from closing.
     async fn watch(
         &self,
         request: Request<HealthCheckRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
         self.know(&request)?;
+        let closing = request.extensions().get::<Closing>();
+        let closing = closing.map_or_else(CancellationToken::new, |closing| closing.0.clone());
         let mut serving = self.serving.clone();
         serving.mark_changed();
-        let states = stream::unfold(Some(serving), |serving| async {
-            let mut serving = serving?;
+        let states = stream::unfold(serving, |mut serving| async {
             serving.changed().await.ok()?;
             let now = *serving.borrow_and_update();
-            Some((Ok(answer(now)), now.then_some(serving)))
+            Some((Ok(answer(now)), serving))
         });
-        let states = states.take_until(self.stop.clone().cancelled_owned());
+        let states = states
+            .take_until(self.stop.clone().cancelled_owned())
+            .take_until(closing.cancelled_owned());
         Ok(Response::new(Box::pin(states)))
     }
 }

@@ -37,6 +37,10 @@ pub(crate) struct Http {
     body: Option<Duration>,
 }
 
+/// In the extensions of a request that came over a connection: cancelled when that is to close.
+#[derive(Clone)]
+pub(crate) struct Closing(pub(crate) CancellationToken);
+
 /// When a connection without a request in flight is closed.
 #[derive(Clone, Copy)]
 pub(crate) struct Idle {
@@ -108,12 +112,15 @@ impl Http {
         F: Future<Output = Response<Body>> + Send + 'static,
     {
         let (requests, patience) = (Arc::clone(&seat), self.body);
+        let closing = Closing(stop.clone());
         let service = service_fn(move |request: Request<Incoming>| {
             let in_flight = requests.begin();
-            let answer = handle(request.map(|body| match patience {
+            let mut request = request.map(|body| match patience {
                 Some(limit) => Body::new(Patient::new(body, limit)),
                 None => Body::new(body),
-            }));
+            });
+            request.extensions_mut().insert(closing.clone());
+            let answer = handle(request);
             async move {
                 let response = answer.await;
                 Ok::<_, Infallible>(response.map(|body| Held {

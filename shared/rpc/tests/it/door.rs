@@ -140,8 +140,8 @@ async fn health_says_when_a_server_wants_no_more_calls() {
     assert_eq!(first.status(), ServingStatus::Serving);
 
     port.server.set_serving(false);
-    let rest: Vec<_> = states.map(|state| state.unwrap().status()).collect().await;
-    assert_eq!(rest, [ServingStatus::NotServing]);
+    let next = states.message().await.unwrap().unwrap();
+    assert_eq!(next.status(), ServingStatus::NotServing);
     let of_service = HealthCheckRequest {
         service: "harombe.hitl.v1.ApprovalService".to_owned(),
     };
@@ -150,6 +150,8 @@ async fn health_says_when_a_server_wants_no_more_calls() {
     port.call().await.unwrap();
 
     port.server.set_serving(true);
+    let next = states.message().await.unwrap().unwrap();
+    assert_eq!(next.status(), ServingStatus::Serving);
     let now = health.check(whole()).await.unwrap().into_inner();
     assert_eq!(now.status(), ServingStatus::Serving);
     let unknown = HealthCheckRequest {
@@ -159,6 +161,18 @@ async fn health_says_when_a_server_wants_no_more_calls() {
         health.check(unknown).await.unwrap_err().code(),
         tonic::Code::NotFound
     );
+}
+
+#[tokio::test]
+async fn a_port_that_stops_does_not_wait_for_watches_of_its_health() {
+    let port = Port::open(PublicLimits::default(), None).await;
+    let mut health = HealthClient::new(port.channel());
+    let whole = Request::new(HealthCheckRequest::default());
+    let mut states = health.watch(whole).await.unwrap().into_inner();
+    states.message().await.unwrap().unwrap();
+    port.stop.cancel();
+    assert!(states.message().await.unwrap().is_none());
+    port.serving.await.unwrap();
 }
 
 #[tokio::test]

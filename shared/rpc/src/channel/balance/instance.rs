@@ -8,11 +8,11 @@ use futures_util::FutureExt as _;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tonic::Code;
 use tonic::transport::Channel;
-use tonic::{Code, Streaming};
+use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
-use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
 use super::table::Table;
 use crate::channel::retry::jittered;
@@ -84,7 +84,7 @@ impl Instance {
         gone.run_until_cancelled(watch).await;
     }
 
-    /// Follows the health until the instance is lost or wants no calls; whether it ever wanted any.
+    /// Follows the health until the instance is lost; whether it wanted calls in that time.
     async fn follow(self: &Arc<Self>, table: &Table) -> bool {
         let mut client = HealthClient::new(self.channel.clone());
         let asked = tokio::time::timeout(FIRST_WORD, async {
@@ -100,27 +100,19 @@ impl Instance {
                 return false;
             }
         };
-        if !is_serving(first.as_ref()) {
-            return false;
-        }
         // What was said of an earlier connection does not count for this one.
         let _ = self.look.notified().now_or_never();
-        table.set(self, true);
-        self.until_changed(&mut states).await;
-        true
-    }
-
-    async fn until_changed(&self, states: &mut Streaming<HealthCheckResponse>) {
-        loop {
-            tokio::select! {
-                state = states.message() => {
-                    if !is_serving(state.ok().flatten().as_ref()) {
-                        return;
-                    }
-                }
-                () = self.look.notified() => return,
-            }
+        let (mut state, mut served) = (first, false);
+        while let Some(now) = state {
+            let serving = now.status() == ServingStatus::Serving;
+            served |= serving;
+            table.set(self, serving);
+            state = tokio::select! {
+                next = states.message() => next.ok().flatten(),
+                () = self.look.notified() => None,
+            };
         }
+        served
     }
 
     /// A server without health serves for as long as its connection does.
@@ -133,8 +125,4 @@ impl Instance {
         self.look.notified().await;
         true
     }
-}
-
-fn is_serving(state: Option<&HealthCheckResponse>) -> bool {
-    state.is_some_and(|state| state.status() == ServingStatus::Serving)
 }
