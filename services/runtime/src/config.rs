@@ -1,23 +1,32 @@
-//! What an operator can set: the agents, and how much one node takes on.
+//! What an operator can set: the agents, their models, and how much one node takes on.
+
+mod model;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use harombe_config::{Size, Span};
+use harombe_config::{JsonSchema, Size, Span};
 use harombe_types::AgentName;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::tools::Registry;
+use model::is_name;
+pub use model::{ModelConfig, OutputLimit, Provider, Temperature};
 
 const PROMPT: &str = include_str!("config/default_prompt.txt");
 
 /// The section `runtime`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(crate = "harombe_config::schemars")]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// Agents by name; `default` is the one of sessions that name none.
     pub agents: BTreeMap<String, AgentConfig>,
+    /// Models of providers by name, for agents to name.
+    pub models: BTreeMap<String, ModelConfig>,
+    /// Whether egress-proxy has an upstream that `web_search` can ask; without one the tool is not listed.
+    pub web_search: bool,
     /// Runs that this node drives at the same time, without those that only wait for a person.
     pub max_runs: u32,
     /// Runs that wait here for a person; a run beyond that number counts as one that is driven.
@@ -27,14 +36,15 @@ pub struct Config {
 }
 
 /// One agent.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(crate = "harombe_config::schemars")]
 #[serde(deny_unknown_fields, default)]
 pub struct AgentConfig {
     /// What it is for, in a sentence.
     pub description: String,
     /// The system prompt.
     pub prompt: String,
-    /// `scripted:FILE`, or `scripted` for a script that only says that no model is configured.
+    /// One of `runtime.models`, or `scripted:FILE`, or `scripted` for a script that only says that no model is configured.
     pub model: String,
     /// What it may call.
     pub tools: Vec<String>,
@@ -57,12 +67,16 @@ pub enum ModelSpec {
     BuiltIn,
     /// A script of the operator's.
     Script(PathBuf),
+    /// One of the configured models.
+    Named(String),
 }
 
 impl Default for Config {
     fn default() -> Self {
         Self {
             agents: BTreeMap::from([("default".to_owned(), AgentConfig::default())]),
+            models: BTreeMap::new(),
+            web_search: false,
             max_runs: 256,
             max_waiting: 10_000,
             claim_every: Span::from(Duration::from_millis(500)),
@@ -100,8 +114,11 @@ impl Config {
         if self.claim_every.as_duration() < Duration::from_millis(100) {
             faults.push("runtime.claim_every is too short; it must be at least 100ms".into());
         }
+        for (name, model) in &self.models {
+            model.validate(name, &mut faults);
+        }
         for (name, agent) in &self.agents {
-            agent.validate(name, &mut faults);
+            agent.validate(name, &self.models, &mut faults);
         }
         faults
     }
@@ -113,31 +130,35 @@ impl AgentConfig {
         match self.model.split_once(':') {
             None if self.model == "scripted" => Some(ModelSpec::BuiltIn),
             Some(("scripted", file)) if !file.is_empty() => Some(ModelSpec::Script(file.into())),
+            None if is_name(&self.model) => Some(ModelSpec::Named(self.model.clone())),
             _ => None,
         }
     }
 
     /// What clients and the audit log call the model: a script's file name without the operator's directories.
-    pub(crate) fn model_name(&self) -> String {
+    pub(crate) fn model_name(&self, models: &BTreeMap<String, ModelConfig>) -> String {
         match self.model() {
             Some(ModelSpec::Script(path)) => {
                 let file = path.file_name().unwrap_or(path.as_os_str());
                 format!("scripted:{}", file.to_string_lossy())
             }
+            Some(ModelSpec::Named(name)) => models.get(&name).map_or(name, ModelConfig::shown),
             Some(ModelSpec::BuiltIn) | None => self.model.clone(),
         }
     }
 
-    fn validate(&self, name: &str, faults: &mut Vec<String>) {
+    fn validate(&self, name: &str, models: &BTreeMap<String, ModelConfig>, faults: &mut Vec<String>) {
         let mut fault = |key: &str, words: String| faults.push(format!("runtime.agents.{name}{key} {words}"));
         if let Err(error) = name.parse::<AgentName>() {
             fault("", format!("has a name that cannot be used: {error}"));
         }
-        if self.model().is_none() {
-            fault(
-                ".model",
-                format!("is {:?}; write \"scripted:FILE\" or \"scripted\"", self.model),
-            );
+        let known = match self.model() {
+            Some(ModelSpec::Named(name)) => models.contains_key(&name),
+            spec => spec.is_some(),
+        };
+        if !known {
+            let words = "write the name of one of runtime.models, \"scripted:FILE\" or \"scripted\"";
+            fault(".model", format!("is {:?}; {words}", self.model));
         }
         for tool in &self.tools {
             if !Registry::names().any(|known| known == tool) {

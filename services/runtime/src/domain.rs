@@ -9,6 +9,7 @@ pub(crate) mod events;
 pub(crate) mod journal;
 pub(crate) mod model;
 pub(crate) mod repetition;
+mod response;
 pub(crate) mod run;
 pub(crate) mod state;
 pub(crate) mod tools;

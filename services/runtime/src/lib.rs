@@ -2,6 +2,7 @@
 //! that may, and answers. It keeps no state of its own: a run is a lease and a journal in memory, so a node may be
 //! killed at any moment and another goes on. It can only ask; what it asks for is decided and enforced elsewhere.
 
+mod agents;
 mod audit;
 mod config;
 mod domain;
@@ -15,6 +16,6 @@ mod room;
 mod service;
 mod tasks;
 
-pub use config::{AgentConfig, Config, ModelSpec};
+pub use config::{AgentConfig, Config, ModelConfig, ModelSpec, OutputLimit, Provider, Temperature};
 pub use models::scripted::ScriptError;
 pub use service::{BuildError, Deps, Service, build};

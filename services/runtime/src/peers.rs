@@ -10,7 +10,7 @@ use harombe_rpc::{GrpcChannel, RequestExt as _};
 use harombe_types::Timestamp;
 use tonic::{Request, Status};
 
-pub(crate) use egress::{Egress, Fetched};
+pub(crate) use egress::{Answer, Egress, Fetched, SearchResult};
 pub(crate) use hitl::{Authorization, Decision, Hitl};
 pub(crate) use memory::{Begun, History, Lease, Memory};
 pub(crate) use sandbox::{Permission, Sandbox};

@@ -1,6 +1,5 @@
 //! Puts the service together; the only file that knows all its parts.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,15 +7,14 @@ use harombe_identity::{ServiceIdentity, TokenVerifier};
 use harombe_proto::runtime::v1::runtime_service_server::RuntimeServiceServer;
 use harombe_rpc::{Door, GrpcChannel, Metrics, Server, TaskSet};
 use harombe_trail::Trail;
-use harombe_types::{AgentName, Clock, ServiceName};
+use harombe_types::{Clock, ServiceName};
 
-use crate::config::{AgentConfig, Config, ModelSpec};
-use crate::domain::agent::{Agent, Limits};
-use crate::domain::model::Model;
+use crate::agents;
+use crate::config::Config;
 use crate::domain::tools::{BadSchema, Registry};
 use crate::grpc::Handlers;
 use crate::live::Hub;
-use crate::models::scripted::{ScriptError, Scripted};
+use crate::models::scripted::ScriptError;
 use crate::node::drain::Drain;
 use crate::node::{Node, Parts};
 use crate::peers::Peers;
@@ -84,13 +82,7 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
     if !faults.is_empty() {
         return Err(BuildError::Config(faults));
     }
-    let tools = Registry::built_in()?;
-    let agents = agents(&config, &tools)?;
-    let result_limit = agents
-        .values()
-        .map(|agent| agent.limits.result)
-        .max()
-        .unwrap_or_default();
+    let tools = Registry::built_in(config.web_search)?;
     let Deps {
         clock,
         metrics,
@@ -101,13 +93,20 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
         sandbox_broker,
         egress_proxy,
     } = deps;
+    let peers = Peers::new(memory, hitl, sandbox_broker, egress_proxy);
+    let agents = agents::build(&config, &tools, &peers.egress)?;
+    let result_limit = agents
+        .values()
+        .map(|agent| agent.limits.result)
+        .max()
+        .unwrap_or_default();
     let tokens = Arc::new(TokenVerifier::new(identity.roots().clone()));
     let tasks = TaskSet::new();
     let drain = Drain::new(&tasks.token());
     let node = Node::new(Parts {
         agents,
         tools,
-        peers: Peers::new(memory, hitl, sandbox_broker, egress_proxy),
+        peers,
         trail: trail.clone(),
         clock: Arc::clone(&clock),
         hub: Hub::default(),
@@ -151,48 +150,4 @@ impl Service {
         let left = deadline.saturating_sub(begun.elapsed());
         self.server.tasks().shutdown(left).await;
     }
-}
-
-fn agents(config: &Config, tools: &Registry) -> Result<BTreeMap<AgentName, Arc<Agent>>, BuildError> {
-    config
-        .agents
-        .iter()
-        .map(|(name, agent)| build_agent(name, agent, tools))
-        .collect()
-}
-
-fn build_agent(
-    name: &str,
-    config: &AgentConfig,
-    tools: &Registry,
-) -> Result<(AgentName, Arc<Agent>), BuildError> {
-    let model = match config.model() {
-        Some(ModelSpec::Script(path)) => Scripted::open(&path),
-        Some(ModelSpec::BuiltIn) | None => Scripted::built_in(),
-    };
-    let model: Arc<dyn Model> = Arc::new(model.map_err(|source| BuildError::Model {
-        agent: name.to_owned(),
-        source,
-    })?);
-    let name: AgentName = name.parse()?;
-    let agent = Agent {
-        name: name.clone(),
-        description: config.description.clone(),
-        prompt: config.prompt.clone(),
-        model_name: config.model_name(),
-        model,
-        tools: config
-            .tools
-            .iter()
-            .filter_map(|tool| tools.get(tool).cloned())
-            .collect(),
-        limits: Limits {
-            steps: config.max_steps,
-            tokens: config.max_tokens,
-            wall: config.max_wall.as_duration(),
-            context: config.context_tokens,
-            result: usize::try_from(config.max_result.as_bytes()).unwrap_or(usize::MAX),
-        },
-    };
-    Ok((name, Arc::new(agent)))
 }

@@ -54,6 +54,7 @@ reasons! {
     MemoryLimit = "MEMORY_LIMIT",
     MemoryUnavailable = "MEMORY_UNAVAILABLE",
     ModelInvalid = "MODEL_INVALID",
+    ModelRefused = "MODEL_REFUSED",
     NotAllowed = "NOT_ALLOWED",
     NotFound = "NOT_FOUND",
     OutputLimit = "OUTPUT_LIMIT",

@@ -16,7 +16,7 @@ use tokio::sync::{OnceCell, watch};
 use super::dispatch;
 use super::events::{Entry, Events, Stop};
 use super::state::{OpenCall, State};
-use super::tools::{Act, Tool};
+use super::tools::Tool;
 use crate::peers::{Authorization, Decision, Peers, Permission, is_unreachable};
 
 /// How long after an approval's deadline hitl may still be asked what became of it.
@@ -184,7 +184,7 @@ impl Calls {
             Ok(read) => read,
             Err(refused) => return Ok(Err(refused)),
         };
-        if tool.act == Act::Fetch
+        if tool.goes_out()
             && let Err(refused) = self.check_egress(&call).await
         {
             return Ok(Err(refused));

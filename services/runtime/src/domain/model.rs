@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use harombe_error::Failure;
 use harombe_types::CallId;
 use serde::{Deserialize, Serialize};
 
@@ -52,6 +53,21 @@ pub(crate) struct Request<'a> {
     pub tools: &'a [std::sync::Arc<Tool>],
     /// Oldest first; the last one is the person's message or a tool's answer.
     pub messages: &'a [Message],
+    /// The run's token, for the way to the model.
+    pub token: &'a str,
+    /// When the run must have ended.
+    pub ends: tokio::time::Instant,
+    /// Tokens that the run may still spend.
+    pub tokens: u64,
+}
+
+impl Request<'_> {
+    /// Estimated tokens of all of it.
+    pub(crate) fn tokens_to_read(&self) -> u64 {
+        let tools: u64 = self.tools.iter().map(|tool| tool.tokens()).sum();
+        let said: u64 = self.messages.iter().map(Message::tokens).sum();
+        said + tools + estimate_tokens(self.system)
+    }
 }
 
 /// What it answered.
@@ -61,9 +77,35 @@ pub(crate) struct Response {
     pub text: String,
     /// None when this is the answer.
     pub calls: Vec<Proposal>,
-    /// What it cost.
+    /// What it cost, attempts that failed included.
     pub usage: Usage,
+    /// Why it ends where it ends.
+    pub stopped: Stopped,
 }
+
+/// Why a response ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Stopped {
+    /// The model had said what it had to say.
+    #[default]
+    Whole,
+    /// The limit of one response cut it.
+    Length,
+    /// The provider ended it for its content.
+    Refused,
+}
+
+/// What is told of a response while it comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Piece<'a> {
+    /// The next words.
+    Text(&'a str),
+    /// The response begins anew: what was told of it is superseded.
+    Again,
+}
+
+/// Hears the pieces of a response.
+pub(crate) type Delta<'a> = &'a (dyn for<'t> Fn(Piece<'t>) + Send + Sync);
 
 /// A call before it has our id.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,6 +146,18 @@ pub(crate) enum ModelError {
     /// What came back is no response. Asking again the same way is of no use.
     #[error("the model's response cannot be used: {0}")]
     Invalid(String),
+    /// The model could not be asked, or did not answer.
+    #[error("{0}")]
+    Failed(Failure),
+}
+
+/// No response, and what the attempts cost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Unanswered {
+    /// Why.
+    pub error: ModelError,
+    /// As far as the provider said.
+    pub usage: Usage,
 }
 
 /// A model. Implementations keep no conversation: everything is in the request.
@@ -112,12 +166,8 @@ pub(crate) trait Model: fmt::Debug + Send + Sync {
     /// Asks for the next response; `delta` gets the text piece by piece as it comes.
     ///
     /// # Errors
-    /// [`ModelError`].
-    async fn respond(
-        &self,
-        request: Request<'_>,
-        delta: &(dyn for<'t> Fn(&'t str) + Send + Sync),
-    ) -> Result<Response, ModelError>;
+    /// [`Unanswered`].
+    async fn respond(&self, request: Request<'_>, delta: Delta<'_>) -> Result<Response, Unanswered>;
 }
 
 /// A rough count that needs no tokenizer: a token per four bytes, and four for each message's frame.

@@ -21,22 +21,12 @@ use super::agent::Agent;
 use super::calls::{Calls, Finished};
 use super::events::{Entry, Stop};
 use super::journal::{Steps, Writer, records};
-use super::model::{Call, Message, ModelError, Request, Response, Usage};
+use super::model::{Call, Message, Piece, Request, Response, Stopped, Unanswered, Usage};
 use super::state::{OpenCall, Progress, State};
-use super::{budget, context, repetition};
+use super::{budget, context, repetition, response};
 use crate::audit;
 use crate::live::LiveRun;
 use crate::room::Seat;
-
-/// Longest response that is taken from a model, text and calls together, in bytes.
-const MAX_RESPONSE: usize = 1 << 20;
-
-/// Longest step that a response may become, as it is journalled, in bytes. With the messages that close a turn, and the
-/// little that waits for the next write, it fits into one message to memory; alone it is an entry that memory takes.
-const MAX_STEP: usize = 9 << 18;
-
-/// Most calls that a model may propose at once.
-const MAX_CALLS: usize = 32;
 
 /// What is said in a turn's place for a call that has no result.
 const NO_RESULT: &str = "The run ended before this call was finished.";
@@ -127,7 +117,12 @@ impl Run {
             {
                 return Err(Stop::Finish(reason));
             }
-            let Response { text, calls, usage } = self.ask(wall).await?;
+            let Response {
+                text,
+                calls,
+                usage,
+                stopped,
+            } = self.ask(wall).await?;
             let answered = calls.is_empty();
             let calls: Vec<_> = calls
                 .into_iter()
@@ -139,11 +134,14 @@ impl Run {
                 })
                 .collect();
             let entries = response_entries(&text, &calls, usage);
-            check_step(&entries).map_err(unusable)?;
+            response::check_step(&entries)?;
             self.progress.respond(text, calls, usage);
             if answered {
                 self.journal.add(entries);
-                return Err(Stop::Finish(StopReason::Answered));
+                return Err(Stop::Finish(match stopped {
+                    Stopped::Length => StopReason::TokenLimit,
+                    Stopped::Whole | Stopped::Refused => StopReason::Answered,
+                }));
             }
             self.journal.append(entries).await?;
         }
@@ -164,17 +162,34 @@ impl Run {
             system: &self.system,
             tools: &self.agent.tools,
             messages: &messages,
+            token: &self.calls.token,
+            ends: wall,
+            tokens: self
+                .agent
+                .limits
+                .tokens
+                .saturating_sub(self.progress.usage.total()),
         };
         let sent = AtomicU64::new(0);
-        let delta = |text: &str| {
-            let offset = sent.fetch_add(text.len() as u64, Ordering::Relaxed);
-            let text = text.to_owned();
-            self.journal
-                .pass(Event::TextDelta(events::TextDelta { offset, text }));
+        let delta = |piece: Piece<'_>| match piece {
+            Piece::Text(text) => {
+                let offset = sent.fetch_add(text.len() as u64, Ordering::Relaxed);
+                let text = text.to_owned();
+                self.journal
+                    .pass(Event::TextDelta(events::TextDelta { offset, text }));
+            }
+            Piece::Again => sent.store(0, Ordering::Relaxed),
         };
         let asked = self.agent.model.respond(request, &delta);
-        let response = self.unless_stopped(wall, asked).await?;
-        response.and_then(check_response).map_err(unusable)
+        let (error, usage) = match self.unless_stopped(wall, asked).await? {
+            Ok(response) => match response::check(&response) {
+                Ok(()) => return Ok(response),
+                Err(stop) => (stop, response.usage),
+            },
+            Err(Unanswered { error, usage }) => (response::unusable(error), usage),
+        };
+        self.progress.usage.add(usage);
+        Err(error)
     }
 
     /// Waits for something that may be broken off at any moment.
@@ -327,44 +342,4 @@ fn response_entries(text: &str, calls: &[Call], usage: Usage) -> Vec<Entry> {
         first.state = Some(State::response(text, calls, usage));
     }
     entries
-}
-
-fn unusable(ModelError::Invalid(detail): ModelError) -> Stop {
-    Stop::Fail {
-        reason: Reason::ModelInvalid,
-        message: format!("The model's response cannot be used: {detail}. Try again, or another model."),
-    }
-}
-
-/// A response that is short as text may be long when it is journalled: JSON writes a control character as six bytes.
-fn check_step(entries: &[Entry]) -> Result<(), ModelError> {
-    let bytes: usize = entries.iter().map(Entry::encoded_len).sum();
-    if bytes > MAX_STEP {
-        return Err(ModelError::Invalid(format!(
-            "it is longer than {MAX_STEP} bytes when it is stored"
-        )));
-    }
-    Ok(())
-}
-
-fn check_response(response: Response) -> Result<Response, ModelError> {
-    let written: usize = response
-        .calls
-        .iter()
-        .map(|call| call.tool.len() + call.arguments.len())
-        .sum();
-    if response.text.len() + written > MAX_RESPONSE {
-        return Err(ModelError::Invalid(format!(
-            "it is longer than {MAX_RESPONSE} bytes"
-        )));
-    }
-    if response.calls.len() > MAX_CALLS {
-        return Err(ModelError::Invalid(format!(
-            "it proposes more than {MAX_CALLS} calls"
-        )));
-    }
-    if response.text.is_empty() && response.calls.is_empty() {
-        return Err(ModelError::Invalid("it is empty".into()));
-    }
-    Ok(response)
 }

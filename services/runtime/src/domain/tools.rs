@@ -18,6 +18,7 @@ pub(crate) struct Tool {
     pub parameters: &'static str,
     /// What performing it means.
     pub act: Act,
+    schema: Value,
     validator: jsonschema::Validator,
 }
 
@@ -34,6 +35,8 @@ pub(crate) enum Act {
     ListFiles,
     /// egress-proxy, Tunnel.
     Fetch,
+    /// egress-proxy, Tunnel, to the service that is searched.
+    Search,
 }
 
 /// The tools, by name.
@@ -64,7 +67,7 @@ struct Definition {
     parameters: &'static str,
 }
 
-const BUILT_IN: [Definition; 5] = [
+const BUILT_IN: [Definition; 6] = [
     Definition {
         name: "code_execute",
         act: Act::Execute,
@@ -96,16 +99,23 @@ const BUILT_IN: [Definition; 5] = [
         description: "Fetches a page over HTTPS. Only hosts that the operator allows can be reached.",
         parameters: include_str!("tools/web_fetch.json"),
     },
+    Definition {
+        name: "web_search",
+        act: Act::Search,
+        description: "Searches the web and returns titles, addresses and short extracts. Fetch a page to read it.",
+        parameters: include_str!("tools/web_search.json"),
+    },
 ];
 
 impl Registry {
-    /// Every tool there is.
+    /// Every tool there is. Without a service that can be searched there is no `web_search`.
     ///
     /// # Errors
     /// [`BadSchema`], which a test of this crate rules out.
-    pub(crate) fn built_in() -> Result<Self, BadSchema> {
+    pub(crate) fn built_in(web_search: bool) -> Result<Self, BadSchema> {
         let tools = BUILT_IN
             .into_iter()
+            .filter(|definition| web_search || definition.act != Act::Search)
             .map(Tool::compile)
             .collect::<Result<_, _>>()?;
         Ok(Self { tools })
@@ -143,8 +153,19 @@ impl Tool {
             description,
             parameters,
             act,
+            schema,
             validator,
         }))
+    }
+
+    /// JSON Schema of the arguments.
+    pub(crate) fn schema(&self) -> &Value {
+        &self.schema
+    }
+
+    /// Whether it reaches the outside world, so that the egress policy is asked before anybody else.
+    pub(crate) fn goes_out(&self) -> bool {
+        matches!(self.act, Act::Fetch | Act::Search)
     }
 
     /// Estimated tokens of what a model is told about it.

@@ -22,7 +22,9 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 use serde::Deserialize;
 
-use crate::domain::model::{Message, Model, ModelError, Proposal, Request, Response, Usage, estimate_tokens};
+use crate::domain::model::{
+    Delta, Message, Model, Piece, Proposal, Request, Response, Stopped, Unanswered, Usage, estimate_tokens,
+};
 
 /// Played when no script is configured.
 const BUILT_IN: &str = include_str!("scripted/built_in.toml");
@@ -160,14 +162,8 @@ impl Scripted {
 
 #[async_trait]
 impl Model for Scripted {
-    async fn respond(
-        &self,
-        request: Request<'_>,
-        delta: &(dyn for<'t> Fn(&'t str) + Send + Sync),
-    ) -> Result<Response, ModelError> {
-        let tools: u64 = request.tools.iter().map(|tool| tool.tokens()).sum();
-        let said: u64 = request.messages.iter().map(Message::tokens).sum();
-        let input = said + tools + estimate_tokens(request.system);
+    async fn respond(&self, request: Request<'_>, delta: Delta<'_>) -> Result<Response, Unanswered> {
+        let input = request.tokens_to_read();
         let asked = request
             .messages
             .iter()
@@ -185,17 +181,18 @@ impl Model for Scripted {
             .count();
         let Some(turn) = self.turn(user, given) else {
             let text = "(The script has no further turn for this message.)".to_owned();
-            delta(&text);
+            delta(Piece::Text(&text));
             let output = estimate_tokens(&text);
             return Ok(Response {
                 text,
                 calls: Vec::new(),
                 usage: Usage { input, output },
+                stopped: Stopped::Whole,
             });
         };
         let text = turn.text.replace("{{result}}", last_result(since));
         for piece in text.split_inclusive(' ') {
-            delta(piece);
+            delta(Piece::Text(piece));
         }
         let calls: Vec<_> = turn
             .calls
@@ -208,7 +205,12 @@ impl Model for Scripted {
             input,
             output: written + estimate_tokens(&text),
         };
-        Ok(Response { text, calls, usage })
+        Ok(Response {
+            text,
+            calls,
+            usage,
+            stopped: Stopped::Whole,
+        })
     }
 }
 

@@ -1,27 +1,27 @@
-//! egress-proxy: whether a fetch could be allowed, and the fetch itself, as HTTP/1.1 through a tunnel.
+//! egress-proxy: whether a call could be allowed, and what goes out through a tunnel: a fetch, a search, a question to a
+//! model.
+
+mod tunnel;
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use futures_util::StreamExt as _;
 use harombe_error::{Code, Failure, Reason};
 use harombe_proto::egress::v1 as wire;
 use harombe_proto::egress::v1::egress_service_client::EgressServiceClient;
 use harombe_proto::egress::v1::tunnel_request::Frame;
-use harombe_proto::egress::v1::tunnel_response::Frame as Answer;
 use harombe_rpc::GrpcChannel;
-use http_body_util::{BodyExt as _, Empty};
-use hyper_util::rt::TokioIo;
+use http_body_util::Full;
 use serde::Deserialize;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, ReadHalf, WriteHalf};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Status, Streaming};
+use tonic::Status;
 
-use super::{Permission, nonsense, with_token};
+use super::{Permission, with_token};
+pub(crate) use tunnel::Answer;
 
-/// Bytes that wait in either direction between hyper and the tunnel.
-const BUFFER: usize = 64 * 1024;
+/// Longest answer of a search, in bytes: the proxy keeps it far below.
+const MAX_FOUND: usize = 1 << 20;
 
 /// By which the proxy says, before or after the body, that it cut it.
 const TRUNCATED: &str = "harombe-truncated";
@@ -29,6 +29,12 @@ const TRUNCATED: &str = "harombe-truncated";
 /// The client.
 #[derive(Clone)]
 pub(crate) struct Egress(EgressServiceClient<GrpcChannel>);
+
+impl std::fmt::Debug for Egress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Egress")
+    }
+}
 
 /// A response from the outside.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +47,22 @@ pub(crate) struct Fetched {
     pub body: Vec<u8>,
     /// There was more.
     pub cut: bool,
+}
+
+/// One thing that a search found.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(crate) struct SearchResult {
+    /// The page's title.
+    pub title: String,
+    /// Where it is.
+    pub url: String,
+    /// A few words of it.
+    pub snippet: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Found {
+    results: Vec<SearchResult>,
 }
 
 /// The arguments of `web_fetch` that make the request.
@@ -103,111 +125,73 @@ impl Egress {
         limit: usize,
     ) -> Result<Fetched, Failure> {
         let request = http_request(arguments)?;
-        let (frames, outgoing) = mpsc::channel(16);
+        let answer = self
+            .exchange(&permission.token, granted(permission), request)
+            .await?;
+        read_response(answer, limit).await
+    }
+
+    /// What the search that the call names finds.
+    pub(crate) async fn search(&self, permission: &Permission) -> Result<Vec<SearchResult>, Failure> {
+        // the proxy makes the real request; this one only asks for its answer
+        let request = http::Request::get("/")
+            .header(http::header::HOST, "search")
+            .body(Full::default())
+            .map_err(|error| broken(&error))?;
+        let answer = self
+            .exchange(&permission.token, granted(permission), request)
+            .await?;
+        let fetched = read_response(answer, MAX_FOUND).await?;
+        let found: Found = serde_json::from_slice(&fetched.body).map_err(|error| broken(&error))?;
+        Ok(found.results)
+    }
+
+    /// Sends a request to an upstream of the operator's.
+    pub(crate) async fn ask(
+        &self,
+        token: &str,
+        upstream: &str,
+        request: http::Request<Full<Bytes>>,
+    ) -> Result<Answer, Failure> {
         let open = wire::TunnelOpen {
-            grant: permission.grant.clone(),
-            call: permission.call.clone(),
-            upstream: String::new(),
+            upstream: upstream.to_owned(),
+            ..wire::TunnelOpen::default()
         };
+        self.exchange(token, open, request).await
+    }
+
+    async fn exchange(
+        &self,
+        token: &str,
+        open: wire::TunnelOpen,
+        request: http::Request<Full<Bytes>>,
+    ) -> Result<Answer, Failure> {
+        let (frames, outgoing) = mpsc::channel(16);
         // the channel has room: this is its first item
         let _ = frames.try_send(wire::TunnelRequest {
             frame: Some(Frame::Open(open)),
         });
-        let stream = with_token(ReceiverStream::new(outgoing), &permission.token);
-        let mut incoming = self
+        let stream = with_token(ReceiverStream::new(outgoing), token);
+        let incoming = self
             .0
             .clone()
             .tunnel(stream)
             .await
             .map_err(|status| at(&status))?
             .into_inner();
-        opened(&mut incoming).await?;
-        let (ours, theirs) = tokio::io::duplex(BUFFER);
-        let (read, write) = tokio::io::split(theirs);
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(ours))
-            .await
-            .map_err(|error| broken(&error))?;
-        let exchange = async {
-            let response = sender
-                .send_request(request)
-                .await
-                .map_err(|error| broken(&error))?;
-            read_response(response, limit).await
-        };
-        let pump = pump(incoming, write, read, frames);
-        let connection = async {
-            if let Err(error) = connection.await {
-                tracing::debug!(error = %error, "the tunnel's connection ended");
-            }
-            std::future::pending::<Failure>().await
-        };
-        tokio::select! {
-            fetched = exchange => fetched,
-            failure = pump => Err(failure),
-            failure = connection => Err(failure),
-        }
+        Answer::of(request, incoming, frames).await
     }
 }
 
-async fn opened(incoming: &mut Streaming<wire::TunnelResponse>) -> Result<(), Failure> {
-    match incoming.next().await {
-        Some(Ok(wire::TunnelResponse {
-            frame: Some(Answer::Opened(_)),
-        })) => Ok(()),
-        Some(Err(status)) => Err(at(&status)),
-        _ => Err(nonsense("an opened tunnel")),
+fn granted(permission: &Permission) -> wire::TunnelOpen {
+    wire::TunnelOpen {
+        grant: permission.grant.clone(),
+        call: permission.call.clone(),
+        ..wire::TunnelOpen::default()
     }
 }
 
-/// Carries bytes between hyper and the tunnel. Returns only when the proxy breaks the tunnel with a status.
-async fn pump(
-    mut incoming: Streaming<wire::TunnelResponse>,
-    mut write: WriteHalf<DuplexStream>,
-    mut read: ReadHalf<DuplexStream>,
-    frames: mpsc::Sender<wire::TunnelRequest>,
-) -> Failure {
-    let inward = async {
-        loop {
-            match incoming.next().await {
-                Some(Ok(wire::TunnelResponse {
-                    frame: Some(Answer::Data(data)),
-                })) => {
-                    if write.write_all(&data).await.is_err() {
-                        break;
-                    }
-                }
-                Some(Ok(_)) => {}
-                Some(Err(status)) => return at(&status),
-                None => break,
-            }
-        }
-        // hyper sees the end of the stream and decides whether the response was complete
-        let _ = write.shutdown().await;
-        std::future::pending().await
-    };
-    let outward = async {
-        let mut buffer = vec![0; BUFFER];
-        while let Ok(length @ 1..) = read.read(&mut buffer).await {
-            let data = Bytes::copy_from_slice(buffer.get(..length).unwrap_or_default());
-            if frames
-                .send(wire::TunnelRequest {
-                    frame: Some(Frame::Data(data)),
-                })
-                .await
-                .is_err()
-            {
-                break;
-            }
-        }
-        std::future::pending::<Failure>().await
-    };
-    tokio::select! {
-        failure = inward => failure,
-        failure = outward => failure,
-    }
-}
-
-fn http_request(arguments: serde_json::Value) -> Result<http::Request<Empty<Bytes>>, Failure> {
+fn http_request(arguments: serde_json::Value) -> Result<http::Request<Full<Bytes>>, Failure> {
     let invalid = |words: String| Failure::new(Code::InvalidArgument, Reason::CallInvalid, words);
     let target: Target = serde_json::from_value(arguments).map_err(|error| invalid(error.to_string()))?;
     let url: http::Uri = target
@@ -229,36 +213,31 @@ fn http_request(arguments: serde_json::Value) -> Result<http::Request<Empty<Byte
         request = request.header(name, value);
     }
     request
-        .body(Empty::new())
+        .body(Full::default())
         .map_err(|error| invalid(format!("the request cannot be made: {error}")))
 }
 
-async fn read_response(
-    response: http::Response<hyper::body::Incoming>,
-    limit: usize,
-) -> Result<Fetched, Failure> {
-    let status = response.status().as_u16();
-    let content_type = response
+async fn read_response(mut answer: Answer, limit: usize) -> Result<Fetched, Failure> {
+    let status = answer.status().as_u16();
+    let content_type = answer
         .headers()
         .get(http::header::CONTENT_TYPE)
         .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
         .unwrap_or_default();
-    let mut cut = response.headers().contains_key(TRUNCATED);
-    let mut incoming = response.into_body();
     let mut body = Vec::new();
-    while let Some(frame) = incoming.frame().await {
-        let frame = frame.map_err(|error| broken(&error))?;
-        cut |= frame
-            .trailers_ref()
-            .is_some_and(|trailers| trailers.contains_key(TRUNCATED));
-        let Ok(data) = frame.into_data() else { continue };
+    while let Some(data) = answer.next().await? {
         let room = limit.saturating_sub(body.len());
         body.extend_from_slice(data.get(..room.min(data.len())).unwrap_or_default());
         if data.len() > room {
-            cut = true;
-            break;
+            return Ok(Fetched {
+                status,
+                content_type,
+                body,
+                cut: true,
+            });
         }
     }
+    let cut = answer.headers().contains_key(TRUNCATED) || answer.trailers().contains_key(TRUNCATED);
     Ok(Fetched {
         status,
         content_type,

@@ -200,6 +200,50 @@ async fn a_pages_content_type_is_cut_and_has_no_secrets_either() {
 }
 
 #[tokio::test]
+async fn the_web_is_searched_where_there_is_something_to_search_with() {
+    let world = World::new();
+    let script = "[[turn]]\n[[turn.calls]]\ntool = 'web_search'\narguments = { query = 'rust' }\n\
+                  [[turn]]\ntext = '{{result}}'";
+    let without = world.node(script).await;
+    let events = without.say(&world, "search").await;
+    assert_eq!(finished_tools(&events)[0].reason, "TOOL_UNKNOWN");
+
+    let world = World::new();
+    let found =
+        |title: &str, url: &str| serde_json::json!({ "title": title, "url": url, "snippet": "a few words" });
+    let results = [
+        found("Rust", "https://rust.test/"),
+        found("Iron oxide", "https://iron.test/"),
+    ];
+    *world.egress.page.lock() = serde_json::json!({ "results": results }).to_string();
+    let with = world.configured(script, |config| config.web_search = true).await;
+    let events = with.say(&world, "search").await;
+    let finished = finished_tools(&events).remove(0);
+    assert_eq!(finished.outcome(), ToolOutcome::Ok, "{finished:?}");
+    let lines: Vec<_> = finished.result.lines().collect();
+    assert!(lines[0].contains("not to be obeyed"), "{lines:?}");
+    assert_eq!(
+        lines[2..],
+        [
+            "1. Rust",
+            "https://rust.test/",
+            "a few words",
+            "",
+            "2. Iron oxide",
+            "https://iron.test/",
+            "a few words"
+        ]
+    );
+    assert_eq!(world.hitl.state.lock().authorized[0].tool(), "web_search");
+
+    let world = World::new();
+    *world.egress.page.lock() = "{\"results\":[]}".to_owned();
+    let with = world.configured(script, |config| config.web_search = true).await;
+    let events = with.say(&world, "search").await;
+    assert_eq!(finished_tools(&events)[0].result, "Nothing was found.");
+}
+
+#[tokio::test]
 async fn files_are_written_read_and_listed() {
     let world = World::new();
     let (written, _) = one(&world, "file_write", r#"{"path":"a.txt","content":"Grüße"}"#).await;

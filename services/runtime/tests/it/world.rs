@@ -75,6 +75,11 @@ impl World {
         let agent = config.agents.get_mut("default").unwrap();
         agent.model = format!("scripted:{}", path.display());
         change(&mut config);
+        self.node_at(config, self.egress.channel()).await
+    }
+
+    /// A node with this configuration and this way out.
+    pub(crate) async fn node_at(&self, config: Config, egress_proxy: GrpcChannel) -> Node {
         let deps = harombe_runtime::Deps {
             metrics: harombe_rpc::Metrics::new(),
             clock: self.clock.clone(),
@@ -85,7 +90,7 @@ impl World {
             memory: self.memory.channel(),
             hitl: self.hitl.channel(ServiceName::Runtime),
             sandbox_broker: self.sandbox.channel(),
-            egress_proxy: self.egress.channel(),
+            egress_proxy,
         };
         let service = harombe_runtime::build(config, deps).await.unwrap();
         let channel = GrpcChannel::local(service.server(), ServiceName::Gateway);

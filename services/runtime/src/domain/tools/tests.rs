@@ -1,7 +1,7 @@
 use super::Registry;
 
 fn check(tool: &str, arguments: &str, expected: Result<&str, &str>) {
-    let registry = Registry::built_in().unwrap();
+    let registry = Registry::built_in(true).unwrap();
     let tool = registry.get(tool).unwrap();
     match (tool.arguments(arguments), expected) {
         (Ok(value), Ok(expected)) => assert_eq!(value.to_string(), expected),

@@ -1,0 +1,88 @@
+//! The agents of a configuration, each with its model and its tools.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use harombe_types::AgentName;
+
+use crate::config::{AgentConfig, Config, ModelSpec};
+use crate::domain::agent::{Agent, Limits};
+use crate::domain::model::Model;
+use crate::domain::tools::Registry;
+use crate::models;
+use crate::models::scripted::Scripted;
+use crate::peers::Egress;
+use crate::service::BuildError;
+
+/// Every agent that the configuration names.
+///
+/// # Errors
+/// A name or a script cannot be used.
+pub(crate) fn build(
+    config: &Config,
+    tools: &Registry,
+    egress: &Egress,
+) -> Result<BTreeMap<AgentName, Arc<Agent>>, BuildError> {
+    let agent = |(name, agent): (&String, &AgentConfig)| {
+        let model = model(name, agent, config, egress)?;
+        let name: AgentName = name.parse()?;
+        let built = build_agent(
+            name.clone(),
+            agent,
+            (agent.model_name(&config.models), model),
+            tools,
+        );
+        Ok((name, Arc::new(built)))
+    };
+    config.agents.iter().map(agent).collect()
+}
+
+fn model(
+    name: &str,
+    agent: &AgentConfig,
+    config: &Config,
+    egress: &Egress,
+) -> Result<Arc<dyn Model>, BuildError> {
+    let script = match agent.model() {
+        Some(ModelSpec::Named(model)) => {
+            if let Some(model) = config.models.get(&model) {
+                return Ok(models::configured(model, egress.clone()));
+            }
+            Scripted::built_in()
+        }
+        Some(ModelSpec::Script(path)) => Scripted::open(&path),
+        Some(ModelSpec::BuiltIn) | None => Scripted::built_in(),
+    };
+    let script = script.map_err(|source| BuildError::Model {
+        agent: name.to_owned(),
+        source,
+    })?;
+    Ok(Arc::new(script))
+}
+
+fn build_agent(
+    name: AgentName,
+    config: &AgentConfig,
+    (model_name, model): (String, Arc<dyn Model>),
+    tools: &Registry,
+) -> Agent {
+    Agent {
+        name,
+        description: config.description.clone(),
+        prompt: config.prompt.clone(),
+        model_name,
+        model,
+        tools: config
+            .tools
+            .iter()
+            .filter_map(|tool| tools.get(tool).cloned())
+            .collect(),
+        limits: Limits {
+            steps: config.max_steps,
+            tokens: config.max_tokens,
+            wall: config.max_wall.as_duration(),
+            context: config.context_tokens,
+            result: usize::try_from(config.max_result.as_bytes()).unwrap_or(usize::MAX),
+        },
+    }
+}
