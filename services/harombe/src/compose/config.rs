@@ -114,13 +114,14 @@ impl Config {
         if let Ok(policy) = harombe_egress_proxy::load_policy(self.egress_proxy.policy.as_deref()) {
             self.hitl.trusted_hosts.extend(policy.trusted_hosts());
         }
+        self.runtime.web_search = self.egress_proxy.search_configured();
         self
     }
 
     /// With that model behind the default agent.
     pub(super) fn with_model(mut self, model: Option<&ModelSource>) -> Self {
-        if let (Some(model), Some(agent)) = (model, self.runtime.agents.get_mut("default")) {
-            agent.model = model.to_string();
+        if let Some(model) = model {
+            model.put_into(&mut self);
         }
         self
     }
