@@ -21,6 +21,7 @@ use crate::domain::logins::{Failed, Logins, Origin};
 use crate::domain::owner::admits;
 use crate::domain::secret::{ApiKey, KeyId};
 use crate::domain::uses::Uses;
+use crate::metrics::{Limited, Numbers};
 
 /// As SDKs of some providers send it.
 const KEY_HEADER: &str = "x-api-key";
@@ -74,6 +75,7 @@ pub(crate) struct FrontDoor {
     pub(crate) uses: Arc<Uses>,
     pub(crate) logins: Logins,
     pub(crate) trail: Trail,
+    pub(crate) numbers: Numbers,
 }
 
 /// Why somebody is turned away.
@@ -89,14 +91,15 @@ struct Why {
 
 impl FrontDoor {
     async fn by_key(&self, offered: &ApiKey, origin: Origin) -> Result<Person, Failure> {
-        let _lane = match self.logins.wait(origin) {
+        let lane = match self.logins.wait(origin) {
             Some(_) if self.uses.get(offered.id()).is_none() => match self.logins.lane() {
                 Some(lane) => Some(lane),
-                None => return Err(slow_down(BUSY)),
+                None => return Err(self.slow_down(BUSY)),
             },
             _ => None,
         };
         let found = self.keys.find(offered).await.map_err(|error| failure(&error))?;
+        drop(lane);
         let key = match found {
             Ok(key) => key,
             Err(unfit) => {
@@ -115,7 +118,16 @@ impl FrontDoor {
         }
     }
 
+    fn slow_down(&self, wait: Duration) -> Failure {
+        self.numbers.limited(Limited::Logins);
+        let message = "too many logins from this address have failed";
+        let mut failure = Failure::new(Code::ResourceExhausted, Reason::LimitExceeded, message);
+        failure.retry_after = Some(wait);
+        failure
+    }
+
     async fn turn_away(&self, origin: Origin, why: Why) -> Failure {
+        self.numbers.refused(why.word);
         let Failed { record, wait } = self.logins.failed(origin);
         if let Some(attempts) = record {
             let tenant = why.tenant.as_ref().unwrap_or(&self.keys.operator);
@@ -127,7 +139,7 @@ impl FrontDoor {
         }
         match (wait, origin) {
             // At a socket it is the kernel that says who knocks: there is nothing to guess.
-            (Some(wait), Origin::Address(_) | Origin::Rest) => slow_down(wait),
+            (Some(wait), Origin::Address(_) | Origin::Rest) => self.slow_down(wait),
             _ => Failure::new(Code::Unauthenticated, Reason::Unauthenticated, why.message),
         }
     }
@@ -222,13 +234,6 @@ fn details(origin: Origin, why: &Why, attempts: u64) -> Value {
         }
     }
     details
-}
-
-fn slow_down(wait: Duration) -> Failure {
-    let message = "too many logins from this address have failed";
-    let mut failure = Failure::new(Code::ResourceExhausted, Reason::LimitExceeded, message);
-    failure.retry_after = Some(wait);
-    failure
 }
 
 /// As it is sent; an internal error keeps its cause to itself.

@@ -10,6 +10,7 @@ mod door;
 mod error;
 mod grpc;
 mod http;
+mod metrics;
 mod openai;
 mod peers;
 mod service;

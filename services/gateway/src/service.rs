@@ -24,6 +24,7 @@ use crate::domain::uses::{Defaults, Uses};
 use crate::door::{FrontDoor, Owner};
 use crate::grpc::{AgentGrpc, ApprovalGrpc, KeyGrpc, LogGrpc};
 use crate::http::PublicDoor;
+use crate::metrics::Numbers;
 use crate::peers::{Channels, Peers, Tokens};
 use crate::store::{PostgresStore, SqliteStore, Store};
 use crate::tasks;
@@ -93,7 +94,9 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
         clock: Arc::clone(&clock),
         operator: owner.tenant.clone(),
     });
-    let uses = Arc::new(Uses::new(Arc::clone(&clock), defaults(&config.limits)));
+    let numbers = Numbers::new(&deps.metrics);
+    let uses = Uses::new(Arc::clone(&clock), defaults(&config.limits), numbers.clone());
+    let uses = Arc::new(uses);
     let tasks = TaskSet::new();
     let stop = || tasks.token();
     tasks.spawn(tasks::end_streams(Arc::clone(&keys), Arc::clone(&uses), stop()));
@@ -114,10 +117,12 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
         uses: Arc::clone(&uses),
         logins: Logins::new(Arc::clone(&clock), config.limits.failed_logins_per_minute),
         trail: deps.trail.clone(),
+        numbers: numbers.clone(),
     };
     let quota = Quota {
         store: Arc::clone(&store),
         clock: Arc::clone(&clock),
+        numbers,
     };
     let server = server(&config, deps, door, quota, tasks)?;
     let door = PublicDoor::new(&server, &config.public.allowed_origins, clock)?;

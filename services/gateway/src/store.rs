@@ -21,8 +21,8 @@ pub(crate) use sqlite::SqliteStore;
 /// The port. A key is inactive until it is activated, and shown to nobody before that.
 #[async_trait]
 pub(crate) trait Store: Send + Sync + 'static {
-    /// Whether there is no key at all, active or not.
-    async fn is_empty(&self) -> Result<bool, Error>;
+    /// Whether there is no key, but for inactive ones that were created before `abandoned`.
+    async fn is_empty(&self, abandoned: Timestamp) -> Result<bool, Error>;
 
     /// Keeps a key, inactive. Forgets inactive ones that were created before `abandoned`.
     async fn add(&self, key: &Key, abandoned: Timestamp) -> Result<(), Error>;

@@ -131,6 +131,11 @@ impl Keys {
         }
     }
 
+    /// Whether nobody has made a key yet, or is about to.
+    pub(crate) async fn is_empty(&self) -> Result<bool, Error> {
+        self.store.is_empty(self.abandoned(self.clock.now())).await
+    }
+
     /// Records revocations whose gateway did not come to it.
     pub(crate) async fn settle(&self) -> Result<(), Error> {
         let now = self.clock.now();

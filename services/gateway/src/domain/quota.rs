@@ -8,6 +8,7 @@ use harombe_types::{Clock, Timestamp};
 use super::secret::KeyId;
 use super::uses::Live;
 use crate::Error;
+use crate::metrics::{Limited, Numbers};
 use crate::store::Store;
 
 const DAY_SECONDS: i64 = 24 * 60 * 60;
@@ -16,6 +17,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 pub(crate) struct Quota {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) numbers: Numbers,
 }
 
 /// A message that was counted.
@@ -35,6 +37,7 @@ impl Quota {
         let now = self.clock.now();
         let day = now.as_secs().div_euclid(DAY_SECONDS);
         if !self.store.spend(&key.id, day, max).await? {
+            self.numbers.limited(Limited::Messages);
             return Err(Error::QuotaSpent {
                 max,
                 wait: until_midnight(now),

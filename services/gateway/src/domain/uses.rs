@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::key::{Key, KeyLimits};
 use super::secret::KeyId;
 use crate::Error;
+use crate::metrics::{Limited, Numbers};
 
 /// A key that was not used for this long has its whole burst again (see [`Rates::of`]), so forgetting it changes nothing.
 const IDLE: Duration = Duration::from_secs(60);
@@ -86,13 +87,21 @@ pub(crate) struct Live {
     ended: CancellationToken,
     /// Milliseconds since the epoch.
     used: AtomicI64,
+    numbers: Numbers,
 }
 
 /// A stream's place, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Slot {
     ended: CancellationToken,
+    numbers: Numbers,
     _permit: OwnedSemaphorePermit,
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.numbers.streams.dec();
+    }
 }
 
 impl Slot {
@@ -103,7 +112,7 @@ impl Slot {
 }
 
 impl Live {
-    fn new(key: &Key, defaults: Defaults, ticks: Ticks) -> Self {
+    fn new(key: &Key, defaults: Defaults, ticks: Ticks, numbers: Numbers) -> Self {
         let rates = Rates::of(key.bearer.limits, defaults);
         let quota = Quota::per_second(rates.requests_per_second).allow_burst(rates.burst);
         let streams = usize::try_from(rates.streams).unwrap_or(usize::MAX);
@@ -116,24 +125,33 @@ impl Live {
             streams: Arc::new(Semaphore::new(streams.min(Semaphore::MAX_PERMITS))),
             ended: CancellationToken::new(),
             used: AtomicI64::new(0),
+            numbers,
         }
     }
 
     /// Counts a request.
     pub(crate) fn request(&self) -> Result<(), Error> {
-        self.requests.check().map_err(|until| Error::TooFast {
-            per_second: self.rates.requests_per_second.get(),
-            wait: until.wait_time_from(self.ticks.now()),
+        self.requests.check().map_err(|until| {
+            self.numbers.limited(Limited::Requests);
+            Error::TooFast {
+                per_second: self.rates.requests_per_second.get(),
+                wait: until.wait_time_from(self.ticks.now()),
+            }
         })
     }
 
     pub(crate) fn stream(&self) -> Result<Slot, Error> {
-        let permit = Arc::clone(&self.streams).try_acquire_owned();
+        let Ok(permit) = Arc::clone(&self.streams).try_acquire_owned() else {
+            self.numbers.limited(Limited::Streams);
+            return Err(Error::ManyStreams {
+                max: self.rates.streams,
+            });
+        };
+        self.numbers.streams.inc();
         Ok(Slot {
             ended: self.ended.clone(),
-            _permit: permit.map_err(|_| Error::ManyStreams {
-                max: self.rates.streams,
-            })?,
+            numbers: self.numbers.clone(),
+            _permit: permit,
         })
     }
 
@@ -171,6 +189,7 @@ impl Live {
 pub(crate) struct Uses {
     clock: Arc<dyn Clock>,
     defaults: Defaults,
+    numbers: Numbers,
     live: Mutex<Known>,
 }
 
@@ -181,7 +200,7 @@ struct Known {
 }
 
 impl Uses {
-    pub(crate) fn new(clock: Arc<dyn Clock>, defaults: Defaults) -> Self {
+    pub(crate) fn new(clock: Arc<dyn Clock>, defaults: Defaults, numbers: Numbers) -> Self {
         let live = Mutex::new(Known {
             keys: HashMap::new(),
             sweep_at: REMEMBERED,
@@ -189,6 +208,7 @@ impl Uses {
         Self {
             clock,
             defaults,
+            numbers,
             live,
         }
     }
@@ -202,10 +222,14 @@ impl Uses {
             // What is left is in use: looking again at every call would find nothing.
             known.sweep_at = REMEMBERED.max(known.keys.len().saturating_mul(2));
         }
-        let live = known
-            .keys
-            .entry(key.id.clone())
-            .or_insert_with(|| Arc::new(Live::new(key, self.defaults, Ticks(Arc::clone(&self.clock)))));
+        let live = known.keys.entry(key.id.clone()).or_insert_with(|| {
+            Arc::new(Live::new(
+                key,
+                self.defaults,
+                Ticks(Arc::clone(&self.clock)),
+                self.numbers.clone(),
+            ))
+        });
         live.used.store(now.as_millis(), Ordering::Relaxed);
         Arc::clone(live)
     }

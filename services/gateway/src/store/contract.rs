@@ -118,7 +118,7 @@ async fn added(store: &dyn Store, key: &Key) {
 
 async fn a_key_reads_back_once_it_is_active(world: World) {
     let store = &*world.store;
-    assert!(store.is_empty().await.unwrap());
+    assert!(store.is_empty(LONG_AGO).await.unwrap());
     let plain = Key {
         bearer: Bearer {
             roles: Role::ALL.into(),
@@ -132,7 +132,7 @@ async fn a_key_reads_back_once_it_is_active(world: World) {
     };
     for key in [key("acme", NOW), plain] {
         store.add(&key, LONG_AGO).await.unwrap();
-        assert!(!store.is_empty().await.unwrap());
+        assert!(!store.is_empty(NOW).await.unwrap());
         assert_eq!(store.find(&key.id).await.unwrap(), None);
         store.activate(&key.id).await.unwrap();
         assert_eq!(store.find(&key.id).await.unwrap(), Some(key.clone()));
@@ -182,6 +182,8 @@ async fn abandoned_keys_are_forgotten(world: World) {
     let store = &*world.store;
     let (old, new) = (key("acme", LONG_AGO), key("acme", NOW));
     store.add(&old, LONG_AGO).await.unwrap();
+    assert!(!store.is_empty(LONG_AGO).await.unwrap());
+    assert!(store.is_empty(NOW).await.unwrap());
     // A first key that never came into force does not keep others from being the first.
     assert_eq!(store.add_first(&new, NOW).await.unwrap(), First::Kept);
     assert!(store.activate(&old.id).await.is_err());

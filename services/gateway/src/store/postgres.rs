@@ -42,10 +42,11 @@ impl PostgresStore {
 
 #[async_trait]
 impl Store for PostgresStore {
-    async fn is_empty(&self) -> Result<bool, Error> {
-        let found = self.postgres.idempotent(|connection| {
+    async fn is_empty(&self, abandoned: Timestamp) -> Result<bool, Error> {
+        let found = self.postgres.idempotent(move |connection| {
             Box::pin(async move {
-                let found = sqlx::query_scalar("SELECT NOT EXISTS (SELECT FROM keys)");
+                let query = "SELECT NOT EXISTS (SELECT FROM keys WHERE active OR created_at >= $1)";
+                let found = sqlx::query_scalar(query).bind(abandoned.as_millis());
                 Ok(found.fetch_one(connection).await?)
             })
         });

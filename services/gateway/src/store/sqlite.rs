@@ -52,8 +52,10 @@ impl SqliteStore {
 
 #[async_trait]
 impl Store for SqliteStore {
-    async fn is_empty(&self) -> Result<bool, Error> {
-        let found = sqlx::query_scalar("SELECT NOT EXISTS (SELECT 1 FROM keys)")
+    async fn is_empty(&self, abandoned: Timestamp) -> Result<bool, Error> {
+        let query = "SELECT NOT EXISTS (SELECT 1 FROM keys WHERE active = 1 OR created_at >= ?)";
+        let found = sqlx::query_scalar(query)
+            .bind(abandoned.as_millis())
             .fetch_one(self.database.readers())
             .await;
         Ok(found.map_err(|error| self.database.error(error))?)

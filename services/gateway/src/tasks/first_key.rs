@@ -70,7 +70,7 @@ async fn make(keys: &Keys, path: &Path, bearer: Bearer) -> Result<Option<FirstKe
         })?;
         return Ok(Some(keys.admit_first(&key, bearer).await?));
     }
-    if !keys.store.is_empty().await? {
+    if !keys.is_empty().await? {
         return Ok(None);
     }
     // In the file before it is in the store: a key that is in force and that nobody has would be the worst of all.

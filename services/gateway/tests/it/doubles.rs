@@ -138,6 +138,23 @@ fn failed() -> RunFailed {
     }
 }
 
+/// What a message is refused for before anything begins.
+fn refusal(text: &str) -> Option<Failure> {
+    match text {
+        "refuse" => Some(Failure::new(
+            Code::ResourceExhausted,
+            Reason::BudgetExceeded,
+            "no more",
+        )),
+        "unrecorded" => Some(Failure::new(
+            Code::Unavailable,
+            Reason::AuditUnavailable,
+            "no log",
+        )),
+        _ => None,
+    }
+}
+
 struct RuntimeGrpc(Arc<Runtime>);
 
 pub(crate) fn runtime(double: &Arc<Runtime>, pki: &TestPki, clock: Arc<dyn Clock>) -> GrpcChannel {
@@ -167,11 +184,8 @@ impl RuntimeService for RuntimeGrpc {
             client_instructions,
         } = request;
         self.0.see(&text, &principal);
-        if text == "refuse" {
-            return Err(Failure::new(Code::ResourceExhausted, Reason::BudgetExceeded, "no more").to_status());
-        }
-        if text == "unrecorded" {
-            return Err(Failure::new(Code::Unavailable, Reason::AuditUnavailable, "no log").to_status());
+        if let Some(failure) = refusal(&text) {
+            return Err(failure.to_status());
         }
         let run = principal.run.to_string();
         let started = event(&run, 1, Event::RunStarted(RunStarted::default()));
@@ -197,14 +211,11 @@ impl RuntimeService for RuntimeGrpc {
             return Ok(stream(vec![Ok(runtime::RunResponse { event: Some(marker) })]));
         }
         *self.0.open.lock() = Some((token, begun.lease.unwrap().epoch));
-        let delta = event(
-            &run,
-            1,
-            Event::TextDelta(TextDelta {
-                offset: 0,
-                text: "do".to_owned(),
-            }),
-        );
+        let delta = TextDelta {
+            offset: 0,
+            text: "do".to_owned(),
+        };
+        let delta = event(&run, 1, Event::TextDelta(delta));
         let mut items: Vec<_> = [started, delta]
             .into_iter()
             .map(|event| Ok(runtime::RunResponse { event: Some(event) }))

@@ -105,6 +105,8 @@ async fn a_key_has_so_many_streams_open() {
     assert_eq!(refused(agent.watch_run(watch.clone())).await, LIMIT);
     // What is no stream is not in the way.
     list(&mut agent).await.unwrap();
+    let open = world.metrics();
+    assert!(open.contains("\nharombe_gateway_key_streams 2\n"), "{open}");
     drop(watched);
     let again = agent.watch_run(watch.clone()).await.unwrap();
     drop(sent);
@@ -242,6 +244,13 @@ async fn strangers_may_knock_so_often_and_nobody_else_is_shut_out() {
     world.clock.advance(Duration::from_secs(60));
     assert_eq!(refused(list(&mut knock("192.0.2.1", Some(wrong)))).await, UNKNOWN);
 
+    let counted = world.metrics();
+    for line in [
+        r#"harombe_gateway_limited_total{limit="logins"} 3"#,
+        r#"harombe_gateway_logins_refused_total{why="no key"} 2"#,
+    ] {
+        assert!(counted.contains(line), "{counted}");
+    }
     let told: Vec<_> = world
         .sink
         .of_kind(Kind::LoginRefused)

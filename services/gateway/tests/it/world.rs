@@ -126,6 +126,11 @@ impl World {
         harombe_gateway::build(config, deps).await.unwrap()
     }
 
+    /// What is counted, as it is scraped.
+    pub(crate) fn metrics(&self) -> String {
+        self.deps.metrics.encode()
+    }
+
     /// A gateway in the same folder, as after a restart.
     pub(crate) async fn restarted(&self) -> Service {
         harombe_gateway::build(Config::default(), self.deps.clone())

@@ -15,6 +15,10 @@ fn clock() -> Arc<ManualClock> {
     Arc::new(ManualClock::at(Timestamp::from_millis(1_790_000_000_000)))
 }
 
+fn numbers() -> Numbers {
+    Numbers::new(&harombe_telemetry::metrics::Metrics::new())
+}
+
 fn key(limits: KeyLimits) -> Key {
     let secret = ApiKey::generate().unwrap();
     Key {
@@ -43,7 +47,7 @@ fn passed(live: &Live, tries: usize) -> usize {
 #[test]
 fn a_key_may_burst_and_then_keeps_its_pace() {
     let clock = clock();
-    let uses = Uses::new(clock.clone(), DEFAULTS);
+    let uses = Uses::new(clock.clone(), DEFAULTS, numbers());
     let live = uses.of(&key(KeyLimits::default()));
     assert_eq!(passed(&live, 50), 20);
     let Err(Error::TooFast { per_second: 10, wait }) = live.request() else {
@@ -104,7 +108,7 @@ fn a_keys_own_numbers_count() {
 
 #[test]
 fn streams_are_counted_while_they_are_open() {
-    let uses = Uses::new(clock(), DEFAULTS);
+    let uses = Uses::new(clock(), DEFAULTS, numbers());
     let key = key(KeyLimits::default());
     let live = uses.of(&key);
     let first = live.stream().unwrap();
@@ -119,7 +123,7 @@ fn streams_are_counted_while_they_are_open() {
 
 #[tokio::test]
 async fn a_key_that_has_ended_ends_its_streams() {
-    let uses = Uses::new(clock(), DEFAULTS);
+    let uses = Uses::new(clock(), DEFAULTS, numbers());
     let key = key(KeyLimits::default());
     let slot = uses.of(&key).stream().unwrap();
     uses.end(&key.id);
@@ -130,7 +134,7 @@ async fn a_key_that_has_ended_ends_its_streams() {
 #[test]
 fn idle_keys_are_forgotten_and_others_never() {
     let clock = clock();
-    let uses = Uses::new(clock.clone(), DEFAULTS);
+    let uses = Uses::new(clock.clone(), DEFAULTS, numbers());
     let streaming = key(KeyLimits::default());
     let slot = uses.of(&streaming).stream().unwrap();
     for _ in 1..REMEMBERED {
