@@ -8,6 +8,8 @@ use harombe_proto::types::v1::Decision;
 use harombe_sql::StoreConfig;
 use harombe_testkit::postgres::Database;
 use harombe_trail::Kind;
+use sqlx::Connection as _;
+use sqlx::postgres::PgConnection;
 
 use crate::world::{BROKER, World, approver, reason, until_decided};
 
@@ -61,6 +63,34 @@ async fn watchers_at_one_see_what_happens_at_the_other() {
         until(&id, Decision::Unspecified).await;
         one.decide(&approver(), &id, decision).await.unwrap();
         until(&id, decision).await;
+    }
+}
+
+#[tokio::test]
+async fn what_no_hint_tells_is_seen_all_the_same() {
+    let (database, one, other) = two().await;
+    let run = one.run("ann");
+    let mut watch = other.watch(&approver()).await;
+    let mut admin = PgConnection::connect(&database.url()).await.unwrap();
+    for decision in [Decision::Approved, Decision::Denied] {
+        let id = one.pending(&run, &one.python(&run)).await;
+        let mut waits = other.await_decision(&run, &id).await.unwrap();
+        // whoever listens loses its connection, and hears nothing until it has another
+        sqlx::query(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+             WHERE datname = current_database() AND query LIKE 'LISTEN%'",
+        )
+        .execute(&mut admin)
+        .await
+        .unwrap();
+        one.decide(&approver(), &id, decision).await.unwrap();
+        assert_eq!(until_decided(&mut waits).await.decision(), decision);
+        loop {
+            let shown = watch.message().await.unwrap().unwrap().approval.unwrap();
+            if (&shown.approval_id, shown.decision()) == (&id, decision) {
+                break;
+            }
+        }
     }
 }
 
