@@ -11,6 +11,7 @@ pub mod files;
 mod fixture;
 mod grpc;
 mod log;
+mod metrics;
 mod service;
 mod store;
 mod tasks;

@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::domain::Limits;
 use crate::grpc::Handler;
 use crate::log::Log;
+use crate::metrics::Numbers;
 use crate::{Error, tasks};
 
 /// Appends in one commit.
@@ -65,6 +66,7 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
         details: config.max_details_bytes(),
     };
     let log = Arc::new(Log::open(config.place(&deps.data), queue, limits).await?);
+    let numbers = Numbers::new(&deps.metrics);
     let door = Door::Internal(Arc::new(TokenVerifier::new(deps.identity.roots().clone())));
     // A refusal of the log's own door cannot be recorded in the log by somebody who was refused there.
     let server_deps = harombe_rpc::Deps {
@@ -85,11 +87,12 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
     ));
     // Before the first call comes: an instance that does not write must not be asked to.
     server.set_serving(*log.store().writes().borrow());
-    let ready = tasks::readiness(Arc::clone(&log), server.clone(), stop.clone());
+    let ready = tasks::readiness(Arc::clone(&log), server.clone(), numbers.clone(), stop.clone());
     server.tasks().spawn(ready);
     server.tasks().spawn(tasks::publish(
         Arc::clone(&log),
         config.publish_every.into(),
+        numbers,
         stop,
     ));
     Ok(Service { server, log })

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Error;
 use crate::log::Log;
+use crate::metrics::Numbers;
 use crate::store::{CHECKPOINT_FILE, write_whole};
 
 /// Fills the query index behind the log. It works for half of the time at most: when appends come faster than it can
@@ -37,11 +38,12 @@ pub(crate) async fn index(log: Arc<Log>, every: Duration, stop: CancellationToke
 }
 
 /// Says to balancers whether this instance takes appends; reads it answers either way.
-pub(crate) async fn readiness(log: Arc<Log>, server: Server, stop: CancellationToken) {
+pub(crate) async fn readiness(log: Arc<Log>, server: Server, numbers: Numbers, stop: CancellationToken) {
     let mut writes = log.store().writes();
     loop {
         let serving = *writes.borrow_and_update();
         server.set_serving(serving);
+        numbers.writer.set(i64::from(serving));
         tokio::select! {
             () = stop.cancelled() => return,
             changed = writes.changed() => if changed.is_err() { return },
@@ -51,13 +53,15 @@ pub(crate) async fn readiness(log: Arc<Log>, server: Server, stop: CancellationT
 
 /// Writes the newest checkpoint to its file soon after each commit, and once more at the end. The file lags behind the
 /// log by at most `every`; it is what shows that a log was put back to an earlier state as a whole.
-pub(crate) async fn publish(log: Arc<Log>, every: Duration, stop: CancellationToken) {
+pub(crate) async fn publish(log: Arc<Log>, every: Duration, numbers: Numbers, stop: CancellationToken) {
     let mut heads = log.store().watch();
+    numbers.set_entries(heads.borrow().size());
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
             changed = heads.changed() => if changed.is_err() { break },
         }
+        numbers.set_entries(heads.borrow().size());
         if let Err(error) = write(&log).await {
             tracing::warn!(%error, "the newest checkpoint could not be published");
         }

@@ -32,6 +32,7 @@ use tonic::Request;
 struct Bench {
     pki: Arc<TestPki>,
     service: Service,
+    metrics: harombe_rpc::Metrics,
 }
 
 impl Bench {
@@ -48,14 +49,19 @@ impl Bench {
     /// One of several services that know each other's certificates.
     async fn among(pki: Arc<TestPki>, directory: &Path, config: Config) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let metrics = harombe_rpc::Metrics::new();
         let deps = Deps {
-            metrics: harombe_rpc::Metrics::new(),
+            metrics: metrics.clone(),
             clock,
             identity: pki.identity(ServiceName::Audit),
             data: directory.join("audit"),
         };
         let service = build(config, deps).await.unwrap();
-        Self { pki, service }
+        Self {
+            pki,
+            service,
+            metrics,
+        }
     }
 
     /// How many entries the log has, as it says itself.

@@ -265,9 +265,10 @@ async fn a_server_that_restarts_and_crashes_under_load_loses_nothing() {
     bench.service.shutdown(Duration::from_secs(5)).await;
 }
 
-/// Returns when the instance says to balancers that it takes appends.
+/// Returns when the instance says to balancers and operators that it takes appends.
 async fn serving(bench: &Bench) {
-    while !bench.service.server().is_serving() {
+    let is_counted = || bench.metrics.encode().contains("\nharombe_audit_writer 1\n");
+    while !bench.service.server().is_serving() || !is_counted() {
         tokio::task::yield_now().await;
     }
 }
@@ -283,6 +284,7 @@ async fn an_instance_that_does_not_write_turns_balancers_away_and_answers_reads(
     serving(&one).await;
     assert!(!two.service.server().is_serving());
     assert_eq!((index, two.size().await), (0, 1));
+    assert!(two.metrics.encode().contains("\nharombe_audit_writer 0\n"));
     one.service.shutdown(Duration::from_secs(5)).await;
     assert_eq!(persist(&two).await.0, 1);
     serving(&two).await;

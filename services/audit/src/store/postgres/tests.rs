@@ -15,7 +15,7 @@ use crate::fixture::{LIMITS, Writer};
 use crate::log::Log;
 use crate::store::contract::{Bench, persist};
 use crate::store::{CHECKPOINT_FILE, Place};
-use crate::verify::{Damage, Kind, Known, VerifyError};
+use crate::verify::{Damage, Kind, Known, VerifyError, verify_with};
 
 async fn connection(bench: &Bench) -> PgConnection {
     let url = bench.database.as_ref().unwrap().url();
@@ -339,6 +339,40 @@ async fn a_log_that_went_back_is_neither_read_nor_written() {
     };
     let damage = damaged(&bench, known).await;
     assert_eq!((damage.kind, damage.entry), (Kind::CutTail, Some(2)), "{damage}");
+}
+
+#[tokio::test]
+async fn a_role_that_may_only_read_verifies() {
+    let bench = Bench::postgres().await;
+    crate::store::contract::written(&bench, &[3]).await;
+    let mut db = connection(&bench).await;
+    // Roles belong to the whole server, so another run of this test may have made it, or be about to.
+    sqlx::raw_sql(
+        "DO $$ BEGIN CREATE ROLE harombe_test_auditor LOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$;
+         GRANT USAGE ON SCHEMA harombe_audit TO harombe_test_auditor;
+         GRANT SELECT ON ALL TABLES IN SCHEMA harombe_audit TO harombe_test_auditor",
+    )
+    .execute(&mut db)
+    .await
+    .unwrap();
+    let mut config = bench.place().config.postgres.unwrap();
+    let (before, after) = config.url.split_once('@').unwrap();
+    let (scheme, _) = before.split_once("://").unwrap();
+    config.url = format!("{scheme}://harombe_test_auditor@{after}");
+    let source = Source::Postgres {
+        config: &config,
+        wrapping_key: None,
+    };
+    assert_eq!(verify_with(source, Known::default()).await.unwrap().entries, 3);
+    let (entries, _) = query(source, &Filter::default(), 0, 10).await.unwrap();
+    assert_eq!(entries.len(), 3);
+    // Without the right to read it there is nothing to see.
+    sqlx::raw_sql("REVOKE ALL ON SCHEMA harombe_audit FROM harombe_test_auditor")
+        .execute(&mut db)
+        .await
+        .unwrap();
+    let refused = verify_with(source, Known::default()).await;
+    assert!(matches!(refused, Err(VerifyError::Unreachable(_))), "{refused:?}");
 }
 
 #[tokio::test]
