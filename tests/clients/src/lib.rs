@@ -1,0 +1,146 @@
+//! A running system with a port for strangers, and programs that call it from outside.
+
+use std::path::{Path, PathBuf};
+
+use harombe::compose::{Assembly, Config, Embedded, ModelSource};
+use harombe_proto::agent::v1::CreateKeyRequest;
+use harombe_proto::agent::v1::key_service_client::KeyServiceClient;
+use harombe_rpc::GrpcChannel;
+use tokio::process::Command;
+
+/// What the model says: with "program" in the message it runs one, else it greets.
+const SCRIPT: &str = r#"
+repeat = true
+
+[[turn]]
+when_user_contains = "program"
+text = "I will run a program."
+[[turn.calls]]
+tool = "code_execute"
+arguments = { language = "python", code = "print(6 * 7)" }
+
+[[turn]]
+when_user_contains = "program"
+text = "It said: {{result}}"
+
+[[turn]]
+text = "Good day."
+"#;
+
+/// The system.
+pub struct System {
+    dir: tempfile::TempDir,
+    embedded: Embedded,
+    /// Of somebody who uses agents and reads the log.
+    pub key: String,
+    /// Of somebody else, who decides.
+    pub approver: String,
+}
+
+/// What a program did.
+#[derive(Debug)]
+pub struct Done {
+    pub good: bool,
+    pub out: String,
+    pub err: String,
+}
+
+impl System {
+    /// Starts all services in this process, with a port on loopback.
+    ///
+    /// # Panics
+    /// When it does not start: a test cannot go on.
+    #[expect(clippy::expect_used, reason = "a test's world: without it there is no test")]
+    pub async fn start() -> Self {
+        let dir = tempfile::Builder::new()
+            .prefix("harombe-clients-")
+            .tempdir()
+            .expect("a temporary directory");
+        let script = dir.path().join("model.toml");
+        std::fs::write(&script, SCRIPT).expect("the script");
+        let mut config = Config::default();
+        config.gateway.public.listen = Some(([127, 0, 0, 1], 0).into());
+        let model = Some(ModelSource::Scripted(script));
+        let assembly = Assembly::new(&dir.path().join("data"), config, model);
+        let embedded = assembly.start().await.expect("the system starts");
+        let key = key_of(&embedded, "ann", &["user", "auditor"]).await;
+        let approver = key_of(&embedded, "bob", &["approver"]).await;
+        Self {
+            dir,
+            embedded,
+            key,
+            approver,
+        }
+    }
+
+    /// Where strangers reach it.
+    ///
+    /// # Panics
+    /// Never: it was told to listen.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "a test's world: without it there is no test")]
+    pub fn url(&self) -> &str {
+        self.embedded.public().expect("a public address")
+    }
+
+    /// Runs a program to its end, in a folder of its own, with the address and the keys in its environment.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[expect(clippy::expect_used, reason = "a test's world: without it there is no test")]
+    pub async fn run(&self, program: &str, arguments: &[&str]) -> Done {
+        let folder = tempfile::tempdir_in(self.dir.path()).expect("a folder");
+        let output = Command::new(program)
+            .args(arguments)
+            .current_dir(folder.path())
+            .env("HAROMBE", self.url())
+            .env("KEY", &self.key)
+            .env("APPROVER_KEY", &self.approver)
+            .env("PROTO", root().join("proto"))
+            .env("PYTHONPATH", tools())
+            .env("no_proxy", "127.0.0.1")
+            .kill_on_drop(true)
+            .output()
+            .await
+            .expect("the program starts; `make setup-test` installs what is missing");
+        Done {
+            good: output.status.success(),
+            out: String::from_utf8_lossy(&output.stdout).into_owned(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// Ends it in order.
+    pub async fn stop(self) {
+        self.embedded.shutdown().await;
+        drop(self.dir);
+    }
+}
+
+/// A new key, made by the owner of the socket.
+#[expect(clippy::expect_used, reason = "a test's world: without it there is no test")]
+async fn key_of(embedded: &Embedded, subject: &str, roles: &[&str]) -> String {
+    let owner = GrpcChannel::unix(&embedded.socket()).expect("a channel");
+    let request = CreateKeyRequest {
+        name: subject.to_owned(),
+        subject: subject.to_owned(),
+        roles: roles.iter().map(|role| (*role).to_owned()).collect(),
+        ..CreateKeyRequest::default()
+    };
+    let created = KeyServiceClient::new(owner).create_key(request).await;
+    created.expect("a key").into_inner().api_key
+}
+
+/// The repository.
+#[must_use]
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// Where `deploy/setup/test.sh` puts the clients.
+fn tools() -> PathBuf {
+    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
+    let cache = cache.or_else(home).unwrap_or_else(|| PathBuf::from("/tmp"));
+    cache.join("harombe/tools/clients")
+}
