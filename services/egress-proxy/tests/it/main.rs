@@ -13,6 +13,8 @@ mod model;
 #[cfg(test)]
 mod real_hitl;
 #[cfg(test)]
+mod replicas;
+#[cfg(test)]
 mod search;
 #[cfg(test)]
 mod server;

@@ -14,7 +14,7 @@ use harombe_proto::egress::v1::{
     CheckRequest, CheckResponse, TunnelOpen, TunnelOpened, TunnelRequest, tunnel_request, tunnel_response,
 };
 use harombe_rpc::{GrpcChannel, RequestExt as _, TaskSet};
-use harombe_secrets::{SealedFile, Secret, Secrets as _};
+use harombe_secrets::{SealedFile, Secret, Secrets};
 use harombe_testkit::{AuditSink, TestPki};
 use harombe_types::{CallId, GrantId, ManualClock, RunPrincipal, ServiceName};
 use serde_json::{Value, json};
@@ -196,17 +196,43 @@ impl World {
 
     /// Sends these frames, in the name of the run, and collects the answer.
     pub(crate) async fn send(&self, frames: Vec<TunnelRequest>) -> Answer {
+        self.send_to(&self.service, frames).await
+    }
+
+    /// The same at another proxy.
+    pub(crate) async fn send_to(&self, service: &Service, frames: Vec<TunnelRequest>) -> Answer {
         let mut answer = Answer {
             opened: None,
             bytes: Vec::new(),
             end: Ok(()),
         };
         let request = Request::new(tokio_stream::iter(frames)).with_token(self.pki.run_token(&self.run));
-        answer.end = match self.client(ServiceName::Runtime).tunnel(request).await {
+        let channel = GrpcChannel::local(service.server(), ServiceName::Runtime);
+        answer.end = match EgressServiceClient::new(channel).tunnel(request).await {
             Err(status) => Err(Failure::from(status)),
             Ok(response) => collect(response.into_inner(), &mut answer).await,
         };
         answer
+    }
+
+    /// Another proxy beside the same hitl and audit. It dials nothing but its upstreams.
+    pub(crate) async fn another(&self, config: Config, secrets: Arc<dyn Secrets>) -> Service {
+        let deps = Deps {
+            metrics: harombe_rpc::Metrics::new(),
+            clock: self.clock.clone(),
+            identity: self.pki.identity(ServiceName::EgressProxy),
+            trail: self
+                .audit
+                .trail(ServiceName::EgressProxy, self.clock.clone(), &self.trail_tasks),
+            hitl: self.hitl.channel(),
+            edges: Edges {
+                resolver: self.resolver.clone(),
+                dialer: self.detour.clone(),
+                roots: Roots::System,
+            },
+            secrets,
+        };
+        build(config, deps).await.expect("a service")
     }
 
     /// A granted fetch with these arguments, asked for by this request.
