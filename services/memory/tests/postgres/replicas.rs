@@ -6,6 +6,8 @@ use std::sync::Arc;
 use harombe_proto::memory::v1 as pb;
 use harombe_proto::types::v1::run_event::Event;
 use harombe_rpc::RequestExt as _;
+use sqlx::Connection as _;
+use sqlx::postgres::PgConnection;
 use tonic::Request;
 
 use crate::rig::{LEASE, Rig, answer, entry, start};
@@ -58,6 +60,38 @@ async fn who_watches_at_one_sees_what_is_written_at_the_other() {
     }
     assert_eq!(cursors, (1..=7).collect::<Vec<u64>>());
     assert!(matches!(last, Some(Event::RunFinished(_))), "{last:?}");
+}
+
+#[tokio::test]
+async fn what_no_hint_tells_is_seen_all_the_same() {
+    let one = Rig::new().await;
+    let other = replica(&one).await;
+    let (_, run, begun) = one.begun().await;
+    let epoch = begun.lease.expect("lease").epoch;
+    let request = pb::WatchRequest {
+        run_id: run.run.to_string(),
+        after_cursor: 0,
+    };
+    let watch = Request::new(request).with_token(other.ann());
+    let opened = other.as_gateway().journal.watch(watch).await;
+    let mut events = opened.expect("watch").into_inner();
+    let store = one.config.store.postgres.as_ref().expect("postgres");
+    let mut admin = PgConnection::connect(&store.url).await.expect("connection");
+    for cursor in 1..=4 {
+        let seen = events.message().await.expect("event").expect("event");
+        assert_eq!(seen.event.expect("event").cursor, cursor);
+        // whoever listens loses its connection, and hears nothing until it has another
+        sqlx::query(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+             WHERE datname = current_database() AND query LIKE 'LISTEN%'",
+        )
+        .execute(&mut admin)
+        .await
+        .expect("terminated");
+        one.append(&run, epoch, cursor, vec![entry("more")])
+            .await
+            .expect("append");
+    }
 }
 
 #[tokio::test]
