@@ -384,8 +384,7 @@ async fn a_deleted_session_is_gone_with_all_that_hung_on_it(place: Place) {
     let (run, _) = begun(&*store).await;
     let busy = store.delete_session(&ann(), run.session).await;
     assert!(matches!(busy, Err(Error::SessionBusy)), "{busy:?}");
-    let workspace: harombe_types::WorkspaceId =
-        WORKSPACE.parse().unwrap();
+    let workspace: harombe_types::WorkspaceId = WORKSPACE.parse().unwrap();
     let other = OTHER_WORKSPACE.parse().unwrap();
     let bound = store
         .attach_workspace(&ann(), run.session, workspace)
