@@ -204,12 +204,12 @@ class Cluster:
         return ["--data", audit.data, "--config", self.config, "audit", "verify"]
 
     def stop(self):
-        # Callers before those they call.
-        for instance in reversed(self.instances):
-            if instance.process and instance.process.poll() is None:
+        # Callers before those they call, so that each can still finish what it began.
+        for service in reversed(SERVICES):
+            running = [instance for instance in self.of(service) if instance.process]
+            for instance in running:
                 instance.process.send_signal(signal.SIGTERM)
-        for instance in reversed(self.instances):
-            if instance.process:
+            for instance in running:
                 try:
                     instance.process.wait(DRAIN)
                 except subprocess.TimeoutExpired:
@@ -257,7 +257,8 @@ def main():
     parser.add_argument("--once", action="store_true", help="end after the job, with its exit code")
     parser.add_argument("--keep", action="store_true", help="leave the directory and the database when it ends")
     arguments = parser.parse_args()
-    signal.signal(signal.SIGTERM, stop)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
     directory = Path(tempfile.mkdtemp(prefix="harombe-cluster-"))
     database = cluster = None
     try:
