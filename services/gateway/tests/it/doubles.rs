@@ -155,6 +155,10 @@ fn refusal(text: &str) -> Option<Failure> {
     }
 }
 
+fn lease_lost() -> Status {
+    Failure::new(Code::FailedPrecondition, Reason::LeaseLost, "another drives it").to_status()
+}
+
 struct RuntimeGrpc(Arc<Runtime>);
 
 pub(crate) fn runtime(double: &Arc<Runtime>, pki: &TestPki, clock: Arc<dyn Clock>) -> GrpcChannel {
@@ -223,10 +227,7 @@ impl RuntimeService for RuntimeGrpc {
         match text.as_str() {
             "die" => items.push(Err(unavailable())),
             "mute" => items = vec![Err(unavailable())],
-            "lease" => {
-                let lost = Failure::new(Code::FailedPrecondition, Reason::LeaseLost, "another drives it");
-                items.push(Err(lost.to_status()));
-            }
+            "lease" => items.push(Err(lease_lost())),
             "fail" => items.push(Err(Status::internal("stack trace of /secret/path"))),
             "wait" => {}
             "break" => items.push(Ok(runtime::RunResponse {
