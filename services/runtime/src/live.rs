@@ -13,8 +13,9 @@ use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
-/// Events that a listener may lag behind before it misses deltas. Journalled events are never missed.
-const LAG: usize = 1024;
+/// Events that a listener may lag behind before it misses deltas. Journalled events are never missed. Every run that is driven
+/// here, and be it only waiting, pays for so many places.
+const LAG: usize = 256;
 
 /// The runs of this node.
 #[derive(Clone, Debug, Default)]
@@ -35,9 +36,9 @@ pub(crate) struct LiveRun {
 
 #[derive(Debug)]
 struct Told {
-    journalled: Vec<RunEvent>,
+    journalled: Vec<Arc<RunEvent>>,
     /// Absent once the run has ended here.
-    live: Option<broadcast::Sender<RunEvent>>,
+    live: Option<broadcast::Sender<Arc<RunEvent>>>,
 }
 
 /// Takes the run out of the hub, and ends its listeners' streams, when this node stops driving it for whatever reason.
@@ -105,10 +106,10 @@ impl LiveRun {
     /// Tells listeners what was journalled.
     pub(crate) fn journalled(&self, events: Vec<RunEvent>) {
         let mut told = self.told.lock();
-        for event in events {
+        for event in events.into_iter().map(Arc::new) {
             if let Some(live) = &told.live {
                 // nobody may be listening
-                let _ = live.send(event.clone());
+                let _ = live.send(Arc::clone(&event));
             }
             told.journalled.push(event);
         }
@@ -117,7 +118,7 @@ impl LiveRun {
     /// Tells listeners something that is not stored.
     pub(crate) fn passing(&self, event: RunEvent) {
         if let Some(live) = &self.told.lock().live {
-            let _ = live.send(event);
+            let _ = live.send(Arc::new(event));
         }
     }
 
@@ -133,11 +134,11 @@ impl LiveRun {
         drop(told);
         futures_util::stream::unfold(listener, async |mut listener| {
             let event = listener.next().await?;
-            Some((event, listener))
+            Some((Arc::unwrap_or_clone(event), listener))
         })
     }
 
-    fn journalled_after(&self, cursor: u64) -> VecDeque<RunEvent> {
+    fn journalled_after(&self, cursor: u64) -> VecDeque<Arc<RunEvent>> {
         self.told
             .lock()
             .journalled
@@ -150,13 +151,13 @@ impl LiveRun {
 
 struct Listener {
     run: Arc<LiveRun>,
-    live: Option<broadcast::Receiver<RunEvent>>,
-    ready: VecDeque<RunEvent>,
+    live: Option<broadcast::Receiver<Arc<RunEvent>>>,
+    ready: VecDeque<Arc<RunEvent>>,
     seen: u64,
 }
 
 impl Listener {
-    async fn next(&mut self) -> Option<RunEvent> {
+    async fn next(&mut self) -> Option<Arc<RunEvent>> {
         loop {
             if let Some(event) = self.ready.pop_front() {
                 self.seen = self.seen.max(event.cursor);

@@ -1,15 +1,14 @@
 //! One tool call, from what the model wrote to what it is told: checked, allowed, approved, performed, recorded.
 
+mod approval;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use harombe_canonical::{CallParts, CanonicalCall};
 use harombe_error::{Failure, Reason};
 use harombe_proto::types::v1::run_event::Event;
-use harombe_proto::types::v1::{
-    ApprovalDecided, ApprovalRequired, Decision as Verdict, Risk, ToolFinished, ToolOutcome, ToolStarted,
-};
+use harombe_proto::types::v1::{Risk, ToolFinished, ToolOutcome, ToolStarted};
 use harombe_types::{Clock, RunPrincipal, Timestamp};
 use tokio::sync::{OnceCell, watch};
 
@@ -17,16 +16,10 @@ use super::dispatch;
 use super::events::{Entry, Events, Stop};
 use super::state::{OpenCall, State};
 use super::tools::Tool;
-use crate::peers::{Authorization, Decision, Peers, Permission, is_unreachable};
-
-/// How long after an approval's deadline hitl may still be asked what became of it.
-const AFTER_DEADLINE: Duration = Duration::from_secs(30);
+use crate::peers::{Authorization, Decision, Peers, Permission};
 
 /// Characters of a name that no tool has which the model is told again.
 const MAX_NAME: usize = 100;
-
-/// Between two attempts to hear of a decision.
-const ASK_AGAIN: Duration = Duration::from_millis(500);
 
 /// Everything that the calls of one run share.
 pub(crate) struct Calls {
@@ -47,9 +40,6 @@ pub(crate) struct Calls {
     /// How many of them wait for a person now.
     waiting: watch::Sender<usize>,
 }
-
-/// One call that waits for a person.
-struct Waiting<'a>(&'a watch::Sender<usize>);
 
 /// The session's workspace, opened once.
 #[derive(Debug, Default)]
@@ -267,81 +257,6 @@ impl Calls {
         }
     }
 
-    /// Waits for a person; the grant, or what the model is told instead.
-    async fn approval(
-        &self,
-        open: &OpenCall,
-        approval: &str,
-        (risk, reasons, deadline): (Risk, Vec<String>, Timestamp),
-        events: &dyn Events,
-    ) -> Result<Result<String, Finished>, Stop> {
-        let (call_id, approval_id) = (open.call.id.to_string(), approval.to_owned());
-        if !open.approval_shown {
-            let event = ApprovalRequired {
-                call_id: call_id.clone(),
-                approval_id: approval_id.clone(),
-                risk: risk.into(),
-                reasons,
-                deadline: Some(deadline.into()),
-            };
-            events.record(vec![Event::ApprovalRequired(event).into()]).await?;
-        }
-        let decided = match self.decision(approval, deadline).await {
-            Ok(decided) => decided,
-            Err(failure) => return Ok(Err(Finished::denied(failure.reason, failure.message))),
-        };
-        let decision = decided.decision();
-        if !open.decision_shown {
-            let event = ApprovalDecided {
-                call_id,
-                approval_id,
-                decision: decision.into(),
-                decided_by: decided.decided_by,
-                unattended: decided.unattended,
-                comment: decided.comment.clone(),
-            };
-            events.record(vec![Event::ApprovalDecided(event).into()]).await?;
-        }
-        Ok(match decision {
-            Verdict::Approved => Ok(decided.grant),
-            Verdict::Expired => {
-                let text = "Nobody approved the call in time, so it was not made.";
-                Err(Finished::denied(Reason::ApprovalExpired, text))
-            }
-            Verdict::Denied | Verdict::Unspecified => {
-                let why = if decided.comment.is_empty() {
-                    String::new()
-                } else {
-                    format!(": {}", decided.comment)
-                };
-                Err(Finished::denied(
-                    Reason::ApprovalDenied,
-                    format!("A person denied the call{why}."),
-                ))
-            }
-        })
-    }
-
-    /// The decision, however often the stream has to be opened again.
-    async fn decision(
-        &self,
-        approval: &str,
-        deadline: Timestamp,
-    ) -> Result<harombe_proto::hitl::v1::Decided, Failure> {
-        let _waiting = Waiting::new(&self.waiting);
-        loop {
-            match self.peers.hitl.await_decision(&self.token, approval).await {
-                Err(failure)
-                    if is_unreachable(&failure) && self.clock.now() < deadline.plus(AFTER_DEADLINE) =>
-                {
-                    tracing::debug!(run = %self.principal.run, error = %failure, "waiting for hitl");
-                    tokio::time::sleep(ASK_AGAIN).await;
-                }
-                answer => return answer,
-            }
-        }
-    }
-
     /// The session's workspace, made at first use.
     ///
     /// # Errors
@@ -365,19 +280,6 @@ impl Calls {
             self.peers.sandbox.open_workspace(&self.token, Some(&bound)).await
         });
         opened.await.cloned()
-    }
-}
-
-impl<'a> Waiting<'a> {
-    fn new(count: &'a watch::Sender<usize>) -> Self {
-        count.send_modify(|count| *count += 1);
-        Self(count)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.send_modify(|count| *count -= 1);
     }
 }
 
