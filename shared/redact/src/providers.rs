@@ -247,6 +247,14 @@ const PAYMENT: &[Rule] = &[
 ];
 
 const PLATFORM: &[Rule] = &[
+    // Harombe's own, as the gateway makes them: the name in base 32, then 32 bytes in base64.
+    Rule::new(
+        "harombe_key",
+        &["hrb_"],
+        r"hrb_[0-9a-hjkmnp-tv-z]{12}_[A-Za-z0-9_-]{43}",
+    )
+    .anywhere()
+    .confidence(98),
     Rule::new(
         "linear_key",
         &["lin_api_", "lin_oauth_"],
