@@ -19,7 +19,7 @@ pub enum Error {
     ClientMessageId,
     #[error("text must not be empty")]
     NoText,
-    #[error("text has {size} bytes; a message may have {max} (1 MiB)")]
+    #[error("text has {size} bytes; a message may have at most {max} (1 MiB)")]
     LongText { size: usize, max: usize },
     #[error("no agent is called {0:?}; ListAgents names those that there are")]
     UnknownAgent(String),
@@ -31,7 +31,7 @@ pub enum Error {
     Digest,
     #[error("the upload has {found} bytes or more, and {announced} were announced")]
     UploadSize { announced: u64, found: u64 },
-    #[error("a file may have {max} bytes (64 MiB)")]
+    #[error("a file may have at most {max} bytes (64 MiB)")]
     LargeFile { max: u64 },
     /// A peer broke its contract, or ours was broken here.
     #[error("{peer} answered what cannot be: {what}")]
@@ -61,11 +61,11 @@ pub enum Error {
     KeyRoles,
     #[error("a key for some agents only has the one role user")]
     KeyAgents,
-    #[error("agents may name {max}")]
+    #[error("agents may name at most {max}")]
     ManyAgents { max: usize },
     #[error("expires_at must be in the future")]
     KeyExpiry,
-    #[error("each of a key's limits may be {max}; 0 is what the gateway's configuration says")]
+    #[error("each of a key's limits may be at most {max}; 0 is what the gateway's configuration says")]
     KeyLimit { max: u32 },
     #[error("only admins of the operator's tenant may make keys in another one")]
     OtherTenant,
@@ -81,11 +81,13 @@ pub enum Error {
     /// It ended while the call was under way.
     #[error("the key has expired or was revoked")]
     KeyEnded,
-    #[error("this key may make {per_second} requests a second")]
+    #[error("this key may make at most {per_second} requests a second")]
     TooFast { per_second: u32, wait: Duration },
-    #[error("this key may have {max} streams open")]
+    #[error("this key may have at most {max} streams open")]
     ManyStreams { max: u32 },
-    #[error("this key may send {max} messages a day, and they are sent; the day ends at midnight UTC")]
+    #[error(
+        "this key may send at most {max} messages a day, and they are sent; the day ends at midnight UTC"
+    )]
     QuotaSpent { max: u32, wait: Duration },
     #[error("the store failed")]
     Store(#[source] harombe_sql::Error),
