@@ -51,16 +51,37 @@ fn every_service_has_its_readme() {
 }
 
 #[test]
-fn every_decision_record_has_its_parts() {
+fn every_decision_record_has_its_number_its_parts_and_its_line() {
     let dir = tree::root().join("docs/adr");
-    let mut records = 0;
-    for entry in std::fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        let text = std::fs::read_to_string(&path).unwrap();
-        records += 1;
+    let index = std::fs::read_to_string(dir.join("README.md")).unwrap();
+    let mut names: Vec<String> = std::fs::read_dir(&dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name != "README.md")
+        .collect();
+    names.sort();
+    assert!(!names.is_empty());
+    let mut lines = String::new();
+    for (number, name) in (1..).zip(&names) {
+        assert!(
+            name.starts_with(&format!("{number:04}-")),
+            "{name} is number {number}"
+        );
+        let text = std::fs::read_to_string(dir.join(name)).unwrap();
+        let title = text
+            .lines()
+            .next()
+            .and_then(|line| line.strip_prefix(&format!("# {number}. ")));
+        lines.push_str(&format!(
+            "{number}. [{}]({name})\n",
+            title.unwrap_or_else(|| panic!("the title of {name}"))
+        ));
         for part in ["## Context", "## Options", "## Decision", "## Consequences"] {
-            assert!(text.contains(part), "{} lacks {part:?}", path.display());
+            assert!(text.contains(part), "{name} lacks {part:?}");
         }
     }
-    assert!(records > 0);
+    assert!(
+        index.ends_with(&lines),
+        "docs/adr/README.md should end with\n{lines}"
+    );
 }
