@@ -68,7 +68,7 @@ impl PublicDoor {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, TableError> {
         let inside = Inside::new(server.clone());
-        let table = Table::new(harombe_proto::DESCRIPTORS, &SERVICES)?;
+        let table = Table::new(harombe_proto::DOCUMENTED, &SERVICES)?;
         let document = document::of(&table).to_string().into();
         Ok(Self(Arc::new(Inner {
             server: server.clone(),

@@ -19,3 +19,6 @@ pub use generated::harombe::{agent, audit, egress, hitl, memory, options, runtim
 
 /// The compiled descriptors of every file, method and field options included.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptor.bin"));
+
+/// The same with the comments that our protos have above methods, messages and fields, for whoever shows them to people.
+pub const DOCUMENTED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/documented.bin"));

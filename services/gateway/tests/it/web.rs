@@ -393,4 +393,9 @@ async fn every_public_method_has_a_place_and_the_document_says_so() {
     }
     operations.sort();
     assert_eq!(operations, reachable());
+    let delete = document["paths"]["/v1/sessions/{session_id}"]["delete"]["description"].as_str();
+    assert!(
+        delete.is_some_and(|said| said.contains("Erases the session")),
+        "{delete:?}"
+    );
 }

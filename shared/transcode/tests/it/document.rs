@@ -13,7 +13,7 @@ const SERVICES: [&str; 4] = [
 ];
 
 fn document() -> (Table, Value) {
-    let table = Table::new(harombe_proto::DESCRIPTORS, &SERVICES).unwrap();
+    let table = Table::new(harombe_proto::DOCUMENTED, &SERVICES).unwrap();
     let info = Info {
         title: "t",
         version: "1",
@@ -65,6 +65,51 @@ fn every_reference_leads_somewhere_and_every_braced_name_is_a_parameter() {
             assert_eq!(named, braced, "{path}");
         }
     }
+}
+
+#[test]
+fn what_the_protos_say_above_things_is_in_the_document() {
+    let (table, document) = document();
+    let says = |pointer: &str, text: &str| {
+        let description = document.pointer(pointer).and_then(Value::as_str);
+        assert!(
+            description.is_some_and(|description| description.contains(text)),
+            "{pointer}: {description:?}"
+        );
+    };
+    says(
+        "/paths/~1v1~1sessions~1{session_id}/delete/description",
+        "Erases the session",
+    );
+    says(
+        "/components/schemas/harombe.agent.v1.Key/description",
+        "the key itself is not kept",
+    );
+    says(
+        "/components/schemas/harombe.agent.v1.Session/properties/active_run_id/description",
+        "empty when none does",
+    );
+    let cursor = document["paths"]["/v1/runs/{run_id}/events"]["get"]["parameters"].as_array();
+    let cursor = cursor
+        .unwrap()
+        .iter()
+        .find(|found| found["name"] == "after_cursor");
+    assert!(
+        cursor.unwrap()["description"]
+            .as_str()
+            .unwrap()
+            .contains("last event seen")
+    );
+
+    // Nothing else differs: without the comments the places are the same.
+    let bare = Table::new(harombe_proto::DESCRIPTORS, &SERVICES).unwrap();
+    let places = |table: &Table| {
+        table
+            .operations()
+            .map(|found| (found.method().clone(), found.path()))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(places(&bare), places(&table));
 }
 
 #[tokio::test]
