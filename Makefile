@@ -49,9 +49,11 @@ lint: ## Clippy, warnings denied
 proto-lint: setup-test ## buf's STANDARD rules over proto/
 	@deploy/setup/buf.sh lint
 
-ci: check ## What .ci/run runs: every check, every test, and the demo unattended
+ci: check ## What .ci/run runs: every check, every test, and the demo unattended, in one process and in ten
 	$(CARGO) build -p harombe
+	deploy/compose/check.sh $(HAROMBE)
 	$(HAROMBE) demo --yes
+	deploy/cluster/cluster.py $(HAROMBE) --once
 
 load: ## Measure: `make load WHAT=audit-append` (release build)
 	$(CARGO) run --release -p harombe-load -- $(WHAT)
