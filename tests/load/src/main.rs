@@ -1,8 +1,10 @@
 //! `harombe-load`: measures one thing for a bounded time and prints one line of JSON, with the raw limit of the same machine
 //! in the same run beside it.
 
+mod cluster;
 mod measure;
 mod raw;
+mod usage;
 mod what;
 
 use std::io::Write as _;
@@ -11,8 +13,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
+use harombe::attach::Elsewhere;
+use http::Uri;
 
-use what::What;
+use what::{Place, What};
 
 /// Measures Harombe. Prints exactly one JSON object on one line; everything else goes to standard error.
 #[derive(Debug, Parser)]
@@ -30,14 +34,29 @@ struct Args {
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(0..=60))]
     warmup: u64,
     /// In this process, in a temporary directory; the default
-    #[arg(long, conflicts_with = "target")]
+    #[arg(long, conflicts_with_all = ["target", "processes", "server"])]
     embedded: bool,
+    /// Each service in a process of its own, in a temporary directory, with mutual TLS and SQLite (message)
+    #[arg(long, conflicts_with_all = ["target", "server"])]
+    processes: bool,
+    /// The program that the processes run [default: `harombe` beside this one]
+    #[arg(long, value_name = "FILE")]
+    harombe: Option<PathBuf>,
     /// The data directory of a server that is running (message, sandbox-run)
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", conflicts_with = "server")]
     target: Option<PathBuf>,
+    /// The public door of a server that is running somewhere (message, sandbox-run); its key needs limits that are high enough
+    #[arg(long, value_name = "URL", requires = "key_file")]
+    server: Option<Uri>,
+    /// The key to that door
+    #[arg(long, value_name = "FILE", requires = "server")]
+    key_file: Option<PathBuf>,
     /// Keep the log in this database (audit-append), which must hold none
-    #[arg(long, value_name = "URL", conflicts_with = "target")]
+    #[arg(long, value_name = "URL", conflicts_with_all = ["target", "processes", "server"])]
     postgres: Option<String>,
+    /// Runs that wait at the same time (idle-runs)
+    #[arg(long, default_value_t = 5000, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    runs: u32,
 }
 
 /// The bounds of one measurement.
@@ -46,20 +65,48 @@ pub(crate) struct Plan {
     warmup: Duration,
     time: Duration,
     concurrency: u32,
-    target: Option<PathBuf>,
+    place: Place,
+    /// What a cluster runs.
+    program: PathBuf,
     postgres: Option<String>,
+    runs: u32,
+}
+
+impl Plan {
+    fn of(args: Args) -> std::io::Result<Self> {
+        let place = match (args.target, args.server, args.key_file) {
+            (Some(data), ..) => Place::Data(data),
+            (_, Some(url), key_file) => Place::Door(Elsewhere {
+                url,
+                key_file,
+                ca: None,
+            }),
+            _ if args.processes => Place::Processes,
+            _ => Place::Embedded,
+        };
+        let program = match args.harombe {
+            Some(program) => program,
+            None => std::env::current_exe()?.with_file_name("harombe"),
+        };
+        Ok(Self {
+            warmup: Duration::from_secs(args.warmup),
+            time: Duration::from_secs(args.seconds),
+            concurrency: args.concurrency.unwrap_or_else(|| args.what.concurrency()),
+            place,
+            program,
+            postgres: args.postgres,
+            runs: args.runs,
+        })
+    }
 }
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let plan = Plan {
-        warmup: Duration::from_secs(args.warmup),
-        time: Duration::from_secs(args.seconds),
-        concurrency: args.concurrency.unwrap_or_else(|| args.what.concurrency()),
-        target: args.target,
-        postgres: args.postgres,
-    };
-    match measured(args.what, &plan) {
+    let what = args.what;
+    let measured = Plan::of(args)
+        .map_err(Into::into)
+        .and_then(|plan| measured(what, &plan));
+    match measured {
         Ok(line) => match writeln!(std::io::stdout(), "{line}") {
             Ok(()) => ExitCode::SUCCESS,
             Err(_) => ExitCode::FAILURE,
@@ -74,6 +121,8 @@ fn main() -> ExitCode {
 
 fn measured(what: What, plan: &Plan) -> what::Result<String> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let load = raw::load_average()?;
     let report = runtime.block_on(what.measure(plan))?;
+    let report = report.with("load_average", load);
     Ok(report.into_json(what.name(), plan.concurrency))
 }

@@ -23,3 +23,10 @@ pub(crate) fn fdatasync_p50_us(dir: &Path) -> io::Result<f64> {
     times.sort_unstable();
     Ok(micros(quantile(&times, 0.5)))
 }
+
+/// How many tasks of the whole machine ran or waited to run, on average over the minute before.
+pub(crate) fn load_average() -> io::Result<f64> {
+    let text = std::fs::read_to_string("/proc/loadavg")?;
+    let first = text.split_whitespace().next().and_then(|word| word.parse().ok());
+    first.ok_or_else(|| io::Error::other("/proc/loadavg has another form"))
+}

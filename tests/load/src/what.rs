@@ -4,11 +4,17 @@ mod audit_append;
 mod authorize;
 mod bare;
 mod classify;
+mod footprint;
+mod gateway_overhead;
+mod idle_runs;
 mod message;
 mod sandbox_run;
 mod world;
 
+use std::path::PathBuf;
+
 use clap::ValueEnum;
+use harombe::attach::Elsewhere;
 
 use crate::Plan;
 use crate::measure::Report;
@@ -16,6 +22,17 @@ use crate::measure::Report;
 /// Any failure, in words.
 pub(crate) type Error = Box<dyn std::error::Error + Send + Sync>;
 pub(crate) type Result<T> = std::result::Result<T, Error>;
+
+/// Where the server is.
+#[derive(Clone, Debug)]
+pub(crate) enum Place {
+    Embedded,
+    Processes,
+    /// It runs on this data directory.
+    Data(PathBuf),
+    /// It runs behind this door.
+    Door(Elsewhere),
+}
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum What {
@@ -29,6 +46,12 @@ pub(crate) enum What {
     SandboxRun,
     /// One message without tools through the public door
     Message,
+    /// Reading a session from memory over mutual TLS, in turn with reading it through the public door; always processes
+    GatewayOverhead,
+    /// How fast each service starts and what memory it holds when it idles; always processes
+    Footprint,
+    /// Runs that wait for an approval, each with its stream open, and what they cost; always processes
+    IdleRuns,
 }
 
 impl What {
@@ -39,6 +62,9 @@ impl What {
             Self::Classify => "classify",
             Self::SandboxRun => "sandbox-run",
             Self::Message => "message",
+            Self::GatewayOverhead => "gateway-overhead",
+            Self::Footprint => "footprint",
+            Self::IdleRuns => "idle-runs",
         }
     }
 
@@ -46,25 +72,51 @@ impl What {
     pub(crate) const fn concurrency(self) -> u32 {
         match self {
             Self::AuditAppend => 256,
+            Self::IdleRuns => 64,
             Self::Authorize | Self::Classify | Self::SandboxRun | Self::Message => 1,
+            Self::GatewayOverhead | Self::Footprint => 1,
         }
     }
 
     pub(crate) async fn measure(self, plan: &Plan) -> Result<Report> {
-        let remote = matches!(self, Self::Message | Self::SandboxRun);
-        if plan.target.is_some() && !remote {
-            return Err(format!(
-                "{} is measured inside of one process; leave --target out",
-                self.name()
-            )
-            .into());
-        }
+        self.check(plan)?;
         match self {
             Self::AuditAppend => audit_append::measure(plan).await,
             Self::Authorize => authorize::measure(plan).await,
             Self::Classify => classify::measure(plan),
             Self::SandboxRun => sandbox_run::measure(plan).await,
             Self::Message => message::measure(plan).await,
+            Self::GatewayOverhead => gateway_overhead::measure(plan).await,
+            Self::Footprint => footprint::measure(plan).await,
+            Self::IdleRuns => idle_runs::measure(plan).await,
         }
+    }
+
+    /// Whether it can be measured there, and with so many callers.
+    fn check(self, plan: &Plan) -> Result<()> {
+        let (possible, otherwise) = match self {
+            Self::Message => (true, ""),
+            Self::SandboxRun => (!matches!(plan.place, Place::Processes), "not with --processes"),
+            Self::GatewayOverhead | Self::Footprint | Self::IdleRuns => (
+                matches!(plan.place, Place::Embedded | Place::Processes),
+                "as processes of its own; leave --target and --server out",
+            ),
+            Self::AuditAppend | Self::Authorize | Self::Classify => (
+                matches!(plan.place, Place::Embedded),
+                "inside of one process; leave --target, --server and --processes out",
+            ),
+        };
+        if !possible {
+            return Err(format!("{} is measured {otherwise}", self.name()).into());
+        }
+        let one_by_one = matches!(self, Self::SandboxRun | Self::GatewayOverhead | Self::Footprint);
+        if one_by_one && plan.concurrency != 1 {
+            return Err(format!(
+                "{} is measured one after the other; leave --concurrency out",
+                self.name()
+            )
+            .into());
+        }
+        Ok(())
     }
 }

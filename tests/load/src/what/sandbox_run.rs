@@ -17,10 +17,7 @@ use crate::what::world::World;
 use crate::{Plan, raw};
 
 pub(super) async fn measure(plan: &Plan) -> Result<Report> {
-    if plan.concurrency != 1 {
-        return Err("sandbox-run is measured one after the other; leave --concurrency out".into());
-    }
-    let world = World::open(plan.target.as_deref()).await?;
+    let world = World::open(plan).await?;
     let fdatasync = raw::fdatasync_p50_us(world.path())?;
     let mut client = world.client()?;
     let created = client
