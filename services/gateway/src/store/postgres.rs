@@ -110,7 +110,7 @@ impl Store for PostgresStore {
                     .execute(tx)
                     .await?
                     .rows_affected();
-                found(changed)
+                rows::found(changed)
             })
         })
         .await
@@ -211,7 +211,7 @@ impl Store for PostgresStore {
                 .execute(tx)
                 .await?
                 .rows_affected();
-                found(changed)
+                rows::found(changed)
             })
         })
         .await
@@ -275,13 +275,6 @@ impl Store for PostgresStore {
     async fn close(&self) {
         self.postgres.close().await;
     }
-}
-
-fn found(changed: u64) -> Result<(), UnitError<Error>> {
-    if changed == 0 {
-        return Err(UnitError::Refused(Error::NoSuchKey));
-    }
-    Ok(())
 }
 
 async fn forget_abandoned(tx: &mut PgConnection, abandoned: Timestamp) -> Result<(), sqlx::Error> {

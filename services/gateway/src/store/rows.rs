@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::str::FromStr;
 
+use harombe_sql::UnitError;
 use harombe_types::Timestamp;
 use sqlx::{ColumnIndex, Decode, Row, Type};
 
@@ -18,6 +19,14 @@ const SEPARATOR: char = ',';
 pub(super) fn joined<T: Display>(items: &BTreeSet<T>) -> String {
     let words: Vec<_> = items.iter().map(ToString::to_string).collect();
     words.join(",")
+}
+
+/// That a change met its key.
+pub(super) fn found(changed: u64) -> Result<(), UnitError<Error>> {
+    if changed == 0 {
+        return Err(UnitError::Refused(Error::NoSuchKey));
+    }
+    Ok(())
 }
 
 fn split<T: FromStr + Ord>(text: &str, column: &'static str) -> Result<BTreeSet<T>, Error> {

@@ -111,7 +111,7 @@ impl Store for SqliteStore {
                     .execute(tx)
                     .await?
                     .rows_affected();
-                found(changed)
+                rows::found(changed)
             })
         })
         .await
@@ -195,7 +195,7 @@ impl Store for SqliteStore {
                 .execute(tx)
                 .await?
                 .rows_affected();
-                found(changed)
+                rows::found(changed)
             })
         })
         .await
@@ -253,13 +253,6 @@ impl Store for SqliteStore {
         self.database.close().await;
         self.units.shutdown().await;
     }
-}
-
-fn found(changed: u64) -> Result<(), UnitError<Error>> {
-    if changed == 0 {
-        return Err(UnitError::Refused(Error::NoSuchKey));
-    }
-    Ok(())
 }
 
 async fn forget_abandoned(tx: &mut Connection, abandoned: Timestamp) -> Result<(), sqlx::Error> {
