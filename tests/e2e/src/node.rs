@@ -36,7 +36,7 @@ impl Node {
     }
 
     #[expect(clippy::expect_used, reason = "a test's process: without it there is no test")]
-    async fn spawn(command: &mut Command) -> Self {
+    pub(crate) async fn spawn(command: &mut Command) -> Self {
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal};
 use tonic::Status;
 
 /// Which side of a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Side {
     /// Before it is sent.
     Before,
@@ -20,7 +20,7 @@ pub enum Side {
 }
 
 /// Calls that repeat by the clock: counting them would make the count of a run depend on time.
-const TIMED: [&str; 2] = ["RenewLease", "ClaimExpired"];
+pub(crate) const TIMED: [&str; 2] = ["RenewLease", "ClaimExpired"];
 
 /// With this call a run begins; calls are counted from it on.
 const BEGINNING: &str = "RuntimeService/Run";

@@ -1,15 +1,16 @@
-//! A system with a scripted model, in a directory of its own.
+//! A system with a scripted model, in a directory of its own, in one process or in many.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use harombe::attach::Client;
-use harombe::compose::{Assembly, AuditPlace, Config, DataDir, Embedded, ModelSource, Pki};
+use harombe::compose::{Assembly, AuditPlace, Config, DataDir, Direct, Embedded, ModelSource, Pki, Wire};
 use harombe_identity::{ServiceIdentity, TokenMinter};
-use harombe_rpc::GrpcChannel;
+use harombe_rpc::{GrpcChannel, Remote};
 use harombe_types::{Clock as _, ServiceName, SystemClock};
 
-use crate::{Log, Node};
+use crate::{Cluster, Log, Node, Outside, Plan};
 
 /// How the services are spread over processes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +19,36 @@ pub enum Topology {
     Embedded,
     /// Audit in a process of its own, reached over mutual TLS; the rest in this one.
     AuditApart,
+    /// Each in a process of its own, reached over mutual TLS.
+    Processes,
+}
+
+/// What a test may change of a system before it starts.
+pub struct Setup {
+    pub config: Config,
+    /// Around the wires between services in this process.
+    pub wire: Arc<dyn Wire>,
+    pub outside: Option<Outside>,
+}
+
+impl AuditNode {
+    /// The system makes its certificates at first start; a process apart needs its own before.
+    #[expect(clippy::expect_used, reason = "a test's world: without it there is no test")]
+    async fn start(program: &str, world: &World) -> Self {
+        make_certificates(&world.data());
+        let log = world.dir.path().join("audit");
+        let alive = Node::audit(program, &world.data().join("audit/keys"), &log, 0).await;
+        Self {
+            program: program.to_owned(),
+            port: alive.uri().port_u16().expect("a port"),
+            alive: Some(alive),
+        }
+    }
+
+    #[expect(clippy::expect_used, reason = "a test's world: without it there is no test")]
+    fn uri(&self) -> http::Uri {
+        self.alive.as_ref().expect("it was just started").uri()
+    }
 }
 
 /// A running system and its directory.
@@ -25,6 +56,7 @@ pub struct World {
     dir: tempfile::TempDir,
     embedded: Option<Embedded>,
     audit: Option<AuditNode>,
+    cluster: Option<Cluster>,
 }
 
 /// Audit as a process of its own, alive or not.
@@ -49,7 +81,7 @@ impl World {
         topology: Topology,
         node: &str,
         script: &str,
-        change: impl FnOnce(&mut Assembly),
+        change: impl FnOnce(&mut Setup),
     ) -> Self {
         let dir = tempfile::Builder::new()
             .prefix("harombe-e2e-")
@@ -57,29 +89,49 @@ impl World {
             .expect("a temporary directory");
         let model = dir.path().join("model.toml");
         std::fs::write(&model, script).expect("the script");
-        let data = dir.path().join("data");
-        let mut assembly = Assembly::new(&data, quick(), Some(ModelSource::Scripted(model)));
-        let audit = match topology {
-            Topology::Embedded => None,
-            Topology::AuditApart => {
-                make_certificates(&data);
-                let alive = Node::audit(node, &data.join("audit/keys"), &dir.path().join("audit"), 0).await;
-                let port = alive.uri().port_u16().expect("a port");
-                assembly.audit = AuditPlace::At(alive.uri());
-                Some(AuditNode {
-                    program: node.to_owned(),
-                    port,
-                    alive: Some(alive),
-                })
-            }
+        let mut setup = Setup {
+            config: quick(),
+            wire: Arc::new(Direct),
+            outside: None,
         };
-        change(&mut assembly);
-        let embedded = assembly.start().await.expect("the system starts");
-        Self {
+        change(&mut setup);
+        let mut world = Self {
             dir,
-            embedded: Some(embedded),
-            audit,
+            embedded: None,
+            audit: None,
+            cluster: None,
+        };
+        let model = ModelSource::Scripted(model);
+        if topology == Topology::Processes {
+            world.cluster = Some(world.processes(node, setup, &model).await);
+            return world;
         }
+        let mut assembly = Assembly::new(&world.data(), setup.config, Some(model));
+        assembly.wire = setup.wire;
+        assembly.edges = setup.outside.as_ref().map(Outside::edges);
+        if topology == Topology::AuditApart {
+            let audit = AuditNode::start(node, &world).await;
+            assembly.audit = AuditPlace::At(audit.uri());
+            world.audit = Some(audit);
+        }
+        world.embedded = Some(assembly.start().await.expect("the system starts"));
+        world
+    }
+
+    async fn processes(&self, node: &str, setup: Setup, model: &ModelSource) -> Cluster {
+        let mut config = setup.config;
+        if let Some(agent) = config.runtime.agents.get_mut("default") {
+            agent.model = model.to_string();
+        }
+        let plan = Plan {
+            program: node.to_owned(),
+            dir: self.dir.path().to_owned(),
+            config,
+            outside: setup.outside,
+            replicas: 1,
+            points: None,
+        };
+        Cluster::start(plan).await
     }
 
     /// The data directory.
@@ -104,14 +156,32 @@ impl World {
     #[must_use]
     #[expect(clippy::expect_used, reason = "a test's world: without it there is no test")]
     pub fn client(&self) -> Client {
+        if let Some(cluster) = &self.cluster {
+            return cluster.client(0);
+        }
         Client::at(&DataDir::socket_of(&self.data())).expect("a client")
     }
 
     /// The channel by which `from` calls a service in this process.
     #[must_use]
     pub fn channel(&self, to: ServiceName, from: ServiceName) -> Option<GrpcChannel> {
+        if let Some(cluster) = &self.cluster {
+            return self.remote(cluster, to, from);
+        }
         let server = self.embedded.as_ref()?.server(to)?;
         Some(GrpcChannel::local(server, from))
+    }
+
+    fn remote(&self, cluster: &Cluster, to: ServiceName, from: ServiceName) -> Option<GrpcChannel> {
+        if to == ServiceName::Gateway {
+            return cluster.public().ok();
+        }
+        let remote = Remote {
+            uri: cluster.uri(to),
+            identity: self.identity(from),
+            server: to,
+        };
+        GrpcChannel::remote(&remote).ok()
     }
 
     /// Mints tokens as the gateway does.
@@ -132,7 +202,10 @@ impl World {
             ServiceName::EgressProxy => "egress",
             other => other.as_str(),
         };
-        let keys = self.data().join(folder).join("keys");
+        let keys = match &self.cluster {
+            Some(cluster) => cluster.pki().join(service.as_str()),
+            None => self.data().join(folder).join("keys"),
+        };
         ServiceIdentity::load(&keys, SystemClock.now()).expect("the service's identity")
     }
 
@@ -168,6 +241,9 @@ impl World {
     /// Ends the system in order. The directory stays until the result is dropped.
     pub async fn stop(mut self) -> Stopped {
         let log = self.log_dir();
+        if let Some(cluster) = self.cluster.take() {
+            cluster.stop().await;
+        }
         if let Some(embedded) = self.embedded.take() {
             embedded.shutdown().await;
         }
@@ -218,7 +294,6 @@ pub fn quick() -> Config {
     config
 }
 
-/// The system makes its certificates at first start; a process apart needs its own before.
 #[expect(clippy::expect_used, reason = "a test's world: without it there is no test")]
 fn make_certificates(data: &Path) {
     let dir = DataDir::open(data).expect("the data directory");

@@ -120,6 +120,7 @@ impl Node {
                 cursor,
                 last_run,
             } => (lease, cursor, last_run),
+            Begun::Again { lease } => return self.read_again(principal.run, token, lease, seat).await,
             Begun::Existing { run } => return Ok(Opened::Before(self.joined(run))),
         };
         let Some(driving) = hub.drive(principal.run, lease.expires) else {
@@ -146,6 +147,14 @@ impl Node {
         };
         let run = self.run(&driving, agent, (principal, token), place, (opening, seat));
         Ok(Opened::New(Box::new(run), driving))
+    }
+
+    /// The run of a message that another node had begun and not gone on with.
+    async fn read_again(&self, id: RunId, token: String, lease: Lease, seat: Seat) -> Result<Opened, Error> {
+        Ok(match self.read(token, lease, seat).await? {
+            Some((run, driving)) => Opened::New(Box::new(run), driving),
+            None => Opened::Before(Joined::Elsewhere(id.to_string())),
+        })
     }
 
     fn told(&self, run: RunId, events: Vec<Event>) -> Vec<RunEvent> {

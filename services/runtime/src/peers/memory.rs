@@ -41,6 +41,9 @@ pub(crate) struct Lease {
     pub expires: Timestamp,
 }
 
+/// Of the lease with which a run begins; whoever takes the run over gets a higher one.
+const FIRST_EPOCH: u64 = 1;
+
 /// An opened turn.
 #[derive(Clone, Debug)]
 pub(crate) enum Begun {
@@ -53,7 +56,12 @@ pub(crate) enum Begun {
         /// The newest run that had ended.
         last_run: Option<String>,
     },
-    /// The message began this run before.
+    /// Ours to drive, but begun before, by a node that did nothing more: what it said first is in the journal.
+    Again {
+        /// The right to drive it.
+        lease: Lease,
+    },
+    /// The message began another run before.
     Existing {
         /// Which.
         run: String,
@@ -123,8 +131,12 @@ impl Memory {
         if existing {
             return Ok(Begun::Existing { run: run_id });
         }
+        let lease = read_lease(lease)?;
+        if lease.epoch > FIRST_EPOCH {
+            return Ok(Begun::Again { lease });
+        }
         Ok(Begun::New {
-            lease: read_lease(lease)?,
+            lease,
             cursor,
             last_run: given(last_run_id),
         })

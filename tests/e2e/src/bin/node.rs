@@ -8,10 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use harombe::compose::{Assembly, ModelSource};
-use harombe_e2e::{RunCalls, Side, quick};
+use harombe::compose::{Assembly, Config, ModelSource, Process};
+use harombe_e2e::{CountedWire, Counting, Outside, RunCalls, Side, quick};
 use harombe_identity::ServiceIdentity;
-use harombe_types::{Clock, SystemClock};
+use harombe_telemetry::{Format, Options};
+use harombe_types::{Clock, ServiceName, SystemClock};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -41,6 +42,20 @@ enum Command {
         #[arg(long)]
         side: Option<When>,
     },
+    /// One service, as the configuration says
+    Serve {
+        service: ServiceName,
+        data: PathBuf,
+        config: PathBuf,
+        /// Count calls there, and die or kill where that is ordered
+        #[arg(long)]
+        points: Option<PathBuf>,
+        /// The world outside is the test's: its one host's server, and who vouches for it
+        #[arg(long, requires = "outside_root")]
+        outside_port: Option<u16>,
+        #[arg(long)]
+        outside_root: Option<PathBuf>,
+    },
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -65,6 +80,23 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 _ => RunCalls::default(),
             };
             up(&data, script, calls).await
+        }
+        Command::Serve {
+            service,
+            data,
+            config,
+            points,
+            outside_port,
+            outside_root,
+        } => {
+            let mut process = Process::new(service, &data, Config::load(Some(&config))?);
+            if let Some(points) = points {
+                process.wire = Arc::new(CountedWire(Arc::new(Counting::new(&points))));
+            }
+            if let (Some(port), Some(root)) = (outside_port, outside_root) {
+                process.edges = Some(Outside::new(port, std::fs::read_to_string(root)?).edges());
+            }
+            serve(process).await
         }
     }
 }
@@ -103,6 +135,20 @@ async fn up(data: &Path, script: PathBuf, calls: RunCalls) -> Result<(), Box<dyn
     for call in calls.calls() {
         say(&call)?;
     }
+    Ok(())
+}
+
+async fn serve(process: Process) -> Result<(), Box<dyn Error>> {
+    // What goes wrong inside of a service is told nobody but its log.
+    let log = Options {
+        format: Format::Human,
+        filter: "error".to_owned(),
+    };
+    harombe_telemetry::init(&log)?;
+    let serving = process.start().await?;
+    say(serving.address())?;
+    end_of_input().await?;
+    serving.shutdown().await;
     Ok(())
 }
 

@@ -101,8 +101,8 @@ reason = "Is not waited for."
 deadline = "1s"
 "#;
     std::fs::write(rules.path(), rule).unwrap();
-    let world = start_with(topology, &script(), |assembly| {
-        assembly.config.hitl.rules = vec![rules.path().to_owned()];
+    let world = start_with(topology, &script(), |setup| {
+        setup.config.hitl.rules = vec![rules.path().to_owned()];
     })
     .await;
     let mut talk = talk(&world).await;

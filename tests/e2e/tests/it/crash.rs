@@ -1,21 +1,18 @@
 //! kill -9 at every step: the whole system dies at one side of one call between services, is started again, and the run
 //! that was in it must end as if nothing had happened, with every effect at most once.
 
-use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use harombe::attach::Client;
 use harombe::compose::DataDir;
-use harombe_e2e::{Log, Node, Talk, name_of, reason_of};
-use harombe_error::Reason;
-use harombe_proto::types::v1::run_event::Event;
-use harombe_proto::types::v1::{Decision, RunEvent, ToolFinished, ToolOutcome};
+use harombe_e2e::{Log, Node};
+use harombe_proto::types::v1::{RunEvent, ToolOutcome};
 use tokio::sync::Semaphore;
-use tonic::Status;
 
-use crate::support::{ANSWER, NODE, call, ending, in_workspace, python};
+use crate::recovery::{Memory, finished, script};
+use crate::support::{NODE, in_workspace};
 
 /// Points that are tried at the same time: most of each is waiting for a lease to end.
 const AT_ONCE: usize = 3;
@@ -26,72 +23,11 @@ const TRIES: usize = 10;
 /// Longest time for a system to die, or for a run to end: not a measure, only an end for what hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-const MESSAGE: &str = "Act.";
-
-/// Sent again under the same id it is the same message.
-const ID: &str = "the message";
-
-fn script() -> String {
-    [
-        python("open('effects.txt', 'a').write('acted\\n')\nprint('acted')"),
-        call("tool = \"file_write\"\narguments = { path = \"written.txt\", content = \"written\" }"),
-        call("tool = \"web_fetch\"\narguments = { url = \"https://elsewhere.example.com/\" }"),
-        ANSWER.to_owned(),
-    ]
-    .concat()
-}
-
 /// Where to die.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Point {
     nth: usize,
     side: &'static str,
-}
-
-/// What a client remembers of a run, across every death of the system.
-#[derive(Default)]
-struct Memory {
-    session: String,
-    /// Journalled events by cursor.
-    seen: BTreeMap<u64, RunEvent>,
-    /// Approvals whose decision was answered.
-    decided: Vec<String>,
-}
-
-impl Memory {
-    /// Sends the message, approves what is asked, until the run has ended.
-    async fn go_on(&mut self, client: &Client) -> Result<(), Status> {
-        let mut talk = Talk {
-            client: client.clone(),
-            session: self.session.clone(),
-            events: Vec::new(),
-        };
-        let mut stream = talk.send(ID, MESSAGE).await?;
-        while let Some(response) = stream.message().await? {
-            let event = response.event.unwrap_or_default();
-            if !["text_delta", "tool_output"].contains(&name_of(&event)) {
-                self.see(&event);
-            }
-            if let Some(Event::ApprovalRequired(required)) = &event.event {
-                talk.client
-                    .decide(&required.approval_id, Decision::Approved, false, "")
-                    .await?;
-                self.decided.push(required.approval_id.clone());
-            }
-        }
-        Ok(())
-    }
-
-    fn see(&mut self, event: &RunEvent) {
-        if let Some(before) = self.seen.insert(event.cursor, event.clone()) {
-            assert_eq!(&before, event, "an event was told differently");
-        }
-    }
-
-    fn has_ended(&self) -> bool {
-        let last = self.seen.last_key_value();
-        last.is_some_and(|(_, event)| ["run_finished", "run_failed"].contains(&name_of(event)))
-    }
 }
 
 fn client(data: &Path) -> Client {
@@ -131,7 +67,7 @@ impl Place {
         let mut node = self.up(&["--crash", &nth, "--side", point.side]).await;
         let client = client(&self.data());
         if self.memory.session.is_empty() {
-            self.memory.session = Talk::begin(client.clone()).await.unwrap().session;
+            self.memory.begin(&client).await;
         }
         // It dies in the middle of that.
         let told = self.memory.go_on(&client).await;
@@ -158,50 +94,14 @@ impl Place {
                 Ok(Err(status)) => assert_eq!(status.code(), tonic::Code::Unavailable, "{status}"),
             }
         }
-        let run_id = &self.memory.seen.first_key_value().unwrap().1.run_id;
-        let mut talk = Talk {
-            client,
-            session: self.memory.session.clone(),
-            events: Vec::new(),
-        };
-        talk.watched(run_id).await.unwrap()
-    }
-
-    async fn check_decisions(&self) {
-        let mut client = client(&self.data());
-        for id in &self.memory.decided {
-            let approval = client.approval(id).await.unwrap();
-            assert_eq!(approval.decision(), Decision::Approved);
-            let other = client.decide(id, Decision::Denied, false, "").await.unwrap_err();
-            assert_eq!(reason_of(&other), Reason::AlreadyDecided);
-        }
+        self.memory.journal(&client).await
     }
 
     fn check_events(&self, journal: &[RunEvent]) {
-        assert_eq!(ending(journal), "finished:ANSWERED");
-        for (cursor, event) in &self.memory.seen {
-            let now = journal.iter().find(|other| other.cursor == *cursor);
-            assert_eq!(now, Some(event), "what was seen at {cursor} is there, unchanged");
-        }
-        let ended = finished(journal);
-        let tools: Vec<_> = ended.iter().map(|call| call.tool.as_str()).collect();
-        assert_eq!(tools, ["code_execute", "file_write", "web_fetch"]);
-        let lines = in_workspace(&self.data(), "effects.txt").map_or(0, |text| text.lines().count());
-        match ended[0].outcome() {
-            ToolOutcome::Ok => assert_eq!(lines, 1),
-            ToolOutcome::Unknown => assert!(lines <= 1, "{lines} effects"),
-            other => panic!("the execution ended as {other:?}: {}", ended[0].result),
-        }
-        let written = in_workspace(&self.data(), "written.txt");
-        match ended[1].outcome() {
-            ToolOutcome::Ok => assert_eq!(written.as_deref(), Some("written")),
-            ToolOutcome::Unknown => assert!(written.is_none_or(|text| text == "written")),
-            other => panic!("the write ended as {other:?}: {}", ended[1].result),
-        }
-        assert_eq!(
-            (ended[2].outcome(), ended[2].reason.as_str()),
-            (ToolOutcome::Denied, "EGRESS_DENIED")
-        );
+        let left = |name| in_workspace(&self.data(), name);
+        let (effects, written) = (left("effects.txt"), left("written.txt"));
+        self.memory
+            .check_events(journal, effects.as_deref(), written.as_deref());
     }
 
     async fn check_log(&self, journal: &[RunEvent]) {
@@ -211,47 +111,15 @@ impl Place {
             [],
             "a death leaves no gap among a writer's numbers"
         );
-        for kind in ["grant.redeemed", "exec.started", "exec.finished"] {
-            let mut calls: HashMap<&str, usize> = HashMap::new();
-            for record in log.of(kind) {
-                *calls.entry(&record.leaf.call).or_default() += 1;
-            }
-            assert!(calls.values().all(|times| *times == 1), "{kind}: {calls:?}");
-        }
-        assert!(log.count("run.started") >= 1);
-        assert!(log.count("run.finished") >= 1);
-        for call in finished(journal)[..2]
-            .iter()
-            .filter(|call| call.outcome() == ToolOutcome::Ok)
-        {
-            let kinds = log.of_call(&call.call_id);
-            let acts = ["grant.redeemed", "exec.started", "exec.finished"];
-            let acted: Vec<_> = kinds.iter().filter(|kind| acts.contains(kind)).copied().collect();
-            assert_eq!(acted, acts, "{kinds:?}");
-        }
-        if !self.memory.decided.is_empty() {
-            let decided = log
-                .of("approval.decided")
-                .filter(|record| record.leaf.outcome == "approved" || record.leaf.outcome == "ok");
-            assert_eq!(decided.count(), 1);
-        }
+        self.memory.check_log(&log, journal);
     }
-}
-
-fn finished(journal: &[RunEvent]) -> Vec<&ToolFinished> {
-    let events = journal.iter().filter_map(|event| event.event.as_ref());
-    let ended = events.filter_map(|event| match event {
-        Event::ToolFinished(finished) => Some(finished),
-        _ => None,
-    });
-    ended.collect()
 }
 
 /// The calls of a run that nothing disturbs.
 async fn undisturbed() -> Vec<String> {
     let mut place = Place::new();
     let node = place.up(&[]).await;
-    place.memory.session = Talk::begin(client(&place.data())).await.unwrap().session;
+    place.memory.begin(&client(&place.data())).await;
     place.memory.go_on(&client(&place.data())).await.unwrap();
     let journal: Vec<_> = place.memory.seen.values().cloned().collect();
     place.check_events(&journal);
@@ -276,7 +144,7 @@ async fn die_at(points: &[Point]) -> Option<[ToolOutcome; 2]> {
     let node = place.up(&[]).await;
     let journal = place.finish().await;
     place.check_events(&journal);
-    place.check_decisions().await;
+    place.memory.check_decisions(&mut client(&place.data())).await;
     node.stop().await;
     place.check_log(&journal).await;
     let ended = finished(&journal);

@@ -22,8 +22,8 @@ fn acts() -> String {
 }
 
 async fn start_cut(script: &str, cut: &Cut) -> World {
-    start_with(Topology::Embedded, script, |assembly| {
-        assembly.wire = Arc::new(cut.clone());
+    start_with(Topology::Embedded, script, |setup| {
+        setup.wire = Arc::new(cut.clone());
     })
     .await
 }
@@ -272,8 +272,8 @@ async fn without_its_isolation_no_code_runs() {
     let dir = tempfile::tempdir().unwrap();
     for runsc in [dir.path().join("nothing"), old_runsc(&dir)] {
         let script = [shell("echo done > effect.txt"), ANSWER.to_owned()].concat();
-        let world = start_with(Topology::Embedded, &script, |assembly| {
-            assembly.config.sandbox_broker.runsc = Some(runsc.clone());
+        let world = start_with(Topology::Embedded, &script, |setup| {
+            setup.config.sandbox_broker.runsc = Some(runsc.clone());
         })
         .await;
         let mut talk = talk(&world).await;
@@ -302,8 +302,8 @@ async fn without_a_usable_policy_nothing_leaves() {
         let world = start_with(
             Topology::Embedded,
             &[call(FETCH), ANSWER.to_owned()].concat(),
-            |assembly| {
-                assembly.config.egress_proxy.policy = Some(policy.clone());
+            |setup| {
+                setup.config.egress_proxy.policy = Some(policy.clone());
             },
         )
         .await;

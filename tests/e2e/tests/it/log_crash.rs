@@ -21,8 +21,8 @@ fn script() -> String {
 /// One run in which audit dies there and is started again; how many appends it took.
 async fn play(nth: u64, side: Side) -> u64 {
     let killer = Killer::at(nth, side);
-    let mut world = start_with(Topology::AuditApart, &script(), |assembly| {
-        assembly.wire = Arc::new(killer.clone());
+    let mut world = start_with(Topology::AuditApart, &script(), |setup| {
+        setup.wire = Arc::new(killer.clone());
     })
     .await;
     let mut talk = talk(&world).await;

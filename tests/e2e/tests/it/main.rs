@@ -1,4 +1,4 @@
-//! Whole jobs from a client's point of view, with every part real but the model: in one process and in two.
+//! Whole jobs from a client's point of view, with every part real but the model: in one process and in many.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -17,11 +17,11 @@ macro_rules! both {
                 }
             )*
         }
-        mod audit_apart {
+        mod processes {
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $test() {
-                    super::$test(harombe_e2e::Topology::AuditApart).await;
+                    super::$test(harombe_e2e::Topology::Processes).await;
                 }
             )*
         }
@@ -31,6 +31,7 @@ macro_rules! both {
 mod approvals;
 mod authorization;
 mod crash;
+mod deaths;
 mod descriptors;
 mod faults;
 mod grants;
@@ -38,6 +39,9 @@ mod input;
 mod log_crash;
 mod model;
 mod outside;
+mod pair;
+mod recovery;
+mod rolling;
 mod runs;
 mod secrets;
 mod spine;

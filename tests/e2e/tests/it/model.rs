@@ -94,8 +94,8 @@ async fn a_model_without_end_stops_at_its_limit() {
         ))
     };
     let script = format!("repeat = true\n{}{}", list("."), call("tool = \"file_list\""));
-    let world = start_with(Topology::Embedded, &script, |assembly| {
-        let agent = assembly.config.runtime.agents.get_mut("default").unwrap();
+    let world = start_with(Topology::Embedded, &script, |setup| {
+        let agent = setup.config.runtime.agents.get_mut("default").unwrap();
         agent.max_steps = 5;
     })
     .await;

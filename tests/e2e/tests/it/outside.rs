@@ -1,72 +1,27 @@
-//! The way out: one allowed host, which is a real TLS server on loopback behind a resolver and a dialler of the test's.
+//! The way out: one allowed host, which is a real TLS server on loopback.
 
-use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
-use async_trait::async_trait;
-use harombe::compose::Assembly;
-use harombe_e2e::{Answer, Cut, Topology};
-use harombe_egress_proxy::Edges;
-use harombe_egress_proxy::domain::address::CheckedAddress;
-use harombe_egress_proxy::domain::host::DnsName;
-use harombe_egress_proxy::domain::resolver::{Answer as Found, ResolveError, Resolver};
-use harombe_egress_proxy::net::dialer::{Dialer, Stream};
-use harombe_egress_proxy::net::roots::Roots;
+use harombe_e2e::{ADDRESS, Answer, Cut, HOST, Outside, Setup, Topology};
 use harombe_proto::types::v1::ToolOutcome;
 use harombe_types::ServiceName;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
-use rustls::{RootCertStore, ServerConfig};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 use crate::support::{ANSWER, call, outcomes, start_with, talk};
 
 both!(an_allowed_host_is_reached_and_no_other);
 
-const HOST: &str = "figures.example.com";
-const ADDRESS: [u8; 4] = [93, 184, 215, 14];
 const RESPONSE: &str =
     "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 13\r\n\r\n103,407.52 EU";
 
-/// Knows one name, with a public address.
-#[derive(Debug)]
-struct OneName;
-
-#[async_trait]
-impl Resolver for OneName {
-    async fn resolve(&self, name: &DnsName) -> Result<Found, ResolveError> {
-        if name.as_str() != HOST {
-            return Err(ResolveError::NoAddress { ttl: Duration::ZERO });
-        }
-        Ok(Found {
-            addresses: [IpAddr::from(ADDRESS)].as_slice().into(),
-            ttl: Duration::ZERO,
-        })
-    }
-}
-
-/// Leads to the server of the test, and remembers where it was asked to go.
-#[derive(Debug)]
-struct Detour {
-    port: u16,
-    dialled: Mutex<Vec<(IpAddr, u16)>>,
-}
-
-#[async_trait]
-impl Dialer for Detour {
-    async fn dial(&self, address: CheckedAddress, port: u16) -> io::Result<Box<dyn Stream>> {
-        self.dialled.lock().unwrap().push((address.get(), port));
-        let stream = TcpStream::connect(SocketAddr::from(([127, 0, 0, 1], self.port))).await?;
-        Ok(Box::new(stream))
-    }
-}
-
-/// A server with a certificate for [`HOST`], and the root that signed it.
-async fn serve() -> (u16, RootCertStore, Arc<Mutex<Vec<String>>>) {
+/// A server with a certificate for [`HOST`], the root that signed it, and the requests it heard.
+async fn serve() -> (u16, String, Arc<Mutex<Vec<String>>>) {
     let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
@@ -75,8 +30,7 @@ async fn serve() -> (u16, RootCertStore, Arc<Mutex<Vec<String>>>) {
         .unwrap()
         .signed_by(&key, &authority)
         .unwrap();
-    let mut roots = RootCertStore::empty();
-    roots.add(authority.der().clone()).unwrap();
+    let root = authority.pem();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -108,46 +62,36 @@ async fn serve() -> (u16, RootCertStore, Arc<Mutex<Vec<String>>>) {
             }
         }
     });
-    (port, roots, heard)
+    (port, root, heard)
 }
 
-/// Where the test's server is, and what came of it.
-struct Outside {
-    detour: Arc<Detour>,
+/// The test's server, and what came of it.
+struct Server {
+    outside: Outside,
     heard: Arc<Mutex<Vec<String>>>,
     policy: tempfile::NamedTempFile,
-    roots: RootCertStore,
 }
 
-impl Outside {
+impl Server {
     async fn new() -> Self {
-        let (port, roots, heard) = serve().await;
-        let detour = Arc::new(Detour {
-            port,
-            dialled: Mutex::default(),
-        });
+        let (port, root, heard) = serve().await;
         let policy = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(policy.path(), format!("[[allow]]\nhost = \"{HOST}\"\n")).unwrap();
         Self {
-            detour,
+            outside: Outside::new(port, root),
             heard,
             policy,
-            roots,
         }
     }
 
-    /// Around this system.
-    fn around(&self, assembly: &mut Assembly) {
-        assembly.config.egress_proxy.policy = Some(self.policy.path().to_owned());
-        assembly.edges = Some(Edges {
-            resolver: Arc::new(OneName),
-            dialer: self.detour.clone(),
-            roots: Roots::Given(self.roots.clone()),
-        });
+    /// As the one host outside of this system.
+    fn around(&self, setup: &mut Setup) {
+        setup.config.egress_proxy.policy = Some(self.policy.path().to_owned());
+        setup.outside = Some(self.outside.clone());
     }
 
-    fn dialled(&self) -> Vec<(IpAddr, u16)> {
-        self.detour.dialled.lock().unwrap().clone()
+    fn heard(&self) -> Vec<String> {
+        self.heard.lock().unwrap().clone()
     }
 }
 
@@ -158,7 +102,7 @@ fn fetch(url: &str) -> String {
 }
 
 async fn an_allowed_host_is_reached_and_no_other(topology: Topology) {
-    let outside = Outside::new().await;
+    let server = Server::new().await;
     let script = [
         fetch(&format!("https://{HOST}/2025.txt?q=1")),
         fetch("https://elsewhere.example.com/"),
@@ -167,7 +111,7 @@ async fn an_allowed_host_is_reached_and_no_other(topology: Topology) {
         ANSWER.to_owned(),
     ]
     .concat();
-    let world = start_with(topology, &script, |assembly| outside.around(assembly)).await;
+    let world = start_with(topology, &script, |setup| server.around(setup)).await;
     let mut talk = talk(&world).await;
     talk.say("Compare the figures.", Answer::Approve).await.unwrap();
 
@@ -179,8 +123,10 @@ async fn an_allowed_host_is_reached_and_no_other(topology: Topology) {
         "{}",
         finished[0].result
     );
-    assert_eq!(outside.dialled(), [(IpAddr::from(ADDRESS), 443)]);
-    let heard = outside.heard.lock().unwrap().clone();
+    if topology == Topology::Embedded {
+        assert_eq!(server.outside.dialled(), [(IpAddr::from(ADDRESS), 443)]);
+    }
+    let heard = server.heard();
     assert_eq!(heard.len(), 1);
     assert!(
         heard[0].starts_with("GET /2025.txt?q=1 HTTP/1.1\r\n"),
@@ -210,18 +156,18 @@ async fn an_allowed_host_is_reached_and_no_other(topology: Topology) {
 
 /// One allowed fetch, with that wire cut after so many calls.
 async fn fetch_with_a_cut(cut: Cut, calls: u64, expected: (ToolOutcome, &str)) {
-    let outside = Outside::new().await;
+    let server = Server::new().await;
     let script = [fetch(&format!("https://{HOST}/")), ANSWER.to_owned()].concat();
-    let world = start_with(Topology::Embedded, &script, |assembly| {
-        outside.around(assembly);
-        assembly.wire = Arc::new(cut.clone());
+    let world = start_with(Topology::Embedded, &script, |setup| {
+        server.around(setup);
+        setup.wire = Arc::new(cut.clone());
     })
     .await;
     let mut talk = talk(&world).await;
     cut.cut_after(calls);
     talk.say("Compare the figures.", Answer::Approve).await.unwrap();
     assert_eq!(outcomes(&talk), [expected]);
-    assert_eq!(outside.dialled(), [], "nobody is called");
+    assert_eq!(server.outside.dialled(), [], "nobody is called");
     cut.mend();
     world.stop().await.log_after_a_fault().await;
 }

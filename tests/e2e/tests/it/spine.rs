@@ -90,10 +90,10 @@ fn check(talk: &Talk, log: &Log) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_main_job_goes_the_same_way_in_one_process_and_in_two() {
+async fn the_main_job_goes_the_same_way_in_one_process_and_in_many() {
     let (here, here_log) = play(Topology::Embedded).await;
     check(&here, &here_log);
-    let (apart, apart_log) = play(Topology::AuditApart).await;
+    let (apart, apart_log) = play(Topology::Processes).await;
     check(&apart, &apart_log);
 
     let journalled = |talk: &Talk| -> Vec<String> {
@@ -108,6 +108,8 @@ async fn the_main_job_goes_the_same_way_in_one_process_and_in_two() {
     assert_eq!(here.output(), apart.output());
     let told = |log: &Log| -> Vec<(String, String, String)> {
         let leaves = log.records.iter().map(|record| &record.leaf);
+        // Keys are made, and tried, only where the client needs one.
+        let leaves = leaves.filter(|leaf| leaf.service != "gateway");
         let told = leaves.map(|leaf| (leaf.service.clone(), leaf.kind.clone(), leaf.outcome.clone()));
         let mut told: Vec<_> = told.collect();
         told.sort();

@@ -3,8 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use harombe::compose::Assembly;
-use harombe_e2e::{Talk, Topology, World};
+use harombe_e2e::{Setup, Talk, Topology, World};
 use harombe_proto::types::v1::run_event::Event;
 use harombe_proto::types::v1::{RunEvent, ToolFinished, ToolOutcome};
 
@@ -18,11 +17,7 @@ pub(crate) async fn start(topology: Topology, script: &str) -> World {
     World::start(topology, NODE, script).await
 }
 
-pub(crate) async fn start_with(
-    topology: Topology,
-    script: &str,
-    change: impl FnOnce(&mut Assembly),
-) -> World {
+pub(crate) async fn start_with(topology: Topology, script: &str, change: impl FnOnce(&mut Setup)) -> World {
     World::start_with(topology, NODE, script, change).await
 }
 
