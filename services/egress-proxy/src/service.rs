@@ -87,14 +87,7 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
         return Err(BuildError::Config(faults));
     }
     let policy = load_policy(config.policy.as_deref());
-    match &policy {
-        Ok(policy) => tracing::info!(
-            version = policy.version(),
-            rules = policy.rules(),
-            "egress policy in force"
-        ),
-        Err(faults) => tracing::error!(%faults, "the egress policy is refused; nothing may leave"),
-    }
+    announce(&policy);
     let upstreams = upstreams(&config, &deps.edges.roots)?;
     let total = config.exchange_time.as_duration();
     let resolver = CachingResolver::new(deps.edges.resolver, config.cached_names, deps.clock.clone());
@@ -144,6 +137,17 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
         server,
         policy_version,
     })
+}
+
+fn announce(policy: &Result<Policy, PolicyFaults>) {
+    match policy {
+        Ok(policy) => tracing::info!(
+            version = policy.version(),
+            rules = policy.rules(),
+            "egress policy in force"
+        ),
+        Err(faults) => tracing::error!(%faults, "the egress policy is refused; nothing may leave"),
+    }
 }
 
 fn upstreams(config: &Config, roots: &Roots) -> Result<BTreeMap<String, Arc<Upstream>>, BuildError> {

@@ -3,6 +3,7 @@
 
 mod admission;
 mod exchange;
+mod http;
 mod passage;
 mod pump;
 mod record;

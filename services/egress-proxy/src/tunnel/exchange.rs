@@ -9,18 +9,18 @@ use futures_util::stream;
 use http::header::{self, HeaderValue};
 use http_body_util::{BodyExt as _, StreamBody, combinators::UnsyncBoxBody};
 use hyper::body::{Body as _, Frame, Incoming};
-use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::io::DuplexStream;
 
 use crate::Error;
 use crate::domain::policy::Method;
 use crate::domain::target::Target;
 use crate::fetch::{Body, Fetched, Fetcher};
+use crate::tunnel::Act;
+use crate::tunnel::http::one_request;
 use crate::tunnel::record::Tally;
 use crate::tunnel::slot::{Ended, Slot};
-use crate::tunnel::{Act, HEAD, HEAD_BYTES, HEAD_FIELDS};
 
 /// Set when the body was, or may have been, cut at its budget: what follows the head is not all there was.
 const TRUNCATED: &str = "harombe-truncated";
@@ -39,15 +39,7 @@ pub(super) async fn serve(
 ) -> Result<(), Error> {
     let slot = Slot::default();
     let service = service_fn(|request| answer(request, &act, fetcher, &tally, &slot));
-    let served = http1::Builder::new()
-        .keep_alive(false)
-        .half_close(true)
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD)
-        .max_header_size(HEAD_BYTES)
-        .max_headers(HEAD_FIELDS)
-        .serve_connection(TokioIo::new(io), service)
-        .await;
+    let served = one_request().serve_connection(TokioIo::new(io), service).await;
     let cause = slot.take();
     match (cause, served) {
         (Some(error), _) => Err(error),

@@ -11,9 +11,8 @@ use futures_util::stream;
 use harombe_types::RunPrincipal;
 use http_body_util::{BodyExt as _, StreamBody, combinators::UnsyncBoxBody};
 use hyper::body::{Body as _, Frame, Incoming, SizeHint};
-use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncReadExt as _, DuplexStream};
 use tokio::time::timeout;
@@ -21,9 +20,10 @@ use tokio::time::timeout;
 use crate::Error;
 use crate::domain::upstream::{Framing, Unfit, check_head};
 use crate::tunnel::admission::Admission;
+use crate::tunnel::http::one_request;
 use crate::tunnel::record::{Attempt, Tally};
 use crate::tunnel::slot::{Ended, Slot};
-use crate::tunnel::{HEAD, HEAD_BYTES, HEAD_FIELDS, Record};
+use crate::tunnel::{HEAD, HEAD_BYTES, Record};
 use crate::upstream::{Body, Progress, Upstream};
 
 type Answer = http::Response<UnsyncBoxBody<Bytes, Ended>>;
@@ -58,15 +58,7 @@ pub(super) async fn serve(
     };
     let io = tokio::io::join(Cursor::new(head).chain(read), write);
     let service = service_fn(|request| passage.answer(request));
-    let served = http1::Builder::new()
-        .keep_alive(false)
-        .half_close(true)
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD)
-        .max_header_size(HEAD_BYTES)
-        .max_headers(HEAD_FIELDS)
-        .serve_connection(TokioIo::new(io), service)
-        .await;
+    let served = one_request().serve_connection(TokioIo::new(io), service).await;
     let Passage { slot, record, .. } = passage;
     let record = record.into_inner();
     let outcome = match (slot.take(), served) {

@@ -8,18 +8,17 @@ use harombe_redact::Scanner;
 use http::header::{self, HeaderMap, HeaderValue};
 use http_body_util::{BodyExt as _, Empty, Full};
 use hyper::body::{Body as _, Incoming};
-use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use tokio::io::DuplexStream;
 
 use crate::Error;
 use crate::domain::call::SearchCall;
 use crate::domain::search::{self, Search};
+use crate::tunnel::http::one_request;
 use crate::tunnel::record::Tally;
 use crate::tunnel::slot::Slot;
-use crate::tunnel::{HEAD, HEAD_BYTES, HEAD_FIELDS};
 use crate::upstream::{Shown, Upstream, UpstreamError};
 
 /// Longest answer of a search service that is read, in bytes.
@@ -49,15 +48,7 @@ pub(super) async fn serve(io: DuplexStream, searching: Searching) -> Result<(), 
         let slot = slot.clone();
         async move { answer(&request, searching).await.map_err(|error| slot.end(error)) }
     });
-    let served = http1::Builder::new()
-        .keep_alive(false)
-        .half_close(true)
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD)
-        .max_header_size(HEAD_BYTES)
-        .max_headers(HEAD_FIELDS)
-        .serve_connection(TokioIo::new(io), service)
-        .await;
+    let served = one_request().serve_connection(TokioIo::new(io), service).await;
     match (slot.take(), served) {
         (Some(error), _) => Err(error),
         (None, Ok(())) if tally.status.load(Ordering::Relaxed) != 0 => Ok(()),
