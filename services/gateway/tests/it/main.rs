@@ -10,6 +10,7 @@
 mod door;
 mod doubles;
 mod files;
+mod first_key;
 mod flaky;
 mod follow;
 mod forwarding;
