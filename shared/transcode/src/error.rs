@@ -116,7 +116,7 @@ impl HttpError {
     /// 413: more than `limit` bytes.
     #[must_use]
     pub fn too_large(limit: u64) -> Self {
-        let message = format!("the body may have {limit} bytes");
+        let message = format!("the body may have at most {limit} bytes");
         Self::of(
             StatusCode::PAYLOAD_TOO_LARGE,
             Code::ResourceExhausted,

@@ -15,8 +15,8 @@ use crate::table::TableError;
 
 /// The largest JSON body, in bytes.
 pub const MAX_JSON: usize = 1024 * 1024;
-/// How long a JSON body may take to come.
-const BODY_TIME: Duration = Duration::from_secs(30);
+/// How long a JSON body may take to come: less than a call may take, so that its sender hears what was slow.
+const BODY_TIME: Duration = Duration::from_secs(20);
 
 /// A JSON body, not yet parsed; empty when there is none.
 ///

@@ -1,16 +1,24 @@
 //! The gRPC wire in process: requests framed as it wants them, and the messages and status of an answer.
 
 use std::future::poll_fn;
+use std::io;
 use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
+use futures_util::stream::{self, Stream, TryStreamExt as _};
 use harombe_error::{Code, Failure, Reason};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, TE};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Version};
-use http_body::Body as _;
+use http_body::{Body as _, Frame};
+use http_body_util::{Full, StreamBody};
+use prost_reflect::DynamicMessage;
+use prost_reflect::prost::Message as _;
 use tonic::body::Body;
 use tonic::{Code as GrpcCode, Status};
+
+use crate::HttpError;
 
 /// The largest message that is taken from behind, in bytes: what gRPC clients take by default.
 const MAX_MESSAGE: usize = 4 * 1024 * 1024;
@@ -58,6 +66,53 @@ pub(crate) fn framed(message: &[u8]) -> Bytes {
     frame.put_u32(u32::try_from(message.len()).unwrap_or(u32::MAX));
     frame.put_slice(message);
     frame.freeze()
+}
+
+/// What a call sends, and why there was no more of it.
+pub(crate) struct Outgoing {
+    pub(crate) frames: Body,
+    pub(crate) fault: Fault,
+}
+
+/// Why frames did not come; empty while nothing is wrong with them.
+#[derive(Clone, Default)]
+pub(crate) struct Fault(Arc<OnceLock<HttpError>>);
+
+impl Fault {
+    /// Why a call failed: if its frames did not come, for that reason, whatever the service made of it.
+    pub(crate) fn or(&self, error: HttpError) -> HttpError {
+        self.0.get().cloned().unwrap_or(error)
+    }
+}
+
+impl Outgoing {
+    /// One message that is there.
+    pub(crate) fn message(message: &DynamicMessage) -> Self {
+        Self {
+            frames: Body::new(Full::new(framed(&message.encode_to_vec()))),
+            fault: Fault::default(),
+        }
+    }
+
+    /// Frames that are made only once the service reads them. A service reads nothing of a caller whom it refuses, so
+    /// such a caller fills neither memory nor disk.
+    pub(crate) fn when_read<F, S>(making: F) -> Self
+    where
+        F: Future<Output = Result<S, HttpError>> + Send + 'static,
+        S: Stream<Item = io::Result<Frame<Bytes>>> + Send + 'static,
+    {
+        let fault = Fault::default();
+        let found = fault.clone();
+        let frames = stream::once(async move {
+            making.await.map_err(|error| {
+                let told = io::Error::other(error.failure.message.clone());
+                found.0.get_or_init(|| error);
+                told
+            })
+        });
+        let frames = Body::new(StreamBody::new(frames.try_flatten()));
+        Self { frames, fault }
+    }
 }
 
 /// The messages of a gRPC answer, one by one, until its status.

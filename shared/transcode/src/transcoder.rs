@@ -8,6 +8,7 @@ use harombe_error::{Code, Failure, Reason};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use http_body::Frame;
 use prost_reflect::prost::Message as _;
 use prost_reflect::{DynamicMessage, MessageDescriptor, Value};
 use tokio::sync::Semaphore;
@@ -15,10 +16,9 @@ use tonic::body::Body;
 use tower::{Service, ServiceExt as _};
 
 use crate::binding::FieldPath;
-use crate::messages::{Messages, framed, request};
+use crate::messages::{Messages, Outgoing, framed, request};
 use crate::router::Found;
 use crate::table::{Operation, Shape, StreamShape, Table};
-use crate::template::{Captures, last_name};
 use crate::{HttpError, json, stream, transfer};
 
 /// The largest file, in bytes.
@@ -62,60 +62,57 @@ where
             Found::Nothing => return Err(HttpError::no_such_path(path)),
         };
         let captures = captures.map_err(|error| HttpError::invalid(error.to_string()))?;
-        match &operation.shape {
-            Shape::Unary => {
-                let message = read(operation, &captures, &parts, body).await?;
-                self.unary(operation, &parts, &message).await
+        let values = captures.into_iter().map(|(_, value)| value).collect();
+        let seen = match &operation.shape {
+            Shape::Stream(shape) => seen(shape, &parts.headers)?,
+            _ => None,
+        };
+        let Outgoing { frames, fault } = self.outgoing(operation, values, seen, &parts, body)?;
+        let unary = matches!(operation.shape, Shape::Unary);
+        let answer = self.call(request(&operation.rpc, &parts, frames, unary)).await;
+        let answered = async {
+            let messages = Messages::of(answer)?;
+            match &operation.shape {
+                Shape::Unary | Shape::Upload(_) => one(operation, messages).await,
+                Shape::Stream(shape) => {
+                    stream::answer(operation, shape, messages, &parts.headers, seen.is_some()).await
+                }
+                Shape::Download(field) => transfer::download(operation, field, messages).await,
             }
-            Shape::Stream(shape) => {
-                let mut message = read(operation, &captures, &parts, body).await?;
-                let resumed = resume(shape, &parts.headers, &mut message)?;
-                let messages = self.begin(operation, &parts, &message).await?;
-                stream::answer(operation, shape, messages, &parts.headers, resumed).await
-            }
-            Shape::Download(field) => {
-                let message = read(operation, &captures, &parts, body).await?;
-                let messages = self.begin(operation, &parts, &message).await?;
-                transfer::download(operation, field, messages).await
-            }
-            Shape::Upload(shape) => {
-                let mut start = DynamicMessage::new(operation.input());
-                from_path(operation, &captures, &mut start)?;
-                from_query(operation, &parts, &mut start)?;
-                let upload = transfer::upload(&self.spools, shape, start, &parts.headers, body)?;
-                let answer = self
-                    .call(request(&operation.rpc, &parts, upload.frames, false))
-                    .await;
-                let answered = match Messages::of(answer) {
-                    Ok(messages) => one(operation, messages).await,
-                    Err(failure) => Err(failure.into()),
-                };
-                // A call that failed for want of its frames failed for the reason why they did not come.
-                answered.map_err(|error| upload.fault.get().cloned().unwrap_or(error))
-            }
+        };
+        answered.await.map_err(|error| fault.or(error))
+    }
+
+    /// What the call sends. What is wrong with path, query and headers is said at once, and of the body nothing is read
+    /// before the service wants it.
+    fn outgoing(
+        &self,
+        operation: &Operation,
+        values: Vec<String>,
+        seen: Option<u64>,
+        parts: &Parts,
+        body: Body,
+    ) -> Result<Outgoing, HttpError> {
+        let mut message = DynamicMessage::new(operation.input());
+        from_query(operation, parts, &mut message)?;
+        from_path(operation, &values, &mut message)?;
+        go_on(operation, seen, &mut message);
+        if let Shape::Upload(shape) = &operation.shape {
+            return transfer::upload(&self.spools, shape, message, &parts.headers, body);
         }
-    }
-
-    async fn unary(
-        &self,
-        operation: &Operation,
-        parts: &Parts,
-        message: &DynamicMessage,
-    ) -> Result<Response<Body>, HttpError> {
-        let body = Body::new(http_body_util::Full::new(framed(&message.encode_to_vec())));
-        let answer = self.call(request(&operation.rpc, parts, body, true)).await;
-        one(operation, Messages::of(answer)?).await
-    }
-
-    async fn begin(
-        &self,
-        operation: &Operation,
-        parts: &Parts,
-        message: &DynamicMessage,
-    ) -> Result<Messages, HttpError> {
-        let body = Body::new(http_body_util::Full::new(framed(&message.encode_to_vec())));
-        let answer = self.call(request(&operation.rpc, parts, body, false)).await;
-        Ok(Messages::of(answer)?)
+        if !operation.has_body {
+            return Ok(Outgoing::message(&message));
+        }
+        let (operation, headers) = (operation.clone(), parts.headers.clone());
+        Ok(Outgoing::when_read(async move {
+            let body = json::json_body(&headers, body).await?;
+            let mut message = json::parse(&operation.input(), &body)?;
+            not_twice(&operation, &message)?;
+            from_path(&operation, &values, &mut message)?;
+            go_on(&operation, seen, &mut message);
+            let frame = Frame::data(framed(&message.encode_to_vec()));
+            Ok(futures_util::stream::once(std::future::ready(Ok(frame))))
+        }))
     }
 
     async fn call(&self, request: Request<Body>) -> Response<Body> {
@@ -126,39 +123,30 @@ where
     }
 }
 
-/// The request's message from path, query and body.
-async fn read(
-    operation: &Operation,
-    captures: &Captures<'_>,
-    parts: &Parts,
-    body: Body,
-) -> Result<DynamicMessage, HttpError> {
-    let mut message = if operation.has_body {
-        json::parse(&operation.input(), &json::json_body(&parts.headers, body).await?)?
-    } else {
-        DynamicMessage::new(operation.input())
-    };
-    from_query(operation, parts, &mut message)?;
-    from_path(operation, captures, &mut message)?;
-    Ok(message)
-}
-
 fn from_path(
     operation: &Operation,
-    captures: &Captures<'_>,
+    values: &[String],
     message: &mut DynamicMessage,
 ) -> Result<(), HttpError> {
-    for (field, (name, text)) in operation.fields.iter().zip(captures) {
-        let name = last_name(name);
-        if message.has_field(field.field()) {
-            let told = format!("{name} is in the path; leave it out of the body");
-            return Err(HttpError::invalid(told));
-        }
-        field
-            .set(message, text)
-            .map_err(|expected| HttpError::invalid(format!("{name} in the path must be {expected}")))?;
+    for (field, text) in operation.fields.iter().zip(values) {
+        field.set(message, text).map_err(|expected| {
+            let name = field.field().name();
+            HttpError::invalid(format!("{name} in the path must be {expected}"))
+        })?;
     }
     Ok(())
+}
+
+/// What the path says the body leaves out.
+fn not_twice(operation: &Operation, message: &DynamicMessage) -> Result<(), HttpError> {
+    let mut fields = operation.fields.iter().map(FieldPath::field);
+    match fields.find(|field| message.has_field(field)) {
+        Some(field) => {
+            let told = format!("{} is in the path; leave it out of the body", field.name());
+            Err(HttpError::invalid(told))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Without a body the query sets every field that the path does not.
@@ -204,17 +192,28 @@ fn unknown(operation: &Operation, input: &MessageDescriptor, name: &str) -> Http
     })
 }
 
-/// What a client that lost its stream has seen of it: the header that browsers send goes before the query, which stays as
-/// it was when the stream was first opened.
-fn resume(shape: &StreamShape, headers: &HeaderMap, message: &mut DynamicMessage) -> Result<bool, HttpError> {
-    let (Some(after), Some(seen)) = (&shape.after, headers.get("last-event-id")) else {
-        return Ok(false);
+/// What a client that lost its stream has seen of it.
+fn seen(shape: &StreamShape, headers: &HeaderMap) -> Result<Option<u64>, HttpError> {
+    let (Some(_), Some(seen)) = (&shape.after, headers.get("last-event-id")) else {
+        return Ok(None);
     };
     let seen = seen.to_str().ok().and_then(|seen| seen.trim().parse().ok());
-    let seen =
-        seen.ok_or_else(|| HttpError::invalid("last-event-id must be the id of an event of this stream"))?;
-    let set = message.try_set_field(after, Value::U64(seen));
-    Ok(set.is_ok())
+    seen.map(Some)
+        .ok_or_else(|| HttpError::invalid("last-event-id must be the id of an event of this stream"))
+}
+
+/// The header that browsers send goes before the query, which stays as it was when the stream was first opened.
+fn go_on(operation: &Operation, seen: Option<u64>, message: &mut DynamicMessage) {
+    if let (
+        Shape::Stream(StreamShape {
+            after: Some(after), ..
+        }),
+        Some(seen),
+    ) = (&operation.shape, seen)
+    {
+        // It is a number: the table has looked.
+        let _ = message.try_set_field(after, Value::U64(seen));
+    }
 }
 
 /// The one message of an answer, as JSON.

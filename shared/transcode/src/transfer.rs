@@ -2,21 +2,21 @@
 
 use std::io::{self, SeekFrom};
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::{Bytes, BytesMut};
-use futures_util::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
+use futures_util::stream::{self, Stream, StreamExt as _};
 use harombe_error::{Code, Failure, Reason};
 use http::header::{
     CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderValue, Response};
 use http_body::Frame;
-use http_body_util::{BodyExt as _, StreamBody};
+use http_body_util::BodyExt as _;
 use prost_reflect::prost::Message as _;
 use prost_reflect::{DynamicMessage, FieldDescriptor, Value};
 use sha2::{Digest as _, Sha256};
@@ -26,7 +26,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::body::Body;
 
 use crate::HttpError;
-use crate::messages::{Messages, framed};
+use crate::messages::{Messages, Outgoing, framed};
 use crate::table::{Operation, UploadShape};
 use crate::transcoder::{MAX_FILE, no_sense};
 
@@ -37,12 +37,6 @@ const PAUSE: Duration = Duration::from_secs(30);
 /// How long all of it may take: 64 MiB at 1 Mbit/s.
 const WHOLE: Duration = Duration::from_secs(9 * 60);
 
-/// The frames of an upload, and what went wrong when they end too soon.
-pub(crate) struct Upload {
-    pub(crate) frames: Body,
-    pub(crate) fault: Arc<OnceLock<HttpError>>,
-}
-
 /// The service must know size and digest before the first byte. They are found by writing the body to a file without a
 /// name, so that memory holds a part at a time; and only once the service reads, so that a caller who is refused has
 /// written nothing.
@@ -52,7 +46,7 @@ pub(crate) fn upload(
     start: DynamicMessage,
     headers: &HeaderMap,
     body: Body,
-) -> Result<Upload, HttpError> {
+) -> Result<Outgoing, HttpError> {
     let announced = headers
         .get(CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
@@ -66,17 +60,7 @@ pub(crate) fn upload(
         start,
         body,
     };
-    let fault = Arc::new(OnceLock::new());
-    let found = Arc::clone(&fault);
-    let frames = stream::once(async move {
-        incoming.frames().await.map_err(|error| {
-            let told = io::Error::other(error.failure.message.clone());
-            found.get_or_init(|| error);
-            told
-        })
-    });
-    let frames = Body::new(StreamBody::new(frames.try_flatten()));
-    Ok(Upload { frames, fault })
+    Ok(Outgoing::when_read(incoming.frames()))
 }
 
 struct Incoming {

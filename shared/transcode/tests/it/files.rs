@@ -1,14 +1,17 @@
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
+use harombe_error::{Code, Reason};
+use harombe_transcode::{Table, Transcoder};
 use http::Request;
 use http_body_util::{BodyExt as _, StreamBody};
 use serde_json::json;
 use tonic::body::Body;
 
-use crate::toy::{bytes, json, request, rest};
+use crate::toy::{AGENT, bytes, json, refused, request, rest};
 
 const PART: usize = 1024 * 1024;
 
@@ -59,6 +62,34 @@ async fn nobody_unknown_writes_anything() {
     put.headers_mut().remove("authorization");
     assert_eq!(json(rest.answer(put).await).await.0, 401);
     assert_eq!(taken.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn nothing_is_read_of_whoever_is_refused() {
+    let refusing = tower::service_fn(|_: Request<Body>| async {
+        let status = refused(Code::Unauthenticated, Reason::Unauthenticated, "who are you?");
+        Ok::<_, Infallible>(status.into_http::<Body>())
+    });
+    let table = Table::new(harombe_proto::DESCRIPTORS, &[AGENT]).unwrap();
+    let rest = Transcoder::new(Arc::new(table), refusing);
+    for path in ["/v1/sessions", "/v1/sessions/s/messages"] {
+        let (body, taken) = parts(1);
+        let post = Request::post(path).header("content-type", "application/json");
+        let answer = rest.answer(post.body(body).unwrap()).await;
+        assert_eq!(json(answer).await.0, 401, "{path}");
+        assert_eq!(taken.load(Ordering::SeqCst), 0, "{path}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_does_not_come_is_not_waited_for() {
+    let (rest, _) = rest();
+    let body = Body::new(StreamBody::new(stream::pending::<
+        std::io::Result<http_body::Frame<Bytes>>,
+    >()));
+    let post = Request::post("/v1/sessions").header("content-type", "application/json");
+    let answer = rest.answer(post.body(body).unwrap()).await;
+    assert_eq!(json(answer).await.0, 408);
 }
 
 #[tokio::test]
