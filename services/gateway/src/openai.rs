@@ -30,11 +30,14 @@ use answer::Completion;
 use error::OpenAiError;
 use request::Asked;
 
+/// What a completion comes to.
+const SEND: &str = "/harombe.agent.v1.AgentService/SendMessage";
 const SESSION: &str = "x-harombe-session";
 /// Headers that say who calls and whose trace it is.
 const PASSED: [&str; 4] = ["authorization", "x-api-key", "traceparent", "tracestate"];
 
 pub(crate) struct OpenAi {
+    inside: Inside,
     agents: AgentServiceClient<Inside>,
     clock: Arc<dyn Clock>,
     events: MessageJson,
@@ -43,7 +46,8 @@ pub(crate) struct OpenAi {
 impl OpenAi {
     pub(crate) fn new(inside: Inside, clock: Arc<dyn Clock>) -> Result<Self, TableError> {
         Ok(Self {
-            agents: AgentServiceClient::new(inside),
+            agents: AgentServiceClient::new(inside.clone()),
+            inside,
             clock,
             events: MessageJson::new(harombe_proto::DESCRIPTORS, "harombe.types.v1.RunEvent")?,
         })
@@ -90,6 +94,8 @@ impl OpenAi {
     }
 
     async fn complete(&self, parts: &Parts, body: Body) -> Result<Response<Body>, OpenAiError> {
+        // A stranger's body is not read.
+        self.inside.admits(SEND, parts).await?;
         let body = json_body(&parts.headers, body).await?;
         let asked = Asked::parse(&body)?;
         let session = match parts.headers.get(SESSION) {

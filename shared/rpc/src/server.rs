@@ -17,6 +17,7 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use harombe_error::Failure;
 use harombe_types::{Clock, ServiceName};
 use tokio::sync::{Semaphore, watch};
 use tonic::body::Body;
@@ -37,6 +38,9 @@ pub(crate) use stack::{Peer, deadline_exceeded};
 
 /// Unary calls that a server works on at once. Callers who reset their calls do not get past it: what was begun is finished.
 pub const MAX_HANDLERS: usize = 4096;
+
+/// The largest message, in bytes, that is taken of anyone: health and reflection are asked for names.
+const MAX_OPEN: usize = 4096;
 
 /// A server that would let calls through unchecked is not built.
 #[derive(Debug, thiserror::Error)]
@@ -119,6 +123,15 @@ impl Server {
     /// ([`PeerAddr`]). For a server with a public door; any other refuses it.
     pub async fn answer(&self, request: ::http::Request<Body>) -> ::http::Response<Body> {
         self.call(request, &Peer::Unknown).await
+    }
+
+    /// Whether a call of the method at `path` with these headers would be let in. For a door that reads a body before it can
+    /// make the call, and must not read that of anybody. It is a call of its own to whoever counts calls.
+    ///
+    /// # Errors
+    /// What the call would be refused with.
+    pub async fn admits(&self, path: &str, parts: &::http::request::Parts) -> Result<(), Failure> {
+        stack::admits(&self.inner, path, parts).await
     }
 
     /// Says whether this server wants calls; at first it does. With `false` its health answers `NOT_SERVING`, so that
@@ -236,11 +249,12 @@ impl ServerBuilder {
     fn open(&self, serving: &watch::Sender<bool>) -> Result<Vec<Open>, BuildError> {
         let mut open = Vec::new();
         if self.health {
-            open.push(mounted(HealthServer::new(ServerHealth {
+            let health = HealthServer::new(ServerHealth {
                 services: self.mounted.iter().map(|(service, _)| *service).collect(),
                 serving: serving.subscribe(),
                 stop: self.tasks.token(),
-            })));
+            });
+            open.push(mounted(health.max_decoding_message_size(MAX_OPEN)));
         }
         if self.reflection {
             let mut builder = tonic_reflection::server::Builder::configure()
@@ -249,7 +263,8 @@ impl ServerBuilder {
             for (service, _) in &self.mounted {
                 builder = builder.with_service_name(*service);
             }
-            open.push(mounted(builder.build_v1().map_err(BuildError::Reflection)?));
+            let reflection = builder.build_v1().map_err(BuildError::Reflection)?;
+            open.push(mounted(reflection.max_decoding_message_size(MAX_OPEN)));
         }
         Ok(open)
     }

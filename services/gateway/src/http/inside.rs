@@ -4,7 +4,9 @@ use std::convert::Infallible;
 use std::task::{Context, Poll};
 
 use futures_util::future::BoxFuture;
+use harombe_error::Failure;
 use harombe_rpc::Server;
+use http::request::Parts;
 use http::{Request, Response};
 use tonic::body::Body;
 use tower::Service;
@@ -16,6 +18,11 @@ pub(crate) struct Inside(Server);
 impl Inside {
     pub(crate) fn new(server: Server) -> Self {
         Self(server)
+    }
+
+    /// Whether the sender of a request may call the method, before anything of its body is read.
+    pub(crate) async fn admits(&self, method: &str, parts: &Parts) -> Result<(), Failure> {
+        self.0.admits(method, parts).await
     }
 }
 

@@ -1,7 +1,17 @@
 //! The interface of OpenAI's SDKs; the SDK itself is run elsewhere.
 
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use futures_util::stream;
 use harombe_proto::types::v1::ClaimedRole;
+use http::Request;
+use http_body::Frame;
+use http_body_util::StreamBody;
 use serde_json::{Value, json};
+use tonic::body::Body;
 
 use crate::web::{Caller, whole};
 use crate::world::World;
@@ -59,6 +69,26 @@ async fn agents_are_models() {
     );
     assert_eq!(caller.ask("POST", "/v1/models", "{}").await.0, 405);
     assert_eq!(caller.ask("GET", PATH, "").await.0, 405);
+}
+
+#[tokio::test]
+async fn nothing_is_read_of_a_stranger() {
+    let world = World::new().await;
+    let read = Arc::new(AtomicBool::new(false));
+    let note = Arc::clone(&read);
+    let body = stream::once(async move {
+        note.store(true, Ordering::SeqCst);
+        Ok::<_, Infallible>(Frame::data(Bytes::from(asks("hello").to_string())))
+    });
+    let post = Request::post(PATH).header("content-type", "application/json");
+    let post = post.body(Body::new(StreamBody::new(body))).unwrap();
+    let (status, _, body) = whole(world.gateway.door().answer(post).await).await;
+    let body: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(
+        (status, &body["error"]["type"]),
+        (401, &json!("authentication_error"))
+    );
+    assert!(!read.load(Ordering::SeqCst));
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use harombe_error::{Code, Failure, Reason, ServiceError, to_status};
 use harombe_types::ServiceName;
+use http::request::Parts;
 use http::{HeaderValue, Request, Response};
 use tokio::time::Instant;
 use tonic::Status;
@@ -18,6 +19,8 @@ use super::body::Guarded;
 use super::{Inner, Route};
 use crate::{timeout, trace};
 
+/// How long a call that anyone may make takes to begin its answer; what it asks is short.
+const OPEN: Duration = Duration::from_secs(10);
 /// Where `shared/error` puts the reason.
 const DETAILS: &str = "grpc-status-details-bin";
 
@@ -95,20 +98,30 @@ async fn admitted(
     let (mut parts, body) = request.into_parts();
     let caller = match admit(server, route, &mut parts, peer).await {
         Ok(caller) => caller,
-        Err(Refused { caller, failure }) => {
-            // An authenticator may also fail, and that is nobody's attempt.
-            if matches!(failure.code, Code::Unauthenticated | Code::PermissionDenied) {
-                server
-                    .deps
-                    .refusals
-                    .refused(caller, &route.method.path, failure.reason);
-            }
-            return failure.to_status().into_http();
-        }
+        Err(refused) => return told(server, route, refused).to_status().into_http(),
     };
     tracing::Span::current().record("caller", caller.service.as_str());
     parts.extensions.insert(caller);
     run(server, route, Request::from_parts(parts, body), deadline).await
+}
+
+/// As [`call`] begins, without a call.
+pub(crate) async fn admits(server: &Inner, path: &str, parts: &Parts) -> Result<(), Failure> {
+    let route = server.routes.get(path).ok_or_else(|| {
+        let message = "no such method";
+        Failure::new(Code::NotFound, Reason::NotFound, message)
+    })?;
+    let admitted = admit(server, route, &mut parts.clone(), &Peer::Unknown).await;
+    admitted.map(drop).map_err(|refused| told(server, route, refused))
+}
+
+/// Leaves a record of a refusal. An authenticator may also fail, and that is nobody's attempt.
+fn told(server: &Inner, route: &Route, Refused { caller, failure }: Refused) -> Failure {
+    if matches!(failure.code, Code::Unauthenticated | Code::PermissionDenied) {
+        let refusals = &server.deps.refusals;
+        refusals.refused(caller, &route.method.path, failure.reason);
+    }
+    failure
 }
 
 async fn run(
@@ -188,7 +201,10 @@ async fn open(server: &Inner, request: Request<Body>) -> Response<Body> {
         .iter()
         .find(|(prefix, _)| path.starts_with(prefix.as_str()))
     {
-        Some((_, handler)) => handler.call(request).await,
+        Some((_, handler)) => match tokio::time::timeout(OPEN, handler.call(request)).await {
+            Ok(response) => blaming_the_caller(response),
+            Err(_) => deadline_exceeded().into_http(),
+        },
         None => Status::unimplemented("no such method").into_http(),
     }
 }

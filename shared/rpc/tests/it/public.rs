@@ -181,6 +181,12 @@ async fn health_and_reflection_answer_anyone() {
         tonic_health::ServingStatus::Serving as i32
     );
 
+    let long = HealthCheckRequest {
+        service: "x".repeat(8192),
+    };
+    let refused = HealthClient::new(channel.clone()).check(long).await.unwrap_err();
+    assert_eq!(Failure::from(refused).code, Code::InvalidArgument);
+
     let ask = ServerReflectionRequest {
         host: String::new(),
         message_request: Some(MessageRequest::ListServices(String::new())),
