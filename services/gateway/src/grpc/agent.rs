@@ -70,9 +70,11 @@ impl AgentGrpc {
         mut after: String,
     ) -> Result<Vec<public::Session>, Status> {
         let mut sessions: Vec<public::Session> = Vec::new();
+        // Whoever passes over most of them reads them in few pages.
+        let page = if visitor.is_scoped() { MOST_LISTED } else { limit };
         loop {
             let message = memory::ListSessionsRequest {
-                limit,
+                limit: page,
                 after_session_id: after,
             };
             let tokens = &self.peers.tokens;
