@@ -1,9 +1,12 @@
 //! Authorisation: from a peer and a request's head to a caller, or to a refusal.
 
+use std::sync::Arc;
+
 use harombe_error::{Code, Failure, Reason};
 use harombe_types::{Principal, Role, ServiceName};
 use http::request::Parts;
 
+use super::connections::Seat;
 use super::stack::Peer;
 use super::{Inner, Route};
 use crate::methods::{Kind, Rule};
@@ -81,6 +84,9 @@ async fn public(
         parts.extensions.insert(InProcess(name));
     }
     let person = authenticator.authenticate(parts).await.map_err(refuse)?;
+    if let Some(seat) = parts.extensions.get::<Arc<Seat>>() {
+        seat.mark_known();
+    }
     if !is_for_clients(route.rule) {
         return Err(refuse(not_allowed("clients may not call this method")));
     }

@@ -1,4 +1,4 @@
-//! The connections of one listener: bounded in number, none outlives it, and idle ones make room for newcomers.
+//! The connections of one listener: bounded in number, none outlives it, and strangers' and idle ones make room for newcomers.
 
 use std::collections::HashMap;
 use std::future::poll_fn;
@@ -19,6 +19,8 @@ const GRACE: Duration = Duration::from_secs(10);
 const FAREWELL: Duration = Duration::from_millis(100);
 /// After an accept that failed for want of a descriptor or memory.
 const PAUSE: Duration = Duration::from_millis(100);
+/// After so long, a connection over which nobody who is known has called is the first to go.
+const STRANGE: Duration = Duration::from_secs(10);
 /// One in so many connections goes when the table is full, so that a flood of newcomers costs few rounds.
 const BATCH: usize = 64;
 
@@ -29,6 +31,10 @@ pub(crate) struct Seat {
     /// Milliseconds of the table's life.
     idle_since: AtomicU64,
     served: AtomicBool,
+    /// At a port that is open to anyone: nobody who is known has called yet.
+    strange: AtomicBool,
+    /// When it was taken, in the table's life.
+    taken: Duration,
     out: CancellationToken,
     idled: Arc<Notify>,
 }
@@ -43,6 +49,8 @@ impl Seat {
             busy: AtomicUsize::new(0),
             idle_since: AtomicU64::new(0),
             served: AtomicBool::new(false),
+            strange: AtomicBool::new(false),
+            taken: table_begun.elapsed(),
             out: CancellationToken::new(),
             idled,
         };
@@ -74,6 +82,22 @@ impl Seat {
         }
     }
 
+    /// Anyone may be at the other end.
+    pub(crate) fn mark_strange(&self) {
+        self.strange.store(true, Ordering::Relaxed);
+    }
+
+    /// Somebody who is known is at the other end.
+    pub(crate) fn mark_known(&self) {
+        self.strange.store(false, Ordering::Relaxed);
+    }
+
+    /// How long it has been a stranger's; `None` when it is none.
+    fn strange(&self) -> Option<Duration> {
+        let strange = self.strange.load(Ordering::Relaxed);
+        strange.then(|| self.table_begun.elapsed().saturating_sub(self.taken))
+    }
+
     fn has_served(&self) -> bool {
         self.served.load(Ordering::Relaxed)
     }
@@ -101,8 +125,9 @@ impl Drop for InFlight {
     }
 }
 
-/// At most so many connections at once. A newcomer at a full table takes the place of the connection that has been idle
-/// for longest; while every connection has a request in flight, newcomers wait.
+/// At most so many connections at once. A newcomer at a full table takes the place of a stranger who has been there for a
+/// while, else that of the connection that has been idle for longest, else that of any stranger: a stranger's call that does
+/// not end keeps nobody out. While every connection has a request of somebody known in flight, newcomers wait.
 pub(crate) struct Connections {
     most: usize,
     tasks: JoinSet<()>,
@@ -202,20 +227,28 @@ impl Connections {
         self.seats.remove(&id);
     }
 
-    /// Sends the longest idle connections away, unless others are on their way out already.
+    /// Sends those away who are the first to go, unless others are on their way out already.
     fn evict(&self) {
         if self.seats.values().any(|seat| seat.out.is_cancelled()) {
             return;
         }
-        let idle = self
-            .seats
-            .values()
-            .filter_map(|seat| Some((seat.resting()?, seat)));
-        let mut idle: Vec<_> = idle.collect();
-        idle.sort_unstable_by_key(|(resting, _)| std::cmp::Reverse(*resting));
+        let mut leaving = self.those(|seat| seat.strange().filter(|strange| *strange >= STRANGE));
+        if leaving.is_empty() {
+            leaving = self.those(Seat::resting);
+        }
+        if leaving.is_empty() {
+            leaving = self.those(Seat::strange);
+        }
+        leaving.sort_unstable_by_key(|(since, _)| std::cmp::Reverse(*since));
         let count = self.seats.len() / BATCH + 1;
-        for (_, seat) in idle.into_iter().take(count) {
+        for (_, seat) in leaving.into_iter().take(count) {
             seat.out.cancel();
         }
+    }
+
+    /// The seats of which that can be said, and for how long.
+    fn those(&self, since: impl Fn(&Seat) -> Option<Duration>) -> Vec<(Duration, &Seat)> {
+        let seats = self.seats.values().map(|seat| &**seat);
+        seats.filter_map(|seat| Some((since(seat)?, seat))).collect()
     }
 }

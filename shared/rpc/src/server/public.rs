@@ -25,7 +25,8 @@ pub struct PeerAddr(pub SocketAddr);
 /// What callers of a public port may use up.
 #[derive(Clone, Debug)]
 pub struct PublicLimits {
-    /// At a full table the connection that was idle for longest makes room; busy ones keep newcomers waiting.
+    /// At a full table strangers make room, and then the connection that was idle for longest; those with calls of somebody
+    /// known in flight keep newcomers waiting.
     pub connections: usize,
     /// Requests at once on one HTTP/2 connection.
     pub streams: u32,
@@ -119,8 +120,11 @@ impl Door {
         S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone + Send + 'static,
         S::Future: Send + 'static,
     {
+        seat.mark_strange();
+        let place = Arc::clone(&seat);
         let handle = move |mut request: Request<Body>| {
             request.extensions_mut().insert(PeerAddr(peer));
+            request.extensions_mut().insert(Arc::clone(&place));
             let trace = trace::incoming(request.headers());
             let span = trace::span_of_request(request.method().as_str(), request.uri().path(), trace);
             let service = service.clone();

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use harombe_rpc::{PublicLimits, public_tls};
+use harombe_rpc::{GrpcChannel, Public, PublicLimits, public_tls};
 use rcgen::{CertificateParams, KeyPair};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
 
 use crate::frames::{
     CONTINUATION, DATA, END_HEADERS, END_STREAM, GO_AWAY, HEADERS, RESET, call, frame, hello, kinds,
@@ -237,6 +239,29 @@ async fn while_all_connections_are_busy_newcomers_wait() {
     port.toy.gate.add_permits(1);
     busy.await.unwrap().unwrap();
     newcomer.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn strangers_whose_calls_do_not_end_keep_nobody_out() {
+    let limits = PublicLimits {
+        connections: 2,
+        ..PublicLimits::default()
+    };
+    let port = Port::open(limits, None).await;
+    let mut watches = Vec::new();
+    for _ in 0..2 {
+        let stranger = GrpcChannel::public(&Public {
+            uri: format!("http://{}", port.address).parse().unwrap(),
+            ca: None,
+            key: None,
+        });
+        let mut health = HealthClient::new(stranger.unwrap());
+        let watch = health.watch(HealthCheckRequest::default()).await;
+        let mut watch = watch.unwrap().into_inner();
+        watch.message().await.unwrap().unwrap();
+        watches.push(watch);
+    }
+    port.call().await.unwrap();
 }
 
 /// As many strangers as this process may have, up to 10,000; a fiftieth of them at once.
