@@ -6,6 +6,7 @@
     reason = "helpers of tests fail like tests"
 )]
 
+mod backends;
 mod bad_input;
 mod bad_models;
 mod cluster;
