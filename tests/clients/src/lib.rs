@@ -31,6 +31,8 @@ text = "Good day."
 pub struct System {
     dir: tempfile::TempDir,
     embedded: Embedded,
+    /// Of an admin of the operator's tenant.
+    admin: GrpcChannel,
     /// Of somebody who uses agents and reads the log.
     pub key: String,
     /// Of somebody else, who decides.
@@ -63,14 +65,28 @@ impl System {
         let model = Some(ModelSource::Scripted(script));
         let assembly = Assembly::new(&dir.path().join("data"), config, model);
         let embedded = assembly.start().await.expect("the system starts");
-        let key = key_of(&embedded, "ann", &["user", "auditor"]).await;
-        let approver = key_of(&embedded, "bob", &["approver"]).await;
-        Self {
+        let admin = GrpcChannel::unix(&embedded.socket()).expect("a channel");
+        let mut system = Self {
             dir,
             embedded,
-            key,
-            approver,
-        }
+            admin,
+            key: String::new(),
+            approver: String::new(),
+        };
+        system.key = system.new_key(key_for("ann", &["user", "auditor"])).await;
+        system.approver = system.new_key(key_for("bob", &["approver"])).await;
+        system
+    }
+
+    /// A new key, made by an admin of the operator's tenant.
+    ///
+    /// # Panics
+    /// When it is refused.
+    #[expect(clippy::expect_used, reason = "a test's world: without it there is no test")]
+    pub async fn new_key(&self, request: CreateKeyRequest) -> String {
+        let mut keys = KeyServiceClient::new(self.admin.clone());
+        let created = keys.create_key(request).await;
+        created.expect("a key").into_inner().api_key
     }
 
     /// Where strangers reach it.
@@ -117,18 +133,15 @@ impl System {
     }
 }
 
-/// A new key, made by the owner of the socket.
-#[expect(clippy::expect_used, reason = "a test's world: without it there is no test")]
-async fn key_of(embedded: &Embedded, subject: &str, roles: &[&str]) -> String {
-    let owner = GrpcChannel::unix(&embedded.socket()).expect("a channel");
-    let request = CreateKeyRequest {
+/// What asks for a key for somebody in the operator's tenant.
+#[must_use]
+pub fn key_for(subject: &str, roles: &[&str]) -> CreateKeyRequest {
+    CreateKeyRequest {
         name: subject.to_owned(),
         subject: subject.to_owned(),
         roles: roles.iter().map(|role| (*role).to_owned()).collect(),
         ..CreateKeyRequest::default()
-    };
-    let created = KeyServiceClient::new(owner).create_key(request).await;
-    created.expect("a key").into_inner().api_key
+    }
 }
 
 /// The repository.

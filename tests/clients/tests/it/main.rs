@@ -8,3 +8,4 @@
 
 mod programs;
 mod snippets;
+mod strangers;
