@@ -22,8 +22,9 @@ use super::connections::{InFlight, Seat};
 use super::patience::Patient;
 
 const KEEPALIVE: Duration = Duration::from_secs(30);
-/// A waiting stream for each run must not keep calls from getting through: hyper's own limit is 200.
-const STREAMS: u32 = 4096;
+/// A waiting stream for each run must not keep calls from getting through: hyper's own limit is 200, and a runtime has 10,000
+/// runs wait over one connection to its gateway and one to hitl.
+const STREAMS: u32 = 16_384;
 const STREAM_WINDOW: u32 = 1024 * 1024;
 const CONNECTION_WINDOW: u32 = 8 * 1024 * 1024;
 const HEADERS: u32 = 16 * 1024;

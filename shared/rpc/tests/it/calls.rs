@@ -110,7 +110,7 @@ on_both_paths! {
         let client = world.approvals();
         let token = world.approver();
         let mut waiting = Vec::new();
-        for _ in 0..300 {
+        for _ in 0..5000 {
             world.toy.then(Act::Wait);
             let request = Request::new(WatchRequest {}).with_token(&token);
             waiting.push(client.clone().watch(request).await.unwrap().into_inner());
