@@ -29,7 +29,7 @@ pub enum Error {
     Path,
     #[error("sha256 must have 32 bytes")]
     Digest,
-    #[error("the upload has {found} bytes or more, and {announced} were announced")]
+    #[error("{announced} bytes were announced, and {found} came")]
     UploadSize { announced: u64, found: u64 },
     #[error("a file may have at most {max} bytes (64 MiB)")]
     LargeFile { max: u64 },
@@ -63,7 +63,7 @@ pub enum Error {
     KeyAgents,
     #[error("agents may name at most {max}")]
     ManyAgents { max: usize },
-    #[error("expires_at must be in the future")]
+    #[error("expires_at must be in the future, and before the year 10000")]
     KeyExpiry,
     #[error("each of a key's limits may be at most {max}; 0 is what the gateway's configuration says")]
     KeyLimit { max: u32 },

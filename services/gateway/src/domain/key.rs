@@ -9,6 +9,8 @@ use crate::Error;
 
 const MAX_NAME: usize = 128;
 const MAX_AGENTS: usize = 100;
+/// The last millisecond of the year 9999: JSON has no later time, and a key with one could not be listed (RFC 3339 §1).
+const LAST: Timestamp = Timestamp::from_millis(253_402_300_799_999);
 /// The most that any limit of a key may be.
 const MAX_LIMIT: u32 = 1_000_000;
 
@@ -106,7 +108,10 @@ impl Bearer {
         if self.agents.len() > MAX_AGENTS {
             return Err(Error::ManyAgents { max: MAX_AGENTS });
         }
-        if self.expires_at.is_some_and(|expires| expires <= now) {
+        if self
+            .expires_at
+            .is_some_and(|expires| expires <= now || expires > LAST)
+        {
             return Err(Error::KeyExpiry);
         }
         let KeyLimits {
@@ -160,6 +165,10 @@ mod tests {
             |bearer| bearer.expires_at = Some(NOW.plus(Duration::from_millis(1)))
         ));
         assert!(!check(|bearer| bearer.expires_at = Some(NOW)));
+        assert!(check(|bearer| bearer.expires_at = Some(LAST)));
+        assert!(!check(
+            |bearer| bearer.expires_at = Some(LAST.plus(Duration::from_millis(1)))
+        ));
         assert!(!check(|bearer| bearer.name = String::new()));
         assert!(!check(|bearer| bearer.name = "a\nb".to_owned()));
         assert!(!check(|bearer| bearer.name = "x".repeat(129)));
