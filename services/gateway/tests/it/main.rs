@@ -19,6 +19,7 @@ mod limits;
 mod network;
 mod openai;
 mod pair;
+mod postgres;
 mod runs;
 mod sessions;
 mod tenants;
