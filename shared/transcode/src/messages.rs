@@ -104,11 +104,15 @@ impl Outgoing {
         let fault = Fault::default();
         let found = fault.clone();
         let frames = stream::once(async move {
-            making.await.map_err(|error| {
-                let told = io::Error::other(error.failure.message.clone());
-                found.0.get_or_init(|| error);
-                told
-            })
+            match making.await {
+                Ok(frames) => Ok(frames.map_err(|error| Status::from_error(error.into()))),
+                Err(error) => {
+                    // The service counts it as what it is.
+                    let status = error.failure.to_status();
+                    found.0.get_or_init(|| error);
+                    Err(status)
+                }
+            }
         });
         let frames = Body::new(StreamBody::new(frames.try_flatten()));
         Self { frames, fault }
