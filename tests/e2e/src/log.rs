@@ -1,9 +1,7 @@
 //! The audit log after the fact: verified from its files, and read back to be compared with what was done.
 
-use std::path::Path;
-
-use harombe_audit::files::{Filter, Leaf, query};
-use harombe_audit::verify::{Report, verify};
+use harombe_audit::files::{Filter, Leaf, Source, query};
+use harombe_audit::verify::{Known, Report, verify_with};
 
 /// An entry with its details opened.
 #[derive(Clone, Debug)]
@@ -20,7 +18,7 @@ pub struct Log {
 }
 
 impl Log {
-    /// Reads the log in that directory.
+    /// Reads the log in that directory, or on that server.
     ///
     /// # Panics
     /// When it does not verify: no test is content with such a log.
@@ -28,12 +26,13 @@ impl Log {
         clippy::expect_used,
         reason = "a test's log: without it there is nothing to compare"
     )]
-    pub async fn verified(dir: &Path) -> Self {
-        let report = verify(dir, None).await.expect("the log verifies");
+    pub async fn verified(source: impl Into<Source<'_>>) -> Self {
+        let (source, known) = (source.into(), Known::default());
+        let report = verify_with(source, known).await.expect("the log verifies");
         let mut records = Vec::new();
         let mut next = Some(0);
         while let Some(from) = next {
-            let (entries, more) = query(dir, &Filter::default(), from, 1000)
+            let (entries, more) = query(source, &Filter::default(), from, 1000)
                 .await
                 .expect("the log can be read");
             records.extend(entries.into_iter().map(|entry| Record {
