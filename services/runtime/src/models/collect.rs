@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::fault::Fault;
-use crate::domain::model::{Delta, Piece, Proposal};
+use crate::domain::model::{Delta, Piece, Proposal, Stopped};
 
 /// Longest text, and longest calls together, in bytes: what a run takes of one response.
 const MAX: usize = 1 << 20;
@@ -104,8 +104,13 @@ impl Calls {
         Ok(())
     }
 
-    /// All of them, in the order in which they began.
-    pub(super) fn take(self) -> Vec<Proposal> {
+    /// All of them, in the order in which they began. A limit may have cut the last one before its arguments: that is not a
+    /// call without arguments.
+    pub(super) fn take(mut self, stopped: Stopped) -> Vec<Proposal> {
+        let cut = |open: &mut Open| open.proposal.arguments.is_empty() && open.given.is_empty();
+        if stopped == Stopped::Length {
+            self.open.pop_if(cut);
+        }
         let calls = self.open.into_iter().map(|open| {
             let Open {
                 mut proposal, given, ..

@@ -13,6 +13,18 @@ use crate::peers::is_unreachable;
 /// Longest words of a provider that a person is shown, in characters.
 const MAX_WORDS: usize = 400;
 
+/// Kinds of errors that the same request would meet again.
+const LASTING: [&str; 8] = [
+    "insufficient_quota",
+    "context_length_exceeded",
+    "invalid_request_error",
+    "authentication_error",
+    "permission_error",
+    "not_found_error",
+    "request_too_large",
+    "billing_error",
+];
+
 /// An attempt that failed.
 #[derive(Debug)]
 pub(super) struct Fault {
@@ -102,17 +114,18 @@ impl Fault {
     /// The provider broke its stream off with an error of this kind.
     pub(super) fn told(kind: &str, words: &str) -> Self {
         let words = presentable(words);
-        let again = match kind {
-            "invalid_request_error"
-            | "authentication_error"
-            | "permission_error"
-            | "not_found_error"
-            | "request_too_large"
-            | "billing_error" => Again::Never,
-            _ => Again::Soon,
+        let again = if LASTING.contains(&kind) {
+            Again::Never
+        } else {
+            Again::Soon
         };
         let kind = presentable(kind);
-        let words = format!("The model's provider broke off with an error ({kind}: {words}).");
+        let told = [kind, words].into_iter().filter(|part| !part.is_empty());
+        let told: Vec<_> = told.collect();
+        let words = format!(
+            "The model's provider broke off with an error ({}).",
+            told.join(": ")
+        );
         Self::failed(Reason::UpstreamFailed, words, again)
     }
 
@@ -133,7 +146,14 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
         let value: f64 = header(headers, name)?.parse().ok()?;
         Duration::try_from_secs_f64(value * unit).ok()
     };
-    number("retry-after-ms", 0.001).or_else(|| number("retry-after", 1.0))
+    // a date counts from the answer's own, because clocks differ
+    let until = || {
+        let date = |name| httpdate::parse_http_date(header(headers, name)?).ok();
+        date("retry-after")?.duration_since(date("date")?).ok()
+    };
+    number("retry-after-ms", 0.001)
+        .or_else(|| number("retry-after", 1.0))
+        .or_else(until)
 }
 
 /// What an error's body says, and its kind, in the shapes that are in use.
@@ -161,11 +181,11 @@ pub(super) fn error_in(value: &Value) -> (String, String) {
         .or_else(|| inner.get("message").and_then(text))
         .or_else(|| inner.get("detail").and_then(text))
         .unwrap_or_default();
-    let kind = ["code", "type"]
-        .iter()
-        .find_map(|key| inner.get(key).and_then(text))
-        .unwrap_or_default();
-    (words, kind)
+    let kinds = ["code", "type"].map(|key| inner.get(key).and_then(text).unwrap_or_default());
+    // one of the two may say more than the other
+    let lasting = kinds.iter().find(|kind| LASTING.contains(&kind.as_str()));
+    let kind = lasting.or_else(|| kinds.iter().find(|kind| !kind.is_empty()));
+    (words, kind.cloned().unwrap_or_default())
 }
 
 /// A provider may repeat what it was sent, and more.
@@ -210,6 +230,13 @@ mod tests {
             Again::Soon,
             "503",
         );
+        let date = ("date", "Wed, 21 Oct 2026 07:27:48 GMT");
+        let later = ("retry-after", "Wed, 21 Oct 2026 07:28:00 GMT");
+        let earlier = ("retry-after", "Wed, 21 Oct 2026 07:27:00 GMT");
+        check(503, &[date, later], "", seconds(12), "503");
+        check(503, &[date, earlier], "", Again::Soon, "503");
+        let endless = Again::After(Duration::from_secs_f64(1e19));
+        check(503, &[("retry-after", "1e19")], "", endless, "503");
         check(503, &[("retry-after", "-1")], "", Again::Soon, "503");
         check(429, &[("retry-after", "1e300")], "", Again::Soon, "429");
         check(

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::fault::{Again, Fault};
-use super::http::Endpoint;
+use super::http::{Endpoint, Stream};
 use super::sse;
 use crate::domain::model::{Delta, Model, ModelError, Piece, Request, Response, Unanswered, Usage};
 
@@ -73,29 +73,29 @@ impl<P: Provider> Remote<P> {
             .endpoint
             .post(request.token, P::PATH, P::FIELDS, body)
             .await?;
-        let mut parser = sse::Parser::default();
         let mut reader = self.provider.reader();
-        let too_long = |_| Fault::too_long("an event of the stream");
-        loop {
-            let piece = stream.next().await.map_err(|fault| fault.spent(reader.usage()))?;
-            let Some(piece) = piece else { break };
-            for event in parser.feed(&piece).map_err(too_long)? {
-                if reader
-                    .event(&event, delta)
-                    .map_err(|fault| fault.spent(reader.usage()))?
-                {
-                    return reader.finish();
-                }
+        let read = read(&mut stream, &mut reader, delta).await;
+        let spent = reader.usage();
+        read.and_then(|()| reader.finish())
+            .map_err(|fault| fault.spent(spent))
+    }
+}
+
+/// Reads to the last event, or to the end of the stream.
+async fn read(stream: &mut Stream, reader: &mut impl Reader, delta: Delta<'_>) -> Result<(), Fault> {
+    let too_long = |_| Fault::too_long("an event of the stream");
+    let mut parser = sse::Parser::default();
+    while let Some(piece) = stream.next().await? {
+        for event in parser.feed(&piece).map_err(too_long)? {
+            if reader.event(&event, delta)? {
+                return Ok(());
             }
         }
-        if let Some(event) = parser.finish().map_err(too_long)? {
-            reader
-                .event(&event, delta)
-                .map_err(|fault| fault.spent(reader.usage()))?;
-        }
-        let spent = reader.usage();
-        reader.finish().map_err(|fault| fault.spent(spent))
     }
+    if let Some(event) = parser.finish().map_err(too_long)? {
+        reader.event(&event, delta)?;
+    }
+    Ok(())
 }
 
 #[async_trait::async_trait]
@@ -119,8 +119,7 @@ impl<P: Provider> Model for Remote<P> {
             };
             spent.add(charged(fault.usage, &request));
             let pause = pause(fault.again, attempt).filter(|pause| {
-                let in_time = Instant::now() + *pause < request.ends;
-                attempt < self.attempts && in_time && spent.total() < request.tokens
+                attempt < self.attempts && in_time(*pause, request.ends) && spent.total() < request.tokens
             });
             let Some(pause) = pause else {
                 let (error, usage) = (fault.error, spent);
@@ -150,6 +149,12 @@ fn charged(usage: Usage, request: &Request<'_>) -> Usage {
     }
 }
 
+/// A provider may ask for a wait that no clock can count.
+fn in_time(pause: Duration, ends: Instant) -> bool {
+    let next = Instant::now().checked_add(pause);
+    next.is_some_and(|next| next < ends)
+}
+
 /// How long to wait before the next attempt, if there is to be one. Never less than the provider asked for.
 fn pause(again: Again, attempt: u32) -> Option<Duration> {
     let least = match again {
@@ -164,12 +169,25 @@ fn pause(again: Again, attempt: u32) -> Option<Duration> {
     let half = own / 2;
     let spread = u64::try_from(half.as_micros()).unwrap_or(u64::MAX).max(1);
     let own = half + Duration::from_micros(random % spread);
-    Some(if least.is_zero() { own } else { least + own / 4 })
+    Some(if least.is_zero() {
+        own
+    } else {
+        least.saturating_add(own / 4)
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_wait_longer_than_time_itself_is_not_in_time() {
+        let ends = Instant::now() + Duration::from_secs(3600);
+        for (least, expected) in [(1, true), (7200, false), (1 << 63, false), (u64::MAX, false)] {
+            let pause = pause(Again::After(Duration::from_secs(least)), 1).unwrap();
+            assert_eq!(in_time(pause, ends), expected, "{least}");
+        }
+    }
 
     #[test]
     fn pauses_grow_and_are_never_shorter_than_asked_for() {

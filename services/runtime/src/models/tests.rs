@@ -291,6 +291,33 @@ fn a_response_says_why_it_ends() {
     }
 }
 
+#[test]
+fn a_call_that_a_limit_cut_before_its_arguments_is_none() {
+    let begun = |index: u64, id: &str| {
+        let block = json!({ "type": "tool_use", "id": id, "name": "f", "input": {} });
+        json!({ "type": "content_block_start", "index": index, "content_block": block })
+    };
+    for (reason, calls) in [
+        ("max_tokens", vec![call("a", "f", "")]),
+        ("tool_use", vec![call("a", "f", ""), call("b", "f", "")]),
+    ] {
+        let end = json!({ "type": "message_delta", "delta": { "stop_reason": reason } });
+        let stream = data(&[begun(0, "a"), begun(1, "b"), end]);
+        assert_eq!(
+            read(&anthropic(), [stream.as_bytes()]).unwrap().calls,
+            calls,
+            "{reason}"
+        );
+    }
+    let delta =
+        json!({ "tool_calls": [{ "index": 0, "id": "a", "function": { "name": "f", "arguments": "" } }] });
+    let stream = data(&[
+        chunk(&delta),
+        json!({ "choices": [{ "delta": {}, "finish_reason": "length" }] }),
+    ]);
+    assert_eq!(read(&openai(), [stream.as_bytes()]).unwrap().calls, []);
+}
+
 fn check_fault(provider: &impl Provider, stream: &str, again: Again, words: &str) {
     let fault = read(provider, [stream.as_bytes()]).unwrap_err();
     assert_eq!(fault.again, again, "{stream:?}: {fault:?}");
@@ -317,6 +344,18 @@ fn an_error_in_the_stream_is_told_and_may_pass() {
         "data: {\"error\":{\"message\":\"slot is gone\",\"type\":\"server_error\",\"code\":500}}\n\n",
         Again::Soon,
         "slot is gone",
+    );
+    check_fault(
+        &openai(),
+        "data: {\"error\":{\"message\":\"no room\",\"type\":\"invalid_request_error\",\"code\":\"string_above_max_length\"}}\n\n",
+        Again::Never,
+        "(invalid_request_error: no room)",
+    );
+    check_fault(
+        &openai(),
+        "data: {\"error\":{\"message\":\"gone\"}}\n\n",
+        Again::Soon,
+        "(gone)",
     );
     check_fault(
         &openai(),

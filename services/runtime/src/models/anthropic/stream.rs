@@ -178,7 +178,7 @@ impl Reader for MessageStream {
         Ok(Response {
             usage: self.usage.total(),
             text: self.text.take(),
-            calls: self.calls.take(),
+            calls: self.calls.take(stopped),
             stopped,
         })
     }

@@ -190,7 +190,7 @@ impl Reader for ChunkStream {
             Some("content_filter") => Stopped::Refused,
             None | Some(_) => Stopped::Whole,
         };
-        let (text, calls) = (self.text.take(), self.calls.take());
+        let (text, calls) = (self.text.take(), self.calls.take(stopped));
         let usage = self.usage.unwrap_or_else(|| {
             let calls: u64 = calls.iter().map(|call| estimate_tokens(&call.arguments)).sum();
             Usage {
