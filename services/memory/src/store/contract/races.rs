@@ -17,6 +17,7 @@ on_each![
     one_journal_wins_however_many_write,
     a_turn_ends_or_is_taken_over_and_never_both,
     beginning_and_ending_get_along,
+    whoever_begins_knows_the_turn_that_has_just_ended,
 ];
 
 type Stores = Vec<Arc<dyn Store>>;
@@ -201,6 +202,39 @@ async fn beginning_and_ending_get_along(place: Place) {
             Ok(_) | Err(Error::SessionBusy) => {}
             Err(error) => panic!("{error:?}"),
         }
+    }
+}
+
+/// Those who begin wait for the one who ends, and what they are told must not be from before they waited.
+async fn whoever_begins_knows_the_turn_that_has_just_ended(place: Place) {
+    let replicas = place.replicas().await;
+    let (mut run, _) = begun(&*replicas[0]).await;
+    for round in 0..20 {
+        let next: Vec<_> = (0..6).map(|_| run_in(run.session)).collect();
+        let begins = in_turn(&replicas, 6).map(|(number, store)| {
+            let next = begin(&next[number], &format!("m{round} {number}"));
+            async move { store.begin_turn(next).await }
+        });
+        let (ended, begun) = tokio::join!(
+            replicas[0].finish_turn(finish(&run, 1, &["answer"])),
+            join_all(begins)
+        );
+        ended.unwrap();
+        let last = Some(run.run.to_string());
+        let won = begun
+            .into_iter()
+            .zip(&next)
+            .find_map(|(begun, next)| Some((begun.ok()?, next)));
+        let (begun, next) = match won {
+            Some((begun, next)) => (begun, next.clone()),
+            None => {
+                let next = run_in(run.session);
+                let late = begin(&next, &format!("m{round} late"));
+                (replicas[0].begin_turn(late).await.unwrap(), next)
+            }
+        };
+        assert_eq!(begun.last_run, last, "in round {round}");
+        run = next;
     }
 }
 

@@ -104,9 +104,14 @@ pub(super) const FINISH: &str = "\
 /// A run with its message and entries, in a session that no run holds and that has not had the message. Values: 1 tenant,
 /// 2 session, 3 subject, 4 agent, 5 run, 6 message's id, 7 instructions, 8 token, 9 expiry, 10 time, 11 tokens, 12 bytes,
 /// 13 message, 14 events, 15 states. No row when it was not begun.
+///
+/// Nor in a session that changed while the statement waited for it: of a run that ended meanwhile it sees the freed
+/// session, because that is locked, and not the end, because that is younger than its snapshot.
 pub(super) const BEGIN: &str = "\
-    WITH held AS ( \
-        SELECT s.id, s.agent, s.active_run, \
+    WITH seen AS MATERIALIZED ( \
+        SELECT s.ctid AS version FROM sessions s WHERE s.tenant = $1 AND s.session_id = $2 AND s.subject = $3), \
+    held AS ( \
+        SELECT s.id, s.ctid AS version, s.agent, s.active_run, \
                (SELECT e.run_id FROM runs e WHERE e.session = s.id AND e.state <> 1 ORDER BY e.id DESC LIMIT 1) \
                AS last_run_id \
         FROM sessions s WHERE s.tenant = $1 AND s.session_id = $2 AND s.subject = $3 FOR UPDATE OF s), \
@@ -115,7 +120,7 @@ pub(super) const BEGIN: &str = "\
                lease_expires_ms, cursor, first_cursor, started_ms, tokens, bytes) \
         SELECT held.id, $1, $5, $6, $7, 1, $8, 1, $9, cardinality($15::bytea[]), cardinality($15::bytea[]), $10, $11, \
                $12 \
-        FROM held WHERE held.agent = $4 AND held.active_run IS NULL \
+        FROM held JOIN seen ON seen.version = held.version WHERE held.agent = $4 AND held.active_run IS NULL \
         ON CONFLICT DO NOTHING RETURNING id, session), \
     said AS ( \
         INSERT INTO messages (run, ordinal, body) \
