@@ -14,7 +14,7 @@ pub(crate) struct Room {
 
 #[derive(Debug, Default)]
 struct Counts {
-    busy: usize,
+    driven: usize,
     waiting: usize,
 }
 
@@ -38,10 +38,10 @@ impl Room {
     /// A seat for a run that has something to do; `None` when the node is full.
     pub(crate) fn enter(&self) -> Option<Seat> {
         let mut counts = self.counts.lock();
-        if counts.busy >= self.busy {
+        if self.free_of(&counts) == 0 {
             return None;
         }
-        counts.busy += 1;
+        counts.driven += 1;
         Some(Seat {
             room: self.clone(),
             waits: false,
@@ -50,17 +50,23 @@ impl Room {
 
     /// Runs that may still enter.
     pub(crate) fn free(&self) -> usize {
-        self.busy.saturating_sub(self.counts.lock().busy)
+        self.free_of(&self.counts.lock())
+    }
+
+    /// Those that wait beyond their number are busy as long as that lasts, whichever they are.
+    fn free_of(&self, counts: &Counts) -> usize {
+        let busy = counts.driven + counts.waiting.saturating_sub(self.waiting);
+        self.busy.saturating_sub(busy)
     }
 }
 
 impl Seat {
-    /// The run only waits from now on: it makes room for another, unless too many wait already.
+    /// The run only waits from now on: it makes room for another, unless too many wait.
     pub(crate) fn wait(&mut self) {
         let mut counts = self.room.counts.lock();
-        if !self.waits && counts.waiting < self.room.waiting {
+        if !self.waits {
             counts.waiting += 1;
-            counts.busy -= 1;
+            counts.driven -= 1;
             self.waits = true;
         }
     }
@@ -70,7 +76,7 @@ impl Seat {
         let mut counts = self.room.counts.lock();
         if self.waits {
             counts.waiting -= 1;
-            counts.busy += 1;
+            counts.driven += 1;
             self.waits = false;
         }
     }
@@ -82,7 +88,7 @@ impl Drop for Seat {
         if self.waits {
             counts.waiting -= 1;
         } else {
-            counts.busy -= 1;
+            counts.driven -= 1;
         }
     }
 }
@@ -106,6 +112,25 @@ mod tests {
         drop(second);
         assert_eq!(room.free(), 0);
         drop(first);
+        assert_eq!(room.free(), 1);
+    }
+
+    #[test]
+    fn who_waits_beyond_the_number_takes_the_place_of_one_that_leaves() {
+        let room = Room::new(1, 1);
+        let mut first = room.enter().unwrap();
+        first.wait();
+        let mut second = room.enter().unwrap();
+        second.wait();
+        assert_eq!(room.free(), 0);
+        drop(first);
+        assert_eq!(room.free(), 1);
+        let third = room.enter().unwrap();
+        assert!(room.enter().is_none());
+        second.go_on();
+        drop(third);
+        assert_eq!(room.free(), 0);
+        drop(second);
         assert_eq!(room.free(), 1);
     }
 }
