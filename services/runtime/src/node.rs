@@ -125,6 +125,10 @@ impl Node {
             return Err(Error::ShuttingDown);
         }
         let agent = self.check(&message)?;
+        // whoever did not hear the answer asks again: another lease would take the run from its driver, who is here
+        if let Some(run) = self.parts.hub.get(message.principal.run) {
+            return Ok(Joined::Here(run.events().boxed()));
+        }
         let seat = self.parts.room.enter().ok_or(Error::TooManyRuns)?;
         let (tell, told) = oneshot::channel();
         let node = self.clone();

@@ -165,6 +165,19 @@ async fn a_run_that_does_something_keeps_its_place() {
     assert_eq!(status.code(), Code::ResourceExhausted, "{status:?}");
 }
 
+#[tokio::test]
+async fn a_run_that_is_asked_for_again_is_joined_though_there_is_no_room() {
+    let world = World::new();
+    let node = world
+        .configured(&script("hang"), |config| config.max_runs = 1)
+        .await;
+    let mut first = node.send(&world.token(), "m1", "hi").await.unwrap();
+    until(&mut first, is_started).await;
+    let mut again = node.send(&world.token(), "m1", "hi").await.unwrap();
+    until(&mut again, is_started).await;
+    assert_eq!(world.memory.the_run().epoch, 1);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_caller_may_meet_any_node() {
     let world = World::new();
