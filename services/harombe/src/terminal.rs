@@ -4,6 +4,7 @@ mod hidden;
 mod page;
 mod prompt;
 mod screen;
+mod streaming;
 mod style;
 mod text;
 

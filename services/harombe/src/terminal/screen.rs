@@ -12,6 +12,7 @@ use harombe_proto::types::v1::{
 use serde_json::Value;
 
 use super::page::Page;
+use super::streaming::{Streaming, Words};
 use super::style::Style;
 use super::text::{model_name, printable, shortened};
 
@@ -19,8 +20,7 @@ use super::text::{model_name, printable, shortened};
 #[derive(Debug)]
 pub struct Screen<W> {
     page: Page<W>,
-    /// Bytes of the text that is streaming in.
-    text_shown: u64,
+    text: Streaming,
     output_shown: HashMap<(String, i32), u64>,
 }
 
@@ -39,7 +39,7 @@ impl<W: Write> Screen<W> {
     pub fn new(out: W, style: Style, columns: Option<usize>) -> Self {
         Self {
             page: Page::new(out, style, columns),
-            text_shown: 0,
+            text: Streaming::default(),
             output_shown: HashMap::new(),
         }
     }
@@ -94,14 +94,17 @@ impl<W: Write> Screen<W> {
                 let model = model_name(&started.model);
                 self.step("run", &format!("agent {} · model {model}", started.agent))
             }
-            Some(Event::TextDelta(delta)) => self.text(delta.offset, &delta.text),
+            Some(Event::TextDelta(delta)) => {
+                let words = self.text.delta(delta.offset, &delta.text);
+                self.say(words)
+            }
             Some(Event::TextFinished(finished)) => {
-                self.text(0, &finished.text)?;
-                self.text_shown = 0;
+                let words = self.text.finished(&finished.text);
+                self.say(words)?;
                 self.page.end_line()
             }
             Some(Event::ToolCallProposed(call)) => {
-                self.text_shown = 0;
+                self.text = Streaming::default();
                 let tool = self.style().bold(printable(&call.tool)).to_string();
                 self.step("call", &tool)?;
                 self.arguments(&call.tool, &call.arguments)
@@ -113,7 +116,9 @@ impl<W: Write> Screen<W> {
             Some(Event::ToolFinished(finished)) => self.tool_finished(finished),
             Some(Event::RunFinished(finished)) => self.run_finished(finished),
             Some(Event::RunFailed(failed)) => {
-                let text = format!("{} · {}", self.style().bad(&failed.reason), failed.message);
+                self.text = Streaming::default();
+                let reason = printable(&failed.reason);
+                let text = format!("{} · {}", self.style().bad(reason), printable(&failed.message));
                 self.chapter("failed", &text)
             }
             Some(Event::ContextBuilt(_) | Event::Usage(_)) | None => Ok(()),
@@ -298,17 +303,26 @@ impl<W: Write> Screen<W> {
         self.chapter("done", why)
     }
 
-    /// Streams model text: only what has not been written yet.
-    fn text(&mut self, offset: u64, text: &str) -> io::Result<()> {
-        let Some(new) = unseen(self.text_shown, offset, text.as_bytes()) else {
-            return Ok(());
+    fn say(&mut self, words: Words) -> io::Result<()> {
+        let new = match words {
+            Words::None => return Ok(()),
+            Words::More(new) => new,
+            Words::First(new) => {
+                self.page.paragraph()?;
+                self.page.open("model")?;
+                new
+            }
+            Words::Anew(new) => {
+                let line = self
+                    .style()
+                    .warn("the answer broke off and begins anew")
+                    .to_string();
+                self.detail(&line)?;
+                self.page.open("model")?;
+                new
+            }
         };
-        if self.text_shown == 0 {
-            self.page.paragraph()?;
-            self.page.open("model")?;
-        }
-        self.text_shown = offset + text.len() as u64;
-        self.page.prose(&printable(&String::from_utf8_lossy(new)))?;
+        self.page.prose(&printable(&new))?;
         self.page.flush()
     }
 

@@ -1,4 +1,4 @@
-use harombe_proto::types::v1::{TextDelta, TextFinished, ToolCallProposed};
+use harombe_proto::types::v1::{RunFailed, TextDelta, TextFinished, ToolCallProposed};
 
 use super::*;
 
@@ -42,6 +42,38 @@ fn text_that_comes_twice_is_shown_once() {
         Event::TextFinished(TextFinished { text: "next".into() }),
     ]);
     assert_eq!(text, "▸ model      one two three\n\n▸ model      next\n");
+}
+
+#[test]
+fn another_attempt_stands_below_the_one_that_broke_off() {
+    let delta = |offset: u64, text: &str| {
+        let text = text.to_owned();
+        Event::TextDelta(TextDelta { offset, text })
+    };
+    let finished = |text: &str| Event::TextFinished(TextFinished { text: text.into() });
+    let text = shown(vec![
+        delta(0, "Good morning, all"),
+        delta(0, "Good "),
+        delta(5, "evening"),
+        delta(12, "."),
+        finished("Good evening."),
+        finished("next"),
+    ]);
+    let expected = "▸ model      Good morning, all\n             the answer broke off and begins anew\n\
+                    ▸ model      Good evening.\n\n▸ model      next\n";
+    assert_eq!(text, expected);
+}
+
+#[test]
+fn a_failure_cannot_drive_the_terminal() {
+    let text = shown(vec![Event::RunFailed(RunFailed {
+        reason: "UPSTREAM_FAILED".into(),
+        message: "no\u{1b}[2J\u{202e}".into(),
+    })]);
+    assert!(
+        text.contains("no\u{fffd}[2J\u{fffd}") && !text.contains(['\u{1b}', '\u{202e}']),
+        "{text:?}"
+    );
 }
 
 #[test]
