@@ -1,5 +1,7 @@
 //! A running system with a port for strangers, and programs that call it from outside.
 
+mod apart;
+
 use std::path::{Path, PathBuf};
 
 use harombe::compose::{Assembly, Config, Embedded, ModelSource};
@@ -7,6 +9,8 @@ use harombe_proto::agent::v1::CreateKeyRequest;
 use harombe_proto::agent::v1::key_service_client::KeyServiceClient;
 use harombe_rpc::GrpcChannel;
 use tokio::process::Command;
+
+use apart::Apart;
 
 /// What the model says: with "program" in the message it runs one, else it greets.
 const SCRIPT: &str = r#"
@@ -30,13 +34,18 @@ text = "Good day."
 /// The system.
 pub struct System {
     dir: tempfile::TempDir,
-    embedded: Embedded,
+    services: Services,
     /// Of an admin of the operator's tenant.
     admin: GrpcChannel,
     /// Of somebody who uses agents and reads the log.
     pub key: String,
     /// Of somebody else, who decides.
     pub approver: String,
+}
+
+enum Services {
+    Embedded(Embedded),
+    Apart(Apart),
 }
 
 /// What a program did.
@@ -54,21 +63,30 @@ impl System {
     /// When it does not start: a test cannot go on.
     #[expect(clippy::expect_used, reason = "a test's world: without it there is no test")]
     pub async fn start() -> Self {
-        let dir = tempfile::Builder::new()
-            .prefix("harombe-clients-")
-            .tempdir()
-            .expect("a temporary directory");
-        let script = dir.path().join("model.toml");
-        std::fs::write(&script, SCRIPT).expect("the script");
+        let (dir, model) = home();
         let mut config = Config::default();
         config.gateway.public.listen = Some(([127, 0, 0, 1], 0).into());
-        let model = Some(ModelSource::Scripted(script));
-        let assembly = Assembly::new(&dir.path().join("data"), config, model);
+        let assembly = Assembly::new(&dir.path().join("data"), config, Some(model));
         let embedded = assembly.start().await.expect("the system starts");
         let admin = GrpcChannel::unix(&embedded.socket()).expect("a channel");
+        Self::with_keys(dir, Services::Embedded(embedded), admin).await
+    }
+
+    /// Starts each service in a process of its own; `program` is `harombe`.
+    ///
+    /// # Panics
+    /// When one does not start: a test cannot go on.
+    pub async fn start_apart(program: &str) -> Self {
+        let (dir, model) = home();
+        let apart = Apart::start(program, dir.path(), &model).await;
+        let admin = apart.admin.clone();
+        Self::with_keys(dir, Services::Apart(apart), admin).await
+    }
+
+    async fn with_keys(dir: tempfile::TempDir, services: Services, admin: GrpcChannel) -> Self {
         let mut system = Self {
             dir,
-            embedded,
+            services,
             admin,
             key: String::new(),
             approver: String::new(),
@@ -96,7 +114,10 @@ impl System {
     #[must_use]
     #[expect(clippy::expect_used, reason = "a test's world: without it there is no test")]
     pub fn url(&self) -> &str {
-        self.embedded.public().expect("a public address")
+        match &self.services {
+            Services::Embedded(embedded) => embedded.public().expect("a public address"),
+            Services::Apart(apart) => &apart.url,
+        }
     }
 
     /// Runs a program to its end, in a folder of its own, with the address and the keys in its environment.
@@ -106,6 +127,7 @@ impl System {
     #[expect(clippy::expect_used, reason = "a test's world: without it there is no test")]
     pub async fn run(&self, program: &str, arguments: &[&str]) -> Done {
         let folder = tempfile::tempdir_in(self.dir.path()).expect("a folder");
+        let url: http::Uri = self.url().parse().expect("an address");
         let output = Command::new(program)
             .args(arguments)
             .current_dir(folder.path())
@@ -114,7 +136,7 @@ impl System {
             .env("APPROVER_KEY", &self.approver)
             .env("PROTO", root().join("proto"))
             .env("PYTHONPATH", tools())
-            .env("no_proxy", "127.0.0.1")
+            .env("no_proxy", url.host().unwrap_or_default())
             .kill_on_drop(true)
             .output()
             .await
@@ -128,9 +150,24 @@ impl System {
 
     /// Ends it in order.
     pub async fn stop(self) {
-        self.embedded.shutdown().await;
+        match self.services {
+            Services::Embedded(embedded) => embedded.shutdown().await,
+            Services::Apart(apart) => apart.stop().await,
+        }
         drop(self.dir);
     }
+}
+
+/// A directory, and the model's script in it.
+#[expect(clippy::expect_used, reason = "a test's world: without it there is no test")]
+fn home() -> (tempfile::TempDir, ModelSource) {
+    let dir = tempfile::Builder::new()
+        .prefix("harombe-clients-")
+        .tempdir()
+        .expect("a temporary directory");
+    let script = dir.path().join("model.toml");
+    std::fs::write(&script, SCRIPT).expect("the script");
+    (dir, ModelSource::Scripted(script))
 }
 
 /// What asks for a key for somebody in the operator's tenant.

@@ -2,6 +2,10 @@
 
 use harombe_clients::{Done, System, root};
 
+use crate::Topology;
+
+both!(every_snippet_of_the_page_does_what_it_says);
+
 struct Snippet {
     /// Of the heading above.
     title: String,
@@ -73,14 +77,13 @@ fn shows(out: &str, expected: &str) -> bool {
         })
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn every_snippet_of_the_page_does_what_it_says() {
+async fn every_snippet_of_the_page_does_what_it_says(topology: Topology) {
     let page = std::fs::read_to_string(root().join("docs/api.md")).unwrap();
     let snippets = snippets(&page);
     let languages: std::collections::BTreeSet<_> =
         snippets.iter().map(|snippet| &*snippet.language).collect();
     assert_eq!(languages, ["js", "python", "rust", "sh"].into());
-    let system = System::start().await;
+    let system = topology.start().await;
     for snippet in &snippets {
         let done = run(&system, snippet).await;
         assert!(done.good, "{}\n{}\n{}", snippet.title, done.out, done.err);

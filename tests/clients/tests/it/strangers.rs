@@ -29,6 +29,10 @@ use tonic::Streaming;
 use forms::{Answer, Caller, Until};
 use public::{Method, Theirs, methods};
 
+use crate::Topology;
+
+both!(what_is_somebody_elses_is_not_there);
+
 /// What the first tenant keeps to itself.
 const FILE: &[u8] = b"the-words-in-anns-file";
 const MESSAGE: &str = "Run a program about anns-own-affairs.";
@@ -312,9 +316,9 @@ impl Watch {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_somebody_elses_is_not_there() {
-    let system = System::start().await;
+#[expect(clippy::print_stdout, reason = "a walk says how far it went")]
+async fn what_is_somebody_elses_is_not_there(topology: Topology) {
+    let system = topology.start().await;
     let methods = methods();
     let everything = Role::ALL.map(Role::as_str);
     let owner = Stranger::new(&system, key_for("ann", &everything)).await.caller;
