@@ -17,16 +17,19 @@ pub struct HttpError {
     allow: Option<String>,
 }
 
-/// The HTTP status of a failure's code, as google.rpc maps them.
+/// The HTTP status of a failure: as google.rpc maps its code; a limit that waiting does not help is one of size.
 #[must_use]
-pub const fn http_status(code: Code) -> StatusCode {
-    match code {
+pub const fn http_status(failure: &Failure) -> StatusCode {
+    match failure.code {
         Code::InvalidArgument | Code::FailedPrecondition => StatusCode::BAD_REQUEST,
         Code::NotFound => StatusCode::NOT_FOUND,
         Code::AlreadyExists | Code::Aborted => StatusCode::CONFLICT,
         Code::Unauthenticated => StatusCode::UNAUTHORIZED,
         Code::PermissionDenied => StatusCode::FORBIDDEN,
-        Code::ResourceExhausted => StatusCode::TOO_MANY_REQUESTS,
+        Code::ResourceExhausted => match (failure.reason, failure.retry_after) {
+            (Reason::LimitExceeded, None) => StatusCode::PAYLOAD_TOO_LARGE,
+            _ => StatusCode::TOO_MANY_REQUESTS,
+        },
         Code::DeadlineExceeded => StatusCode::GATEWAY_TIMEOUT,
         Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -52,7 +55,7 @@ const fn name(code: Code) -> &'static str {
 impl From<Failure> for HttpError {
     fn from(failure: Failure) -> Self {
         Self {
-            status: http_status(failure.code),
+            status: http_status(&failure),
             failure,
             allow: None,
         }
@@ -210,6 +213,14 @@ mod tests {
         let response = error.into_response();
         assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
         assert_eq!(response.headers()[RETRY_AFTER], "2");
+    }
+
+    #[test]
+    fn what_stays_too_large_is_not_to_be_sent_again() {
+        let failure = Failure::new(Code::ResourceExhausted, Reason::LimitExceeded, "too large");
+        let response = HttpError::from(failure).into_response();
+        assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);
+        assert!(!response.headers().contains_key(RETRY_AFTER));
     }
 
     #[test]
