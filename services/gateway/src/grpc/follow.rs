@@ -17,6 +17,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// Tries in a row that bring no event, some ten seconds together: a node that is replaced, a store that restarts.
 const TRIES: u32 = 14;
+/// Tries in a row at nodes that have no room, a third of a second together: calls go round, and not all nodes are full.
+const FULL_TRIES: u32 = 4;
 
 /// A message that is to begin a run.
 pub(crate) struct Begin {
@@ -172,6 +174,10 @@ impl Follower {
         match failure.code {
             Code::Unavailable => self.begin.is_none() || failure.reason == Reason::Unavailable,
             Code::FailedPrecondition => self.begin.is_none() && failure.reason == Reason::LeaseLost,
+            // It says when there may be room again; the next node may have some now.
+            Code::ResourceExhausted => {
+                self.begin.is_some() && failure.retry_after.is_some() && self.tries < FULL_TRIES
+            }
             _ => false,
         }
     }

@@ -3,6 +3,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::Stream;
 use harombe_error::{Code, Failure, Reason};
@@ -138,8 +139,8 @@ fn failed() -> RunFailed {
     }
 }
 
-/// What a message is refused for before anything begins.
-fn refusal(text: &str) -> Option<Failure> {
+/// What a message is refused for before anything begins; it is the node's `number`th.
+fn refusal(text: &str, number: usize) -> Option<Failure> {
     match text {
         "refuse" => Some(Failure::new(
             Code::ResourceExhausted,
@@ -151,7 +152,16 @@ fn refusal(text: &str) -> Option<Failure> {
             Reason::AuditUnavailable,
             "no log",
         )),
+        "full" => Some(full()),
+        "full at first" if number == 1 => Some(full()),
         _ => None,
+    }
+}
+
+fn full() -> Failure {
+    Failure {
+        retry_after: Some(Duration::from_secs(1)),
+        ..Failure::new(Code::ResourceExhausted, Reason::LimitExceeded, "no room")
     }
 }
 
@@ -188,7 +198,7 @@ impl RuntimeService for RuntimeGrpc {
             client_instructions,
         } = request;
         self.0.see(&text, &principal);
-        if let Some(failure) = refusal(&text) {
+        if let Some(failure) = refusal(&text, self.0.seen.lock().len()) {
             return Err(failure.to_status());
         }
         let run = principal.run.to_string();

@@ -5,7 +5,7 @@ use harombe_proto::agent::v1::WatchRunRequest;
 use harombe_proto::types::v1::RunEvent;
 use harombe_proto::types::v1::run_event::Event;
 
-use crate::world::{World, events, refused};
+use crate::world::{LIMIT, World, events, refused};
 
 const RUN: &str = "/harombe.runtime.v1.RuntimeService/Run";
 const WATCH: &str = "/harombe.memory.v1.RunJournalService/Watch";
@@ -94,4 +94,16 @@ async fn what_a_node_refuses_is_refused_at_once() {
     let answer = refused(world.send(&session, "1", "unrecorded")).await;
     assert_eq!(answer, (Code::Unavailable, Reason::AuditUnavailable));
     assert_eq!(world.runtime.seen.lock().len(), 1);
+}
+
+#[tokio::test]
+async fn a_node_without_room_is_not_the_only_one() {
+    let world = World::new().await;
+    let session = world.session().await.session_id;
+    let events = events(world.send(&session, "1", "full at first").await.unwrap()).await;
+    assert_eq!(cursors(&events), [1, 1, 2, 3]);
+    assert_eq!(world.runtime.seen.lock().len(), 2);
+
+    // Where none has room, whoever asked hears so.
+    assert_eq!(refused(world.send(&session, "2", "full")).await, LIMIT);
 }
