@@ -10,6 +10,10 @@ use crate::domain::model::{Call, Message};
 /// What stands before an answer that nothing was said before.
 const NOTHING_BEFORE: &str = "(The conversation begins with your words.)";
 
+/// What stands between results and the person's next words when the turn ended before the model answered: after results,
+/// some providers take the model's words only.
+const NOT_ANSWERED: &str = "(The turn ended here.)";
+
 /// What a model is told of a tool that answered nothing: some providers refuse empty texts.
 const NO_OUTPUT: &str = "(no output)";
 
@@ -53,6 +57,13 @@ pub(super) fn said(messages: &[Message]) -> Vec<Said> {
         match (message, all.last_mut()) {
             (Message::User(text), _) if text.trim().is_empty() => {}
             (Message::User(text), Some(Said::User(before))) => join(before, text),
+            (Message::User(text), Some(Said::Results(_))) => {
+                all.push(Said::Assistant {
+                    text: NOT_ANSWERED.to_owned(),
+                    calls: Vec::new(),
+                });
+                all.push(Said::User(text.clone()));
+            }
             (Message::User(text), _) => all.push(Said::User(text.clone())),
             (Message::Assistant { text, calls }, _) if calls.is_empty() && text.trim().is_empty() => {}
             (
@@ -200,6 +211,7 @@ mod tests {
             assistant("", &[(one, "t", "{\"x\":1}"), (two, "rm -rf /", "{\"x\":")]),
             result(one, "1"),
             result(two, " "),
+            user("b"),
         ]);
         let Said::Assistant { calls, .. } = &spoken[1] else {
             panic!("{spoken:?}")
@@ -217,5 +229,10 @@ mod tests {
                 (two.to_string(), NO_OUTPUT.into())
             ])
         );
+        let ended = Said::Assistant {
+            text: NOT_ANSWERED.into(),
+            calls: Vec::new(),
+        };
+        assert_eq!(spoken[3..], [ended, Said::User("b".into())]);
     }
 }
