@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use harombe_error::{Code, Failure, Reason, ServiceError as _, to_status};
-use harombe_rpc::{Authenticator, InProcess, PeerAddr};
+use harombe_rpc::{Authenticator, InProcess, PeerAddr, Place};
 use harombe_trail::Trail;
 use harombe_types::{Person, ServiceName, Tenant};
 use http::HeaderMap;
@@ -163,6 +163,18 @@ impl Authenticator for FrontDoor {
             Origin::Socket(_) => Err(self.turn_away(origin, Why::stranger()).await),
             Origin::Address(_) | Origin::Rest => Err(self.turn_away(origin, Why::no_key()).await),
         }
+    }
+
+    /// The owner of the socket has as many as they like.
+    fn place(&self, parts: &Parts) -> Result<Option<Place>, Failure> {
+        let Offered::Key(key) = offered(&parts.headers) else {
+            return Ok(None);
+        };
+        let live = self.uses.get(key.id()).ok_or(Error::KeyEnded);
+        let place = live.and_then(|live| live.call());
+        place
+            .map(|place| Some(Box::new(place) as Place))
+            .map_err(|error| failure(&error))
     }
 }
 

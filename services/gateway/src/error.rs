@@ -85,6 +85,8 @@ pub enum Error {
     TooFast { per_second: u32, wait: Duration },
     #[error("this key may have at most {max} streams open")]
     ManyStreams { max: u32 },
+    #[error("this key may have at most {max} calls under way")]
+    ManyCalls { max: u32 },
     #[error(
         "this key may send at most {max} messages a day, and they are sent; the day ends at midnight UTC"
     )]
@@ -120,6 +122,7 @@ impl ServiceError for Error {
             Self::LargeFile { .. }
             | Self::TooFast { .. }
             | Self::ManyStreams { .. }
+            | Self::ManyCalls { .. }
             | Self::QuotaSpent { .. } => Code::ResourceExhausted,
             Self::OtherTenant | Self::OtherAgent(_) => Code::PermissionDenied,
             Self::NoSuchKey => Code::NotFound,
@@ -146,7 +149,7 @@ impl ServiceError for Error {
     fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::TooFast { wait, .. } | Self::QuotaSpent { wait, .. } => Some(*wait),
-            Self::ManyStreams { .. } => Some(AGAIN),
+            Self::ManyStreams { .. } | Self::ManyCalls { .. } => Some(AGAIN),
             Self::Store(error) if error.is_unavailable() => Some(AGAIN),
             Self::Trail(error) | Self::Unrecorded(error) => error.retry_after(),
             _ => None,

@@ -18,6 +18,7 @@ pub(crate) struct Numbers {
 pub(crate) enum Limited {
     Requests,
     Streams,
+    Calls,
     Messages,
     Logins,
 }
@@ -52,6 +53,7 @@ impl Numbers {
         let limit = match what {
             Limited::Requests => "requests",
             Limited::Streams => "streams",
+            Limited::Calls => "calls",
             Limited::Messages => "messages",
             Limited::Logins => "logins",
         };

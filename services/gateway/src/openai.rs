@@ -95,8 +95,9 @@ impl OpenAi {
 
     async fn complete(&self, parts: &Parts, body: Body) -> Result<Response<Body>, OpenAiError> {
         // A stranger's body is not read.
-        self.inside.admits(SEND, parts).await?;
+        let place = self.inside.admits(SEND, parts).await?;
         let body = json_body(&parts.headers, body).await?;
+        drop(place);
         let asked = Asked::parse(&body)?;
         let session = match parts.headers.get(SESSION) {
             Some(id) => self.go_on(parts, id, &asked).await?,

@@ -154,12 +154,15 @@ fn first_bearer(owner: &Person) -> Bearer {
 }
 
 fn defaults(limits: &Limits) -> Defaults {
-    Defaults(KeyLimits {
-        requests_per_second: limits.requests_per_second,
-        burst: limits.burst,
-        streams: limits.streams,
-        messages_per_day: limits.messages_per_day,
-    })
+    Defaults {
+        limits: KeyLimits {
+            requests_per_second: limits.requests_per_second,
+            burst: limits.burst,
+            streams: limits.streams,
+            messages_per_day: limits.messages_per_day,
+        },
+        calls: limits.calls,
+    }
 }
 
 async fn open(config: &Config, deps: &Deps) -> Result<Arc<dyn Store>, harombe_sql::Error> {

@@ -27,6 +27,9 @@ impl Tokens for TokenVerifier {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InProcess(pub ServiceName);
 
+/// What a call takes up of whoever makes it, until it is dropped.
+pub type Place = Box<dyn Send>;
+
 /// Turns what came with a request at the public door into a person.
 ///
 /// The parts' extensions hold tonic's `UdsConnectInfo` with the peer's credentials when the call came over a
@@ -36,6 +39,16 @@ pub trait Authenticator: Send + Sync {
     /// # Errors
     /// Nobody could be established; the failure is sent as it is.
     async fn authenticate(&self, parts: &http::request::Parts) -> Result<Person, Failure>;
+
+    /// A place for the call of somebody who was let in, before anything of its body is read. It is free again when the
+    /// handler has answered; of a call that streams, when its answer begins.
+    ///
+    /// # Errors
+    /// They have too many calls in flight; the failure is sent as it is.
+    fn place(&self, parts: &http::request::Parts) -> Result<Option<Place>, Failure> {
+        let _ = parts;
+        Ok(None)
+    }
 }
 
 /// How a server establishes its callers.

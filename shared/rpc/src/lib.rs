@@ -23,7 +23,7 @@ mod trace;
 
 pub use caller::{Caller, CallerExt};
 pub use channel::{Balanced, GrpcChannel, Public, Remote, Tap};
-pub use door::{Authenticator, Door, InProcess, Tokens};
+pub use door::{Authenticator, Door, InProcess, Place, Tokens};
 pub use harombe_telemetry::{Metrics, TraceContext};
 pub use methods::MethodsError;
 pub use ops::serve_ops;

@@ -51,6 +51,8 @@ pub(crate) struct Method {
     pub(crate) service: Box<str>,
     /// Neither side streams.
     pub(crate) unary: bool,
+    /// The client sends one message, whatever it gets.
+    pub(crate) asks_once: bool,
     /// Its idempotency option names a key.
     pub(crate) repeatable: bool,
     pub(crate) rule: Option<Rule>,
@@ -115,6 +117,7 @@ fn describe(
     let repeatable =
         option::<Idempotency>(&options, idempotency)?.is_some_and(|found| !found.key_field.is_empty());
     Ok(Method {
+        asks_once: !method.is_client_streaming(),
         unary: !method.is_client_streaming() && !method.is_server_streaming(),
         service: service.into(),
         path,

@@ -25,7 +25,7 @@ use tonic::server::NamedService;
 use tonic_health::pb::health_server::HealthServer;
 
 use crate::methods::{Method, Methods, MethodsError, Rule};
-use crate::{Door, Metrics, Refusals, TaskSet};
+use crate::{Door, Metrics, Place, Refusals, TaskSet};
 use handler::{Handler, Mounted};
 use health::ServerHealth;
 use tally::{MethodTally, Tally};
@@ -126,11 +126,11 @@ impl Server {
     }
 
     /// Whether a call of the method at `path` with these headers would be let in. For a door that reads a body before it can
-    /// make the call, and must not read that of anybody. It is a call of its own to whoever counts calls.
+    /// make the call, and must not read that of anybody: the place is for that time. It is a call of its own to whoever counts calls.
     ///
     /// # Errors
     /// What the call would be refused with.
-    pub async fn admits(&self, path: &str, parts: &::http::request::Parts) -> Result<(), Failure> {
+    pub async fn admits(&self, path: &str, parts: &::http::request::Parts) -> Result<Option<Place>, Failure> {
         stack::admits(&self.inner, path, parts).await
     }
 

@@ -17,6 +17,8 @@ pub struct Limits {
     pub burst: u32,
     /// Streams of one key that are open at the same time.
     pub streams: u32,
+    /// Calls of one key that are under way at the same time; a stream counts until its answer begins.
+    pub calls: u32,
     /// New messages of one key from midnight to midnight UTC; 0 sets no limit.
     pub messages_per_day: u32,
     /// Failed logins from one address (of IPv6: one /64) in a minute; then they are told to wait.
@@ -29,6 +31,7 @@ impl Default for Limits {
             requests_per_second: 500,
             burst: 1000,
             streams: 512,
+            calls: 256,
             messages_per_day: 0,
             failed_logins_per_minute: 30,
         }
@@ -41,6 +44,7 @@ impl Limits {
             ("requests_per_second", self.requests_per_second),
             ("burst", self.burst),
             ("streams", self.streams),
+            ("calls", self.calls),
             ("failed_logins_per_minute", self.failed_logins_per_minute),
         ] {
             if !(1..=MOST).contains(&value) {

@@ -1,4 +1,4 @@
-//! The keys in use at this gateway: how fast each may go, how many streams it has, and when these must end.
+//! The keys in use at this gateway: how fast each may go, how many calls and streams it has, and when these must end.
 
 use std::collections::{BTreeSet, HashMap};
 use std::num::NonZeroU32;
@@ -46,15 +46,22 @@ struct Rates {
     requests_per_second: NonZeroU32,
     burst: NonZeroU32,
     streams: u32,
+    calls: u32,
     messages_per_day: u32,
 }
 
 /// Defaults of the configuration; none is 0 but that of messages, for which it means no limit.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Defaults(pub(crate) KeyLimits);
+pub(crate) struct Defaults {
+    pub(crate) limits: KeyLimits,
+    /// Calls in flight, of each key.
+    pub(crate) calls: u32,
+}
 
 impl Rates {
-    fn of(key: KeyLimits, Defaults(defaults): Defaults) -> Self {
+    fn of(key: KeyLimits, defaults: Defaults) -> Self {
+        let calls = defaults.calls;
+        let defaults = defaults.limits;
         let or = |own: u32, default: u32| if own == 0 { default } else { own };
         let requests = or(key.requests_per_second, defaults.requests_per_second);
         let burst = match (key.burst, key.requests_per_second) {
@@ -68,6 +75,7 @@ impl Rates {
             requests_per_second: NonZeroU32::new(requests).unwrap_or(NonZeroU32::MIN),
             burst: NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN),
             streams: or(key.streams, defaults.streams),
+            calls,
             messages_per_day: or(key.messages_per_day, defaults.messages_per_day),
         }
     }
@@ -83,6 +91,7 @@ pub(crate) struct Live {
     requests: Limiter,
     ticks: Ticks,
     streams: Arc<Semaphore>,
+    calls: Arc<Semaphore>,
     /// Cancelled when the key is revoked or has expired.
     ended: CancellationToken,
     /// Milliseconds since the epoch.
@@ -115,14 +124,18 @@ impl Live {
     fn new(key: &Key, defaults: Defaults, ticks: Ticks, numbers: Numbers) -> Self {
         let rates = Rates::of(key.bearer.limits, defaults);
         let quota = Quota::per_second(rates.requests_per_second).allow_burst(rates.burst);
-        let streams = usize::try_from(rates.streams).unwrap_or(usize::MAX);
+        let places = |most: u32| {
+            let most = usize::try_from(most).unwrap_or(usize::MAX);
+            Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)))
+        };
         Self {
             id: key.id.clone(),
             agents: key.bearer.agents.clone(),
             rates,
             requests: RateLimiter::direct_with_clock(quota, ticks.clone()),
             ticks,
-            streams: Arc::new(Semaphore::new(streams.min(Semaphore::MAX_PERMITS))),
+            streams: places(rates.streams),
+            calls: places(rates.calls),
             ended: CancellationToken::new(),
             used: AtomicI64::new(0),
             numbers,
@@ -136,6 +149,16 @@ impl Live {
             Error::TooFast {
                 per_second: self.rates.requests_per_second.get(),
                 wait: until.wait_time_from(self.ticks.now()),
+            }
+        })
+    }
+
+    /// A place for a call that is under way.
+    pub(crate) fn call(&self) -> Result<OwnedSemaphorePermit, Error> {
+        Arc::clone(&self.calls).try_acquire_owned().map_err(|_| {
+            self.numbers.limited(Limited::Calls);
+            Error::ManyCalls {
+                max: self.rates.calls,
             }
         })
     }
@@ -179,9 +202,13 @@ impl Live {
         self.streams.available_permits() < usize::try_from(self.rates.streams).unwrap_or(usize::MAX)
     }
 
+    fn has_calls(&self) -> bool {
+        self.calls.available_permits() < usize::try_from(self.rates.calls).unwrap_or(usize::MAX)
+    }
+
     fn is_idle(&self, now: Timestamp) -> bool {
         let used = Timestamp::from_millis(self.used.load(Ordering::Relaxed));
-        !self.has_streams() && used.plus(IDLE) <= now
+        !self.has_streams() && !self.has_calls() && used.plus(IDLE) <= now
     }
 }
 

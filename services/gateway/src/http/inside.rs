@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 
 use futures_util::future::BoxFuture;
 use harombe_error::Failure;
-use harombe_rpc::Server;
+use harombe_rpc::{Place, Server};
 use http::request::Parts;
 use http::{Request, Response};
 use tonic::body::Body;
@@ -20,8 +20,9 @@ impl Inside {
         Self(server)
     }
 
-    /// Whether the sender of a request may call the method, before anything of its body is read.
-    pub(crate) async fn admits(&self, method: &str, parts: &Parts) -> Result<(), Failure> {
+    /// Whether the sender of a request may call the method, before anything of its body is read, and their place
+    /// while it is.
+    pub(crate) async fn admits(&self, method: &str, parts: &Parts) -> Result<Option<Place>, Failure> {
         self.0.admits(method, parts).await
     }
 }

@@ -1,7 +1,10 @@
 //! How much a key may use, and how often strangers may knock.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
+use bytes::Bytes;
+use futures_util::stream;
 use harombe_error::Failure;
 use harombe_gateway::{Config, Limits};
 use harombe_proto::agent::v1::agent_service_client::AgentServiceClient;
@@ -9,8 +12,15 @@ use harombe_proto::agent::v1::{
     CreateKeyRequest, CreateSessionRequest, KeyLimits, ListSessionsRequest, RevokeKeyRequest,
     SendMessageRequest, WatchRunRequest,
 };
+use harombe_rpc::PeerAddr;
 use harombe_trail::Kind;
+use http::{Request, Response, Version};
+use http_body::Frame;
+use http_body_util::StreamBody;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 use tonic::Status;
+use tonic::body::Body;
 
 use crate::network::Network;
 use crate::world::{LIMIT, UNKNOWN, World, events, key_for, refused};
@@ -286,4 +296,65 @@ async fn a_refused_login_with_a_real_key_is_its_tenants_business() {
     let event = world.sink.of_kind(Kind::LoginRefused).pop().unwrap();
     assert_eq!(event.tenant, "acme");
     assert!(event.details.contains(r#""why":"revoked""#), "{}", event.details);
+}
+
+/// A request whose body waits to be sent: answered in a task, once somebody has begun to read it.
+async fn dripping(
+    world: &World,
+    key: &str,
+    (path, kind): (&str, &str),
+) -> (oneshot::Sender<&'static [u8]>, JoinHandle<Response<Body>>) {
+    let (wanted, want) = oneshot::channel();
+    let (send, rest) = oneshot::channel();
+    let all = stream::once(async move {
+        wanted.send(()).unwrap();
+        Ok::<_, Infallible>(Frame::data(Bytes::from_static(rest.await.unwrap())))
+    });
+    let mut request = Request::post(path)
+        .version(Version::HTTP_2)
+        .header("authorization", format!("Bearer {key}"))
+        .header("content-type", kind)
+        .body(Body::new(StreamBody::new(all)))
+        .unwrap();
+    let peer = PeerAddr("192.0.2.1:40000".parse().unwrap());
+    request.extensions_mut().insert(peer);
+    let door = world.gateway.door();
+    let answer = tokio::spawn(async move { door.answer(request).await });
+    want.await.unwrap();
+    (send, answer)
+}
+
+#[tokio::test]
+async fn a_key_has_so_many_calls_under_way() {
+    let config = Config {
+        limits: Limits {
+            calls: 1,
+            ..Limits::default()
+        },
+        ..Config::default()
+    };
+    let world = World::with(config).await;
+    let (key, _) = world.key(key_for("ann", &["user"])).await;
+    let (mut agent, other) = (world.agent_of(&key), world.key(key_for("bob", &["user"])).await.0);
+    let mut other = world.agent_of(&other);
+    let completion: &[u8] = br#"{"model": "default", "messages": [{"role": "user", "content": "hello"}]}"#;
+    let calls: [(&str, &str, &[u8]); 3] = [
+        (
+            "/harombe.agent.v1.AgentService/ListSessions",
+            "application/grpc",
+            &[0; 5],
+        ),
+        ("/v1/sessions", "application/json", b"{}"),
+        ("/v1/chat/completions", "application/json", completion),
+    ];
+    for (path, kind, body) in calls {
+        let (send, answer) = dripping(&world, &key, (path, kind)).await;
+        let failure = Failure::from(list(&mut agent).await.unwrap_err());
+        assert_eq!((failure.code, failure.reason), LIMIT, "{path}");
+        assert!(failure.retry_after.is_some());
+        list(&mut other).await.unwrap();
+        send.send(body).unwrap();
+        assert_eq!(answer.await.unwrap().status(), 200, "{path}");
+        list(&mut agent).await.unwrap();
+    }
 }

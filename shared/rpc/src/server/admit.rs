@@ -10,12 +10,19 @@ use super::connections::Seat;
 use super::stack::Peer;
 use super::{Inner, Route};
 use crate::methods::{Kind, Rule};
-use crate::{Authenticator, Caller, Door, InProcess, PRINCIPAL_HEADER, Tokens};
+use crate::{Authenticator, Caller, Door, InProcess, PRINCIPAL_HEADER, Place, Tokens};
 
 /// A refusal, and who was refused as far as it is known.
 pub(crate) struct Refused {
     pub(crate) caller: Option<ServiceName>,
     pub(crate) failure: Failure,
+}
+
+/// A caller who may call.
+pub(crate) struct Admitted {
+    pub(crate) caller: Caller,
+    /// What the call takes up.
+    pub(crate) place: Option<Place>,
 }
 
 /// Who is calling, if they may call this method. Leaves no principal token in `parts` that was not verified.
@@ -24,9 +31,12 @@ pub(crate) async fn admit(
     route: &Route,
     parts: &mut Parts,
     peer: &Peer,
-) -> Result<Caller, Refused> {
+) -> Result<Admitted, Refused> {
     match &server.deps.door {
-        Door::Internal(tokens) => internal(server, route, parts, peer, &**tokens),
+        Door::Internal(tokens) => {
+            let caller = internal(server, route, parts, peer, &**tokens)?;
+            Ok(Admitted { caller, place: None })
+        }
         Door::Public(authenticator) => public(route, parts, peer, &**authenticator).await,
     }
 }
@@ -76,7 +86,7 @@ async fn public(
     parts: &mut Parts,
     peer: &Peer,
     authenticator: &dyn Authenticator,
-) -> Result<Caller, Refused> {
+) -> Result<Admitted, Refused> {
     let service = ServiceName::Client;
     let refuse = |failure| refused(Some(service), failure);
     parts.headers.remove(PRINCIPAL_HEADER);
@@ -92,10 +102,12 @@ async fn public(
     }
     let principal = Principal::Person(person);
     permit(route.rule, &principal).map_err(refuse)?;
-    Ok(Caller {
+    let place = authenticator.place(parts).map_err(refuse)?;
+    let caller = Caller {
         service,
         principal: Some(principal),
-    })
+    };
+    Ok(Admitted { caller, place })
 }
 
 /// What names clients, and what the gateway forwards for the person who calls it (CONTRACTS §2).

@@ -14,13 +14,16 @@ use tonic::Status;
 use tonic::body::Body;
 use tracing::Instrument as _;
 
-use super::admit::{Refused, admit};
+use super::admit::{Admitted, Refused, admit};
 use super::body::Guarded;
+use super::patience::Prompt;
 use super::{Inner, Route};
-use crate::{timeout, trace};
+use crate::{Door, Place, timeout, trace};
 
 /// How long a call that anyone may make takes to begin its answer; what it asks is short.
 const OPEN: Duration = Duration::from_secs(10);
+/// How long all of one message may take to come at a public door.
+const ASKED: Duration = Duration::from_secs(30);
 /// Where `shared/error` puts the reason.
 const DETAILS: &str = "grpc-status-details-bin";
 
@@ -96,23 +99,28 @@ async fn admitted(
     deadline: Option<Instant>,
 ) -> Response<Body> {
     let (mut parts, body) = request.into_parts();
-    let caller = match admit(server, route, &mut parts, peer).await {
-        Ok(caller) => caller,
+    let Admitted { caller, place } = match admit(server, route, &mut parts, peer).await {
+        Ok(admitted) => admitted,
         Err(refused) => return told(server, route, refused).to_status().into_http(),
     };
     tracing::Span::current().record("caller", caller.service.as_str());
     parts.extensions.insert(caller);
-    run(server, route, Request::from_parts(parts, body), deadline).await
+    let body = match server.deps.door {
+        Door::Public(_) if route.method.asks_once => Body::new(Prompt::new(body, ASKED)),
+        _ => body,
+    };
+    run(server, route, Request::from_parts(parts, body), deadline, place).await
 }
 
 /// As [`call`] begins, without a call.
-pub(crate) async fn admits(server: &Inner, path: &str, parts: &Parts) -> Result<(), Failure> {
+pub(crate) async fn admits(server: &Inner, path: &str, parts: &Parts) -> Result<Option<Place>, Failure> {
     let route = server.routes.get(path).ok_or_else(|| {
         let message = "no such method";
         Failure::new(Code::NotFound, Reason::NotFound, message)
     })?;
     let admitted = admit(server, route, &mut parts.clone(), &Peer::Unknown).await;
-    admitted.map(drop).map_err(|refused| told(server, route, refused))
+    let admitted = admitted.map(|admitted| admitted.place);
+    admitted.map_err(|refused| told(server, route, refused))
 }
 
 /// Leaves a record of a refusal. An authenticator may also fail, and that is nobody's attempt.
@@ -129,12 +137,15 @@ async fn run(
     route: &Route,
     request: Request<Body>,
     deadline: Option<Instant>,
+    place: Option<Place>,
 ) -> Response<Body> {
     let work = async {
         if route.method.unary {
-            detached(server, route, request).await
+            detached(server, route, request, place).await
         } else {
-            attached(route, request).await
+            let answered = attached(route, request).await;
+            drop(place);
+            answered
         }
     };
     let answered = match deadline {
@@ -167,14 +178,19 @@ fn blaming_the_caller(response: Response<Body>) -> Response<Body> {
 }
 
 /// In a task of the server: what a handler has begun it finishes, whether or not somebody still waits for the answer.
-async fn detached(server: &Inner, route: &Route, request: Request<Body>) -> Result<Response<Body>, Status> {
+async fn detached(
+    server: &Inner,
+    route: &Route,
+    request: Request<Body>,
+    place: Option<Place>,
+) -> Result<Response<Body>, Status> {
     let Ok(permit) = Arc::clone(&server.room).try_acquire_owned() else {
         return Err(crowded());
     };
     let reply = route.handler.call(request);
     let handler = async move {
         let response = reply.await;
-        drop(permit);
+        drop((permit, place));
         response
     };
     match server.tasks.spawn(handler).await {

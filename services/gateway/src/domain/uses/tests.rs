@@ -4,12 +4,15 @@ use super::*;
 use crate::domain::key::Bearer;
 use crate::domain::secret::ApiKey;
 
-const DEFAULTS: Defaults = Defaults(KeyLimits {
-    requests_per_second: 10,
-    burst: 20,
-    streams: 2,
-    messages_per_day: 0,
-});
+const DEFAULTS: Defaults = Defaults {
+    limits: KeyLimits {
+        requests_per_second: 10,
+        burst: 20,
+        streams: 2,
+        messages_per_day: 0,
+    },
+    calls: 2,
+};
 
 fn clock() -> Arc<ManualClock> {
     Arc::new(ManualClock::at(Timestamp::from_millis(1_790_000_000_000)))
