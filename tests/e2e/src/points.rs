@@ -8,6 +8,7 @@
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use harombe::compose::Wire;
@@ -115,9 +116,13 @@ fn order(service: ServiceName, nth: u64, side: Side, victim: ServiceName) -> Str
     format!("{service} {nth} {side:?} {victim}")
 }
 
+/// Drafts of this process so far: two calls may write the same file at the same time.
+static DRAFTS: AtomicU64 = AtomicU64::new(0);
+
 /// Replaces a file in one step: a reader sees the old text or the new one.
 fn put(dir: &Path, name: &str, text: &str) -> io::Result<()> {
-    let draft = dir.join(format!(".{name}-{}", std::process::id()));
+    let nth = DRAFTS.fetch_add(1, Ordering::Relaxed);
+    let draft = dir.join(format!(".{name}-{}-{nth}", std::process::id()));
     fs::write(&draft, text)?;
     fs::rename(draft, dir.join(name))
 }

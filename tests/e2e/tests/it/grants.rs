@@ -23,6 +23,12 @@ use tonic::{Request, Status};
 
 use crate::support::{ANSWER, files_under, start};
 
+both!(
+    a_grant_is_for_one_call_and_once,
+    a_grant_that_hitl_did_not_sign_is_worth_nothing,
+    a_grant_is_spent_only_by_whom_it_is_for
+);
+
 /// Whoever holds runtime's certificate and the token of a run.
 struct Liar {
     world: World,
@@ -32,8 +38,8 @@ struct Liar {
 }
 
 impl Liar {
-    async fn new() -> Self {
-        let world = start(Topology::Embedded, ANSWER).await;
+    async fn new(topology: Topology) -> Self {
+        let world = start(topology, ANSWER).await;
         let run = harombe_testkit::run("owner", &SystemClock);
         let now = SystemClock.now();
         let token = world.minter().run(&run, now.plus(Duration::from_secs(60)), now);
@@ -129,9 +135,8 @@ fn permission(grant: &str, call: &CanonicalCall) -> Permission {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_grant_is_for_one_call_and_once() {
-    let liar = Liar::new().await;
+async fn a_grant_is_for_one_call_and_once(topology: Topology) {
+    let liar = Liar::new(topology).await;
     let id = Liar::id();
     let call = liar.write(id, "as granted");
     let grant = liar.granted(&call).await;
@@ -152,9 +157,8 @@ async fn a_grant_is_for_one_call_and_once() {
     assert_eq!(log.count("exec.started"), 1);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_grant_that_hitl_did_not_sign_is_worth_nothing() {
-    let liar = Liar::new().await;
+async fn a_grant_that_hitl_did_not_sign_is_worth_nothing(topology: Topology) {
+    let liar = Liar::new(topology).await;
     let id = Liar::id();
     let call = liar.write(id, "forged");
     let genuine = liar.granted(&call).await;
@@ -210,9 +214,8 @@ async fn a_grant_that_hitl_did_not_sign_is_worth_nothing() {
     assert_eq!(log.count("exec.started") + log.count("grant.redeemed"), 0);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_grant_is_spent_only_by_whom_it_is_for() {
-    let liar = Liar::new().await;
+async fn a_grant_is_spent_only_by_whom_it_is_for(topology: Topology) {
+    let liar = Liar::new(topology).await;
     let call = liar.write(Liar::id(), "mine");
     let grant = liar.granted(&call).await;
     let request = RedeemGrantRequest {

@@ -9,9 +9,10 @@ use harombe_proto::agent::v1::{CancelRunRequest, DeleteSessionRequest, GetRunReq
 
 use crate::support::{ANSWER, ending, start, talk};
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_message_must_have_a_size_and_an_id() {
-    let world = start(Topology::Embedded, "[[turn]]\ntext = \"I have heard you.\"\n").await;
+both!(a_message_must_have_a_size_and_an_id, an_id_must_be_one);
+
+async fn a_message_must_have_a_size_and_an_id(topology: Topology) {
+    let world = start(topology, "[[turn]]\ntext = \"I have heard you.\"\n").await;
     let mut talk = talk(&world).await;
     let (huge, long) = ("x".repeat(10 << 20), "x".repeat((1 << 20) + 1));
     let long_id = "x".repeat(10_000);
@@ -35,9 +36,8 @@ async fn a_message_must_have_a_size_and_an_id() {
     assert_eq!(log.count("run.started"), 1);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_id_must_be_one() {
-    let world = start(Topology::Embedded, ANSWER).await;
+async fn an_id_must_be_one(topology: Topology) {
+    let world = start(topology, ANSWER).await;
     let mut talk = talk(&world).await;
     let (nothing, unknown) = ("no id at all", "01a206bb-ae62-7ba7-b127-fcf7a922668b");
     for (id, reason) in [

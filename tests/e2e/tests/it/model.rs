@@ -5,8 +5,15 @@ use harombe_proto::types::v1::ToolOutcome;
 
 use crate::support::{ANSWER, call, ending, outcomes, shell, start, start_with, talk};
 
-async fn play(script: &str) -> (Talk, Log) {
-    let world = start(Topology::Embedded, script).await;
+both!(
+    calls_that_make_no_sense_are_told_so_and_dispatched_to_nobody,
+    the_same_call_over_and_over_ends_the_run,
+    a_model_without_end_stops_at_its_limit,
+    a_model_that_says_nothing_fails_the_run
+);
+
+async fn play(topology: Topology, script: &str) -> (Talk, Log) {
+    let world = start(topology, script).await;
     let mut talk = talk(&world).await;
     talk.say("Go on.", Answer::Approve).await.unwrap();
     let run_id = talk.run_id().to_owned();
@@ -21,8 +28,7 @@ async fn play(script: &str) -> (Talk, Log) {
     (talk, log)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn calls_that_make_no_sense_are_told_so_and_dispatched_to_nobody() {
+async fn calls_that_make_no_sense_are_told_so_and_dispatched_to_nobody(topology: Topology) {
     let bad = [
         ("tool = \"rm_rf\"\narguments = { path = \"/\" }", "TOOL_UNKNOWN"),
         ("tool = \"\"\narguments = \"\"", "TOOL_UNKNOWN"),
@@ -60,7 +66,7 @@ async fn calls_that_make_no_sense_are_told_so_and_dispatched_to_nobody() {
         format!("[[turn]]\ntext = \"Now.\"\n{calls}")
     };
     let script = [calls(&bad[..5]), calls(&bad[5..]), ANSWER.to_owned()].concat();
-    let (talk, log) = play(&script).await;
+    let (talk, log) = play(topology, &script).await;
     let mut expected: Vec<_> = bad
         .iter()
         .map(|(_, reason)| (ToolOutcome::Invalid, *reason))
@@ -73,28 +79,26 @@ async fn calls_that_make_no_sense_are_told_so_and_dispatched_to_nobody() {
     assert_eq!(log.count("call.authorized") + log.count("approval.requested"), 0);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_same_call_over_and_over_ends_the_run() {
+async fn the_same_call_over_and_over_ends_the_run(topology: Topology) {
     let script = format!(
         "repeat = true\n{}",
         shell("echo again >> count.txt; cat count.txt")
     );
-    let (talk, log) = play(&script).await;
+    let (talk, log) = play(topology, &script).await;
     let (ok, invalid) = ((ToolOutcome::Ok, ""), (ToolOutcome::Invalid, "MODEL_INVALID"));
     assert_eq!(outcomes(&talk), [ok, ok, invalid]);
     assert_eq!(ending(&talk.events), "failed:MODEL_INVALID");
     assert_eq!(log.count("exec.started"), 2);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_model_without_end_stops_at_its_limit() {
+async fn a_model_without_end_stops_at_its_limit(topology: Topology) {
     let list = |path: &str| {
         call(&format!(
             "tool = \"file_list\"\narguments = {{ path = \"{path}\" }}"
         ))
     };
     let script = format!("repeat = true\n{}{}", list("."), call("tool = \"file_list\""));
-    let world = start_with(Topology::Embedded, &script, |setup| {
+    let world = start_with(topology, &script, |setup| {
         let agent = setup.config.runtime.agents.get_mut("default").unwrap();
         agent.max_steps = 5;
     })
@@ -109,8 +113,7 @@ async fn a_model_without_end_stops_at_its_limit() {
     world.stop().await.log().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_model_that_says_nothing_fails_the_run() {
-    let (talk, _) = play("[[turn]]\ntext = \"\"\n").await;
+async fn a_model_that_says_nothing_fails_the_run(topology: Topology) {
+    let (talk, _) = play(topology, "[[turn]]\ntext = \"\"\n").await;
     assert_eq!(ending(&talk.events), "failed:MODEL_INVALID");
 }

@@ -23,6 +23,8 @@ use tonic::{Request, Streaming};
 use crate::descriptors::{Method, methods};
 use crate::support::{ANSWER, call, ending, outcomes, shell, start, talk};
 
+both!(what_is_somebody_elses_is_not_there, lists_show_only_ones_own);
+
 /// Ids that are somebody else's.
 struct Theirs {
     subject: String,
@@ -125,13 +127,13 @@ fn request(method: &Method, theirs: &Theirs) -> Option<DynamicMessage> {
     (named && !own.iter().any(|name| method.path.ends_with(name))).then_some(message)
 }
 
-async fn their_world() -> (World, Talk, Streaming<SendMessageResponse>, Theirs) {
+async fn their_world(topology: Topology) -> (World, Talk, Streaming<SendMessageResponse>, Theirs) {
     let script = [
         call("tool = \"file_write\"\narguments = { path = \"a.txt\", content = \"private\" }"),
         shell("echo done > effect.txt"),
         ANSWER.to_owned(),
     ];
-    let world = start(Topology::Embedded, &script.concat()).await;
+    let world = start(topology, &script.concat()).await;
     let mut talk = talk(&world).await;
     let mut stream = talk.send("m", "Do it.").await.unwrap();
     let asked = talk.until(&mut stream, "approval_required").await.unwrap();
@@ -162,9 +164,8 @@ async fn their_world() -> (World, Talk, Streaming<SendMessageResponse>, Theirs) 
     (world, talk, stream, theirs)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_somebody_elses_is_not_there() {
-    let (world, mut talk, stream, theirs) = their_world().await;
+async fn what_is_somebody_elses_is_not_there(topology: Topology) {
+    let (world, mut talk, stream, theirs) = their_world(topology).await;
     let mut asked = 0;
     for stranger in [theirs.elsewhere(), FOREIGN_SUBJECT] {
         for method in methods() {
@@ -214,9 +215,8 @@ async fn what_is_somebody_elses_is_not_there() {
     world.stop().await.log().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn lists_show_only_ones_own() {
-    let (world, _talk, stream, theirs) = their_world().await;
+async fn lists_show_only_ones_own(topology: Topology) {
+    let (world, _talk, stream, theirs) = their_world(topology).await;
     for stranger in [theirs.elsewhere(), FOREIGN_SUBJECT] {
         let channel = world.channel(ServiceName::Memory, ServiceName::Gateway).unwrap();
         let token = stranger.person(&world, ServiceName::Memory);
