@@ -20,11 +20,12 @@ use harombe_rpc::Server;
 use harombe_transcode::{HttpError, Table, TableError, Transcoder};
 use harombe_types::Clock;
 use http::header::{CONTENT_TYPE, HeaderValue};
-use http::{Method, Request, Response, StatusCode, Version};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
 use tonic::body::Body;
 use tonic_web::{GrpcWebLayer, GrpcWebService};
 use tower::{Layer as _, Service, ServiceExt as _};
 
+use crate::door::{Offered, offered};
 use crate::openai::OpenAi;
 use cors::Cors;
 
@@ -51,6 +52,14 @@ struct Inner {
     document: Bytes,
 }
 
+/// Keys are told apart however they are sent; without one there is at most the owner of the socket.
+fn sender(headers: &HeaderMap) -> String {
+    match offered(headers) {
+        Offered::Key(key) => key.id().to_string(),
+        Offered::Nothing | Offered::Other => String::new(),
+    }
+}
+
 /// The forms in which a request can come.
 enum Form {
     Grpc,
@@ -73,7 +82,7 @@ impl PublicDoor {
         Ok(Self(Arc::new(Inner {
             server: server.clone(),
             web: GrpcWebLayer::new().layer(inside.clone()),
-            rest: Transcoder::new(Arc::new(table), inside.clone()),
+            rest: Transcoder::new(Arc::new(table), inside.clone(), sender),
             openai: OpenAi::new(inside, clock)?,
             cors: Cors::new(origins),
             document,

@@ -11,39 +11,42 @@ use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body::Frame;
 use prost_reflect::prost::Message as _;
 use prost_reflect::{DynamicMessage, MessageDescriptor, Value};
-use tokio::sync::Semaphore;
 use tonic::body::Body;
 use tower::{Service, ServiceExt as _};
 
 use crate::binding::FieldPath;
 use crate::messages::{Messages, Outgoing, framed, request};
 use crate::router::Found;
+use crate::spools::Spools;
 use crate::table::{Operation, Shape, StreamShape, Table};
 use crate::{HttpError, json, stream, transfer};
 
 /// The largest file, in bytes.
 pub const MAX_FILE: u64 = 64 * 1024 * 1024;
-/// Files that are written down at the same time until all of them has come; others wait.
-const SPOOLED: usize = 8;
+
+/// Who sends a request, by its headers: whoever lets them in tells the same from the same headers.
+pub type Sender = fn(&HeaderMap) -> String;
 
 /// Answers HTTP requests by calls to the service behind it.
 #[derive(Clone)]
 pub struct Transcoder<S> {
     table: Arc<Table>,
     behind: S,
-    spools: Arc<Semaphore>,
+    spools: Spools,
+    sender: Sender,
 }
 
 impl<S> Transcoder<S>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone,
 {
-    /// `behind` answers gRPC.
-    pub fn new(table: Arc<Table>, behind: S) -> Self {
+    /// `behind` answers gRPC. Each `sender` has few uploads at once.
+    pub fn new(table: Arc<Table>, behind: S, sender: Sender) -> Self {
         Self {
             table,
             behind,
-            spools: Arc::new(Semaphore::new(SPOOLED)),
+            spools: Spools::new(),
+            sender,
         }
     }
 
@@ -98,7 +101,8 @@ where
         from_path(operation, &values, &mut message)?;
         go_on(operation, seen, &mut message);
         if let Shape::Upload(shape) = &operation.shape {
-            return transfer::upload(&self.spools, shape, message, &parts.headers, body);
+            let from = (self.spools.clone(), (self.sender)(&parts.headers));
+            return transfer::upload(from, shape, message, &parts.headers, body);
         }
         if !operation.has_body {
             return Ok(Outgoing::message(&message));

@@ -2,7 +2,6 @@
 
 use std::io::{self, SeekFrom};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -22,11 +21,11 @@ use prost_reflect::{DynamicMessage, FieldDescriptor, Value};
 use sha2::{Digest as _, Sha256};
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::body::Body;
 
 use crate::HttpError;
 use crate::messages::{Messages, Outgoing, framed};
+use crate::spools::{Spooling, Spools};
 use crate::table::{Operation, UploadShape};
 use crate::transcoder::{MAX_FILE, no_sense};
 
@@ -41,7 +40,7 @@ const WHOLE: Duration = Duration::from_secs(9 * 60);
 /// name, so that memory holds a part at a time; and only once the service reads, so that a caller who is refused has
 /// written nothing.
 pub(crate) fn upload(
-    spools: &Arc<Semaphore>,
+    from: (Spools, String),
     shape: &UploadShape,
     start: DynamicMessage,
     headers: &HeaderMap,
@@ -55,7 +54,7 @@ pub(crate) fn upload(
     }
     let incoming = Incoming {
         expected: expected_digest(headers)?,
-        spools: Arc::clone(spools),
+        from,
         shape: shape.clone(),
         start,
         body,
@@ -65,7 +64,8 @@ pub(crate) fn upload(
 
 struct Incoming {
     expected: Option<Bytes>,
-    spools: Arc<Semaphore>,
+    /// Where it is written, and for whom.
+    from: (Spools, String),
     shape: UploadShape,
     start: DynamicMessage,
     body: Body,
@@ -73,11 +73,8 @@ struct Incoming {
 
 impl Incoming {
     async fn frames(mut self) -> Result<impl Stream<Item = io::Result<Frame<Bytes>>>, HttpError> {
-        let place = self
-            .spools
-            .acquire_owned()
-            .await
-            .map_err(|error| unwritable(&error))?;
+        let (spools, sender) = &self.from;
+        let place = spools.place(sender).await?;
         let spooled = tokio::time::timeout(WHOLE, spool(self.body)).await;
         let spooled = spooled.map_err(|_| HttpError::slow(WHOLE))??;
         if self.expected.is_some_and(|expected| expected != spooled.sha256) {
@@ -135,11 +132,7 @@ async fn spool(mut body: Body) -> Result<Spooled, HttpError> {
 }
 
 /// The file, a part at a time.
-fn parts(
-    data: FieldDescriptor,
-    file: File,
-    place: OwnedSemaphorePermit,
-) -> impl Stream<Item = io::Result<Frame<Bytes>>> {
+fn parts(data: FieldDescriptor, file: File, place: Spooling) -> impl Stream<Item = io::Result<Frame<Bytes>>> {
     stream::unfold((file, data, place), |(mut file, data, place)| async {
         let mut part = BytesMut::with_capacity(PART);
         let frame = match file.read_buf(&mut part).await {

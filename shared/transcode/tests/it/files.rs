@@ -11,7 +11,7 @@ use http_body_util::{BodyExt as _, StreamBody};
 use serde_json::json;
 use tonic::body::Body;
 
-use crate::toy::{AGENT, bytes, json, refused, request, rest};
+use crate::toy::{AGENT, bytes, json, refused, request, rest, sender};
 
 const PART: usize = 1024 * 1024;
 
@@ -71,7 +71,7 @@ async fn nothing_is_read_of_whoever_is_refused() {
         Ok::<_, Infallible>(status.into_http::<Body>())
     });
     let table = Table::new(harombe_proto::DESCRIPTORS, &[AGENT]).unwrap();
-    let rest = Transcoder::new(Arc::new(table), refusing);
+    let rest = Transcoder::new(Arc::new(table), refusing, sender);
     for path in ["/v1/sessions", "/v1/sessions/s/messages"] {
         let (body, taken) = parts(1);
         let post = Request::post(path).header("content-type", "application/json");
@@ -110,6 +110,36 @@ async fn too_much_is_refused_when_it_is_seen() {
         (413, &json!("LIMIT_EXCEEDED"))
     );
     assert_eq!(taken.load(Ordering::SeqCst), 65);
+}
+
+#[tokio::test(start_paused = true)]
+async fn files_of_one_that_do_not_come_leave_room_for_those_of_others() {
+    let (rest, _) = rest();
+    let mut dripping = Vec::new();
+    for _ in 0..2 {
+        let (wanted, want) = tokio::sync::oneshot::channel();
+        let never = stream::once(async move {
+            wanted.send(()).unwrap();
+            std::future::pending::<std::io::Result<http_body::Frame<Bytes>>>().await
+        });
+        let put = put("/v1/sessions/s/files/a", Body::new(StreamBody::new(never)));
+        let rest = rest.clone();
+        dripping.push(tokio::spawn(async move { rest.answer(put).await }));
+        want.await.unwrap();
+    }
+    let small = || put("/v1/sessions/s/files/b", Body::new("abc".to_owned()));
+    let refused = rest.answer(small()).await;
+    assert_eq!(
+        (refused.status().as_u16(), &refused.headers()["retry-after"]),
+        (503, &"5".parse().unwrap())
+    );
+    let mut other = small();
+    other.headers_mut().insert("authorization", "y".parse().unwrap());
+    assert_eq!(json(rest.answer(other).await).await.0, 200);
+    for answer in dripping {
+        assert_eq!(json(answer.await.unwrap()).await.0, 408);
+    }
+    assert_eq!(json(rest.answer(small()).await).await.0, 200);
 }
 
 #[tokio::test]

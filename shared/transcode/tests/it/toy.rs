@@ -290,6 +290,11 @@ impl AgentService for Toy {
 
 pub(crate) type Rest = Transcoder<AgentServiceServer<Toy>>;
 
+pub(crate) fn sender(headers: &HeaderMap) -> String {
+    let shown = headers.get("authorization").and_then(|shown| shown.to_str().ok());
+    shown.unwrap_or_default().to_owned()
+}
+
 pub(crate) fn rest() -> (Rest, Arc<Seen>) {
     let seen = Arc::new(Seen::default());
     static TABLE: LazyLock<Arc<Table>> =
@@ -297,6 +302,7 @@ pub(crate) fn rest() -> (Rest, Arc<Seen>) {
     let rest = Transcoder::new(
         Arc::clone(&TABLE),
         AgentServiceServer::new(Toy(Arc::clone(&seen))),
+        sender,
     );
     (rest, seen)
 }
