@@ -10,8 +10,9 @@ use harombe_types::ServiceName;
 use http::header::{self, HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 
+use crate::domain::host::Host;
 use crate::domain::search::Search;
-use crate::domain::target::Target;
+use crate::domain::target::{Scheme, Target};
 use crate::domain::upstream::is_framing;
 
 const MIN_TIME: Duration = Duration::from_secs(1);
@@ -142,6 +143,9 @@ impl Upstream {
             Ok(target) if target.query().is_some() => {
                 fault("url must end with its path: it has a query".to_owned());
             }
+            Ok(target) if self.credential.is_some() && is_in_the_clear(&target) => {
+                fault("url must be https: a credential would cross the network in the clear".to_owned());
+            }
             Ok(_) => {}
         }
         if self.credential.as_ref().is_some_and(|name| !is_name(name)) {
@@ -193,6 +197,16 @@ impl Upstream {
     }
 }
 
+/// Would others on the network read along? Nobody does on the way to this machine itself.
+fn is_in_the_clear(target: &Target) -> bool {
+    let here = match &target.authority().host {
+        Host::Address(address) => address.is_loopback(),
+        // RFC 6761, section 6.3.
+        Host::Name(name) => name.as_str() == "localhost",
+    };
+    target.scheme() == Scheme::Http && !here
+}
+
 /// Can an upstream or a secret be called that?
 pub(super) fn is_name(text: &str) -> bool {
     let letter = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
@@ -235,6 +249,22 @@ mod tests {
             "url = \"https://api.search.brave.com\"\nsearch = \"brave\"\ncredential = \"brave\"\ninject = \"header:X-Subscription-Token\"",
             &[],
         );
+    }
+
+    #[test]
+    fn a_credential_does_not_cross_the_network_in_the_clear() {
+        let with = |url: &str| format!("url = \"{url}\"\nservices = [\"runtime\"]\ncredential = \"key\"");
+        for here in [
+            "http://127.0.0.1:8080/v1",
+            "http://[::1]:8080",
+            "http://localhost:8080",
+            "https://a.test",
+        ] {
+            check(&with(here), &[]);
+        }
+        for beyond in ["http://a.test", "http://10.0.0.1:8080"] {
+            check(&with(beyond), &["u.url must be https"]);
+        }
     }
 
     #[test]
