@@ -136,6 +136,12 @@ impl Keys {
         self.store.is_empty(self.abandoned(self.clock.now())).await
     }
 
+    /// Whether some key has come into force, be it revoked by now.
+    pub(crate) async fn any_in_force(&self) -> Result<bool, Error> {
+        let none = self.store.is_empty(Timestamp::from_millis(i64::MAX)).await?;
+        Ok(!none)
+    }
+
     /// Records revocations whose gateway did not come to it.
     pub(crate) async fn settle(&self) -> Result<(), Error> {
         let now = self.clock.now();

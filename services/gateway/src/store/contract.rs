@@ -161,9 +161,12 @@ async fn the_first_key_is_one(world: World) {
     }
     assert_eq!(kept.len(), 1);
     let (store, first) = (&*world.store, &kept[0]);
+    let never = Timestamp::from_millis(i64::MAX);
+    assert!(store.is_empty(never).await.unwrap(), "it is only begun");
     // Again, after whoever tried has died.
     assert_eq!(store.add_first(first, LONG_AGO).await.unwrap(), First::Kept);
     store.activate(&first.id).await.unwrap();
+    assert!(!store.is_empty(never).await.unwrap());
     assert_eq!(store.add_first(first, LONG_AGO).await.unwrap(), First::Active);
     // The same id with another secret is another key.
     let forged = Key {

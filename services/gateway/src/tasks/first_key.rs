@@ -29,6 +29,10 @@ enum NotYet {
     },
     #[error("{} holds no key of ours; move it away, and start again for a new one", path.display())]
     NotAKey { path: PathBuf },
+    #[error(
+        "a key was begun that is not in force; unless it comes into force, another is made an hour later"
+    )]
+    Begun,
 }
 
 /// Makes the key that `path` is to hold, unless there are keys. Goes on until the store and the log have it: the gateway
@@ -39,10 +43,10 @@ pub(crate) async fn first_key(keys: Arc<Keys>, path: PathBuf, bearer: Bearer, st
         let made = stop.run_until_cancelled(make(&keys, &path, bearer.clone()));
         match made.await {
             None => return,
-            Some(Ok(Some(FirstKey::Ready))) => {
+            Some(Ok(FirstKey::Ready)) => {
                 return tracing::info!(path = %path.display(), "the first API key is in force");
             }
-            Some(Ok(_)) => return,
+            Some(Ok(FirstKey::NotNeeded)) => return,
             Some(Err(error @ NotYet::NotAKey { .. })) => {
                 return tracing::error!(%error, "there is no first API key");
             }
@@ -59,7 +63,7 @@ pub(crate) async fn first_key(keys: Arc<Keys>, path: PathBuf, bearer: Bearer, st
     }
 }
 
-async fn make(keys: &Keys, path: &Path, bearer: Bearer) -> Result<Option<FirstKey>, NotYet> {
+async fn make(keys: &Keys, path: &Path, bearer: Bearer) -> Result<FirstKey, NotYet> {
     let file = |source| NotYet::File {
         path: path.to_owned(),
         source,
@@ -68,10 +72,13 @@ async fn make(keys: &Keys, path: &Path, bearer: Bearer) -> Result<Option<FirstKe
         let key = key.trim_end().parse().map_err(|_| NotYet::NotAKey {
             path: path.to_owned(),
         })?;
-        return Ok(Some(keys.admit_first(&key, bearer).await?));
+        return match keys.admit_first(&key, bearer).await? {
+            FirstKey::Ready => Ok(FirstKey::Ready),
+            FirstKey::NotNeeded => others(keys).await,
+        };
     }
     if !keys.is_empty().await? {
-        return Ok(None);
+        return others(keys).await;
     }
     // In the file before it is in the store: a key that is in force and that nobody has would be the worst of all.
     let key = ApiKey::generate()?;
@@ -80,8 +87,17 @@ async fn make(keys: &Keys, path: &Path, bearer: Bearer) -> Result<Option<FirstKe
     if admitted == FirstKey::NotNeeded {
         // Another gateway was faster; its operator has the file.
         fs::remove_file(path).map_err(file)?;
+        return others(keys).await;
     }
-    Ok(Some(admitted))
+    Ok(admitted)
+}
+
+/// There are other keys. One that is only begun may be that of a gateway that died, and then it never opens anything.
+async fn others(keys: &Keys) -> Result<FirstKey, NotYet> {
+    if keys.any_in_force().await? {
+        return Ok(FirstKey::NotNeeded);
+    }
+    Err(NotYet::Begun)
 }
 
 fn read(path: &Path) -> io::Result<Option<String>> {
@@ -118,7 +134,62 @@ fn write(path: &Path, key: &ApiKey) -> io::Result<()> {
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
+    use harombe_rpc::TaskSet;
+    use harombe_testkit::{AuditSink, TestPki, clock, tenant};
+    use harombe_types::{Role, ServiceName, Timestamp};
+
     use super::*;
+    use crate::domain::key::{Key, KeyLimits};
+    use crate::store::{First, SqliteStore, Store};
+
+    #[tokio::test]
+    async fn a_first_key_whose_gateway_died_keeps_nobody_out_for_good() {
+        let (dir, clock, tasks) = (tempfile::tempdir().unwrap(), clock(), TaskSet::new());
+        let sink = AuditSink::new(&TestPki::new(clock.clone()), clock.clone());
+        let store = SqliteStore::open(&dir.path().join("gateway.db")).await.unwrap();
+        let store: Arc<dyn Store> = Arc::new(store);
+        let keys = Keys {
+            store: Arc::clone(&store),
+            trail: sink.trail(ServiceName::Gateway, clock.clone(), &tasks),
+            clock: clock.clone(),
+            operator: tenant("local"),
+        };
+        let bearer = Bearer {
+            tenant: tenant("local"),
+            name: "first".to_owned(),
+            subject: "owner".parse().unwrap(),
+            roles: Role::ALL.into(),
+            agents: std::collections::BTreeSet::new(),
+            allow_self: false,
+            limits: KeyLimits::default(),
+            expires_at: None,
+        };
+        let theirs = ApiKey::generate().unwrap();
+        let begun = Key {
+            id: theirs.id().clone(),
+            digest: theirs.digest(),
+            bearer: bearer.clone(),
+            created_at: keys.clock.now(),
+            created_by: "local/owner".to_owned(),
+            revoked: None,
+        };
+        let long_ago = Timestamp::from_millis(0);
+        assert_eq!(store.add_first(&begun, long_ago).await.unwrap(), First::Kept);
+
+        let path = dir.path().join("admin.key");
+        let tried = make(&keys, &path, bearer.clone()).await;
+        assert!(matches!(tried, Err(NotYet::Begun)), "{tried:?}");
+        assert!(!path.exists());
+        clock.advance(Duration::from_secs(60 * 60 + 1));
+        assert_eq!(make(&keys, &path, bearer.clone()).await.unwrap(), FirstKey::Ready);
+        let ours: ApiKey = read(&path).unwrap().unwrap().trim_end().parse().unwrap();
+        assert!(keys.find(&ours).await.unwrap().is_ok());
+
+        let other = dir.path().join("other.key");
+        assert_eq!(make(&keys, &other, bearer).await.unwrap(), FirstKey::NotNeeded);
+        assert!(!other.exists());
+        store.close().await;
+    }
 
     #[test]
     fn the_file_is_its_owners_and_never_overwritten() {
