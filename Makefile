@@ -36,7 +36,7 @@ setup-test: setup ## Install what the tests and checks need beside it
 	@deploy/setup/postgres.sh
 
 test: setup-test ## Run every test
-	$(CARGO) test --workspace
+	$(CARGO) test --workspace --no-fail-fast
 
 check: fmt lint proto-lint test ## What to run before each commit
 
