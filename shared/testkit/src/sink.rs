@@ -79,10 +79,11 @@ impl AuditSink {
         GrpcChannel::local(&self.server, as_)
     }
 
-    /// The trail of `service` into this sink.
+    /// The trail of `service` into this sink. The operator's tenant is `local`.
     #[must_use]
     pub fn trail(&self, service: ServiceName, clock: Arc<dyn Clock>, tasks: &TaskSet) -> Trail {
-        Trail::start(self.channel(service), service, clock, tasks)
+        let operator = "local".parse().unwrap();
+        Trail::start(self.channel(service), service, operator, clock, tasks)
     }
 
     /// From now on.

@@ -14,5 +14,5 @@ mod trail;
 pub use error::Error;
 pub use event::{Event, Outcome};
 pub use kind::Kind;
-pub use refusals::{OPERATOR_TENANT, WINDOW};
+pub use refusals::WINDOW;
 pub use trail::{PATIENCE, QUEUE, Trail};

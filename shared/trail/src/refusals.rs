@@ -13,14 +13,15 @@ use crate::{Event, Kind, Outcome};
 /// One event per caller, method and reason in this time (CONTRACTS §5).
 pub const WINDOW: Duration = Duration::from_secs(10);
 
-/// Whose log says that a call was refused before any tenant was established: the operator's.
-pub const OPERATOR_TENANT: &str = "local";
-
 /// Methods and reasons are closed lists and callers are services, so there are few keys.
 type Key = (Option<ServiceName>, String, Reason);
 
-#[derive(Debug, Default)]
-pub(crate) struct Windows(Mutex<HashMap<Key, Window>>);
+#[derive(Debug)]
+pub(crate) struct Windows {
+    /// Whose log says that a call was refused before any tenant was established.
+    pub(crate) operator: Tenant,
+    open: Mutex<HashMap<Key, Window>>,
+}
 
 #[derive(Debug)]
 struct Window {
@@ -30,16 +31,23 @@ struct Window {
 }
 
 impl Windows {
+    pub(crate) fn new(operator: Tenant) -> Self {
+        Self {
+            operator,
+            open: Mutex::default(),
+        }
+    }
+
     /// Counts a refusal; the event to record when it is the first of its window.
     pub(crate) fn refused(&self, key: Key, now: Timestamp) -> Option<Event> {
-        let mut windows = self.0.lock();
+        let mut windows = self.open.lock();
         match windows.get_mut(&key) {
             Some(window) => {
                 window.uncounted += 1;
                 None
             }
             None => {
-                let event = event(&key, 1, now);
+                let event = self.event(&key, 1, now);
                 windows.insert(
                     key,
                     Window {
@@ -47,7 +55,7 @@ impl Windows {
                         uncounted: 0,
                     },
                 );
-                event
+                Some(event)
             }
         }
     }
@@ -55,7 +63,7 @@ impl Windows {
     /// Events for the windows that have ended, or for `all` of them.
     pub(crate) fn due(&self, now: Timestamp, all: bool) -> Vec<Event> {
         let mut due = Vec::new();
-        self.0.lock().retain(|key, window| {
+        self.open.lock().retain(|key, window| {
             let ended = all || window.since.plus(WINDOW) <= now || now < window.since;
             if !ended {
                 return true;
@@ -63,7 +71,7 @@ impl Windows {
             if window.uncounted == 0 {
                 return false;
             }
-            due.extend(event(key, window.uncounted, now));
+            due.push(self.event(key, window.uncounted, now));
             // What was counted now must not be followed by another event within ten seconds.
             *window = Window {
                 since: now,
@@ -73,20 +81,17 @@ impl Windows {
         });
         due
     }
-}
 
-fn event((caller, method, reason): &Key, count: u64, now: Timestamp) -> Option<Event> {
-    let tenant: Tenant = OPERATOR_TENANT.parse().ok()?;
-    let details = json!({
-        "caller": caller.map(ServiceName::as_str),
-        "method": method,
-        "reason": reason.as_str(),
-        "count": count,
-    });
-    Some(
-        Event::new(Kind::RpcRefused, &tenant)
+    fn event(&self, (caller, method, reason): &Key, count: u64, now: Timestamp) -> Event {
+        let details = json!({
+            "caller": caller.map(ServiceName::as_str),
+            "method": method,
+            "reason": reason.as_str(),
+            "count": count,
+        });
+        Event::new(Kind::RpcRefused, &self.operator)
             .outcome(Outcome::Denied)
             .at(now)
-            .details(details),
-    )
+            .details(details)
+    }
 }

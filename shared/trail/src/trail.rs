@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use harombe_error::Reason;
 use harombe_rpc::{GrpcChannel, Refusals, TaskSet};
-use harombe_types::{Clock, ServiceName};
+use harombe_types::{Clock, ServiceName, Tenant};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -34,12 +34,19 @@ struct Inner {
 
 impl Trail {
     /// Begins the trail of this process: a new instance whose events count from 1. `audit` must call as `service`.
+    /// What is of no tenant goes into the log of `operator`.
     /// The pipeline runs in `tasks`: stop these only after the services that record, for then it writes what is queued
     /// and takes no more. Must be called inside a tokio runtime.
     #[must_use]
-    pub fn start(audit: GrpcChannel, service: ServiceName, clock: Arc<dyn Clock>, tasks: &TaskSet) -> Self {
+    pub fn start(
+        audit: GrpcChannel,
+        service: ServiceName,
+        operator: Tenant,
+        clock: Arc<dyn Clock>,
+        tasks: &TaskSet,
+    ) -> Self {
         let (queue, jobs) = mpsc::channel(QUEUE);
-        let windows = Arc::new(Windows::default());
+        let windows = Arc::new(Windows::new(operator));
         let pipeline = Pipeline::new(audit, service, Arc::clone(&clock), Arc::clone(&windows));
         tasks.spawn(pipeline.run(jobs, tasks.token()));
         let trail = Self(Arc::new(Inner {
@@ -50,6 +57,12 @@ impl Trail {
         // Weak, so that the sweeper does not keep the pipeline's queue open.
         tasks.spawn(sweep(Arc::downgrade(&trail.0), tasks.token()));
         trail
+    }
+
+    /// In whose log is what is of no tenant that could be believed.
+    #[must_use]
+    pub fn operator(&self) -> &Tenant {
+        &self.0.windows.operator
     }
 
     /// Records an event and returns when it is durable and in the signed tree.

@@ -104,7 +104,7 @@ async fn a_trail_follows_the_writer_and_no_number_is_missing() {
     })
     .unwrap();
     let tasks = TaskSet::new();
-    let trail = Trail::start(audit, AS, Arc::new(SystemClock), &tasks);
+    let trail = Trail::start(audit, AS, "local".parse().unwrap(), Arc::new(SystemClock), &tasks);
     record(&trail, 40).await;
 
     // Each in turn is ended while events are on their way, and comes back as the one that waits.

@@ -37,7 +37,7 @@ async fn an_event_that_audit_never_takes_blocks_none_behind_it() {
 
     let tasks = TaskSet::new();
     let audit = GrpcChannel::local(bench.service.server(), AS);
-    let trail = Trail::start(audit, AS, Arc::new(SystemClock), &tasks);
+    let trail = Trail::start(audit, AS, "local".parse().unwrap(), Arc::new(SystemClock), &tasks);
     // More than audit takes, but not more than a trail sends.
     let large = good().details(json!({ "text": "x".repeat(300 * 1024) }));
     let (first, large, second, twin, last) = tokio::join!(

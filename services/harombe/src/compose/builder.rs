@@ -64,7 +64,7 @@ impl Builder {
             clock: Arc::clone(&self.clock),
             metrics: self.metrics.clone(),
             identity: self.identity(name)?,
-            trail: self.trail(name)?,
+            trail: self.trail(name, config)?,
             data: self.data.service(name)?,
         };
         harombe_hitl::build(config.hitl.clone(), deps)
@@ -78,7 +78,7 @@ impl Builder {
             clock: Arc::clone(&self.clock),
             metrics: self.metrics.clone(),
             identity: self.identity(name)?,
-            trail: self.trail(name)?,
+            trail: self.trail(name, config)?,
             hitl: self.channel(name, ServiceName::Hitl)?,
             edges: self.edges.take().unwrap_or_else(Edges::system),
             secrets: harombe_secrets::open(&config.secrets, self.data.path())
@@ -95,7 +95,7 @@ impl Builder {
             clock: Arc::clone(&self.clock),
             metrics: self.metrics.clone(),
             identity: self.identity(name)?,
-            trail: self.trail(name)?,
+            trail: self.trail(name, config)?,
             data: self.data.service(name)?,
             hitl: self.channel(name, ServiceName::Hitl)?,
         };
@@ -110,7 +110,7 @@ impl Builder {
             clock: Arc::clone(&self.clock),
             metrics: self.metrics.clone(),
             identity: self.identity(name)?,
-            refusals: Arc::new(self.trail(name)?),
+            refusals: Arc::new(self.trail(name, config)?),
             data: self.data.service(name)?,
         };
         harombe_memory::build(config.memory.clone(), deps)
@@ -124,7 +124,7 @@ impl Builder {
             clock: Arc::clone(&self.clock),
             metrics: self.metrics.clone(),
             identity: self.identity(name)?,
-            trail: self.trail(name)?,
+            trail: self.trail(name, config)?,
             memory: self.channel(name, ServiceName::Memory)?,
             hitl: self.channel(name, ServiceName::Hitl)?,
             sandbox_broker: self.channel(name, ServiceName::SandboxBroker)?,
@@ -143,7 +143,7 @@ impl Builder {
             clock: Arc::clone(&self.clock),
             metrics: self.metrics.clone(),
             identity: self.identity(name)?,
-            trail: self.trail(name)?,
+            trail: self.trail(name, config)?,
             owner: rustix::process::geteuid().as_raw(),
             data: self.data.service(name)?,
             admin_key: self.data.path().join("admin.key"),
@@ -166,11 +166,13 @@ impl Builder {
         Ok(self.wire.connect(from, to, channel))
     }
 
-    fn trail(&self, service: ServiceName) -> Result<Trail, StartError> {
+    fn trail(&self, service: ServiceName, config: &Config) -> Result<Trail, StartError> {
+        let operator = config.gateway.tenant.parse().map_err(StartError::of(service))?;
         let audit = self.channel(service, ServiceName::Audit)?;
         Ok(Trail::start(
             audit,
             service,
+            operator,
             Arc::clone(&self.clock),
             &self.trails,
         ))

@@ -44,7 +44,7 @@ impl Authority {
                 (Error::Redeemed, Some(grant))
             }
         };
-        let event = refusal_event(grant.as_ref())?;
+        let event = refusal_event(grant.as_ref(), self.parts.trail.operator());
         let event = record::refused(event, redeemer, error.reason().as_str(), grant.as_ref());
         self.parts.trail.record(event).await?;
         Err(error)
@@ -88,17 +88,12 @@ impl Authority {
 }
 
 /// A grant that is not ours names no tenant that could be believed: its refusal is in the operator's log.
-fn refusal_event(grant: Option<&Grant>) -> Result<Event, Error> {
+fn refusal_event(grant: Option<&Grant>, operator: &Tenant) -> Event {
     match grant {
-        Some(grant) => Ok(Event::new(Kind::GrantRefused, &grant.tenant)
+        Some(grant) => Event::new(Kind::GrantRefused, &grant.tenant)
             .principal(&Principal::Run(run_of(grant)))
             .call(grant.call)
-            .policy_version(grant.policy_version.as_str())),
-        None => {
-            let tenant: Tenant = harombe_trail::OPERATOR_TENANT
-                .parse()
-                .map_err(|_| Error::NotFound("operator's tenant"))?;
-            Ok(Event::new(Kind::GrantRefused, &tenant))
-        }
+            .policy_version(grant.policy_version.as_str()),
+        None => Event::new(Kind::GrantRefused, operator),
     }
 }

@@ -349,3 +349,28 @@ async fn shutdown_writes_what_is_queued_and_counted_and_takes_no_more() {
     let late = world.trail.record(event(Kind::RunStarted)).await.unwrap_err();
     assert_eq!(late.reason(), Reason::AuditUnavailable);
 }
+
+#[tokio::test(start_paused = true)]
+async fn refusals_of_nobody_are_in_the_operators_log() {
+    let world = World::new();
+    let tasks = TaskSet::new();
+    let service = ServiceName::Gateway;
+    let trail = Trail::start(
+        world.sink.channel(service),
+        service,
+        tenant("acme"),
+        world.clock.clone(),
+        &tasks,
+    );
+    assert_eq!(trail.operator(), &tenant("acme"));
+    trail.refused(None, "/a/b", Reason::Unauthenticated);
+    trail.refused(None, "/a/b", Reason::Unauthenticated);
+    assert_eq!(tasks.shutdown(Duration::from_secs(5)).await, 0);
+    let refused = world.sink.of_kind(Kind::RpcRefused);
+    let tenants: Vec<_> = refused.iter().map(|event| &*event.tenant).collect();
+    assert_eq!(
+        tenants,
+        ["acme", "acme"],
+        "the first at once, the second at the end"
+    );
+}
