@@ -5,6 +5,7 @@
 
 mod answer;
 mod error;
+mod repeat;
 mod request;
 mod stream;
 mod text;
@@ -125,7 +126,7 @@ impl OpenAi {
 
     async fn begin(&self, parts: &Parts, asked: &Asked) -> Result<Session, OpenAiError> {
         let create = CreateSessionRequest {
-            session_id: String::new(),
+            session_id: repeat::session_id(&parts.headers, &asked.model),
             agent: asked.model.clone(),
         };
         let created = self.agents.clone().create_session(call(parts, create)).await;
@@ -157,10 +158,7 @@ impl OpenAi {
         session: &Session,
         fresh: bool,
     ) -> Result<Streaming<SendMessageResponse>, OpenAiError> {
-        let key = parts
-            .headers
-            .get("idempotency-key")
-            .and_then(|key| key.to_str().ok());
+        let key = repeat::key(&parts.headers);
         let message = SendMessageRequest {
             session_id: session.session_id.clone(),
             client_message_id: key.map_or_else(|| EventId::generate(&*self.clock).to_string(), str::to_owned),

@@ -211,6 +211,38 @@ async fn what_was_said_before_is_claimed_and_a_system_message_is_the_clients_own
 }
 
 #[tokio::test]
+async fn a_request_that_is_sent_again_joins_its_run() {
+    let world = World::new().await;
+    let caller = Caller::new(&world).await;
+    let ask = async |name: &str, body: &Value| {
+        let mut request = caller.request("POST", PATH, &body.to_string());
+        request
+            .headers_mut()
+            .insert("idempotency-key", name.parse().unwrap());
+        let answer = caller.door.answer(request).await;
+        let (status, headers, _) = whole(answer).await;
+        (status, headers.get("x-harombe-session").cloned())
+    };
+    let first = ask("a", &asks("hello")).await;
+    assert_eq!(first.0, 200);
+    assert_eq!(ask("a", &asks("hello")).await, first);
+    {
+        let seen = world.runtime.seen.lock();
+        assert_eq!(seen[0].1.session, seen[1].1.session);
+        let requests = world.runtime.requests.lock();
+        assert_eq!(requests[0].client_message_id, requests[1].client_message_id);
+    }
+    let (status, other) = ask("b", &asks("hello")).await;
+    assert_eq!(status, 200);
+    assert_ne!(other, first.1);
+    let mut analyst = asks("hello");
+    analyst["model"] = json!("analyst");
+    let (status, analyst) = ask("a", &analyst).await;
+    assert_eq!(status, 200);
+    assert_ne!(analyst, first.1);
+}
+
+#[tokio::test]
 async fn sessions_that_do_not_fit_are_refused() {
     let world = World::new().await;
     let caller = Caller::new(&world).await;
