@@ -82,7 +82,7 @@ impl AuditSink {
     /// The trail of `service` into this sink. The operator's tenant is `local`.
     #[must_use]
     pub fn trail(&self, service: ServiceName, clock: Arc<dyn Clock>, tasks: &TaskSet) -> Trail {
-        let operator = "local".parse().unwrap();
+        let operator = crate::tenant("local");
         Trail::start(self.channel(service), service, operator, clock, tasks)
     }
 
