@@ -5,7 +5,10 @@
     clippy::panic,
     reason = "helpers of tests fail the test they help"
 )]
-#![expect(clippy::print_stdout, reason = "how much was walked and killed is worth knowing")]
+#![expect(
+    clippy::print_stdout,
+    reason = "how much was walked and killed is worth knowing"
+)]
 
 /// Each of these tests in both topologies.
 macro_rules! both {
