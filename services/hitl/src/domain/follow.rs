@@ -40,7 +40,8 @@ impl Authority {
         Ok(())
     }
 
-    /// Announces here what has changed without anybody telling.
+    /// Announces here what has changed without anybody telling. A request that was made and decided since the last look is
+    /// announced to nobody: whoever watches had nothing to do about it, and whoever awaits its decision asks by itself.
     ///
     /// # Errors
     /// The store cannot be read; the rest is announced next time.

@@ -71,10 +71,18 @@ async fn what_no_hint_tells_is_seen_all_the_same() {
     let (database, one, other) = two().await;
     let run = one.run("ann");
     let mut watch = other.watch(&approver()).await;
+    let mut until = async |id: &str, decision: Decision| loop {
+        let shown = watch.message().await.unwrap().unwrap().approval.unwrap();
+        if (shown.approval_id.as_str(), shown.decision()) == (id, decision) {
+            return;
+        }
+    };
     let mut admin = PgConnection::connect(&database.url()).await.unwrap();
     for decision in [Decision::Approved, Decision::Denied] {
         let id = one.pending(&run, &one.python(&run)).await;
         let mut waits = other.await_decision(&run, &id).await.unwrap();
+        // what begins and ends between two looks, with nobody listening, is shown to no watcher
+        until(&id, Decision::Unspecified).await;
         // whoever listens loses its connection, and hears nothing until it has another
         sqlx::query(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
@@ -85,12 +93,7 @@ async fn what_no_hint_tells_is_seen_all_the_same() {
         .unwrap();
         one.decide(&approver(), &id, decision).await.unwrap();
         assert_eq!(until_decided(&mut waits).await.decision(), decision);
-        loop {
-            let shown = watch.message().await.unwrap().unwrap().approval.unwrap();
-            if (&shown.approval_id, shown.decision()) == (&id, decision) {
-                break;
-            }
-        }
+        until(&id, decision).await;
     }
 }
 
