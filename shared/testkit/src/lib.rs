@@ -1,6 +1,7 @@
 //! What tests of every service need: certificates, people, an audit log that they can read and break, and a Postgres
 //! that they can stop and kill.
 
+mod loopback;
 pub mod openbao;
 mod pki;
 pub mod postgres;
@@ -12,6 +13,7 @@ use harombe_types::{
     Clock, ManualClock, Person, Role, RunId, RunPrincipal, SessionId, Subject, Tenant, Timestamp,
 };
 
+pub use loopback::loopback;
 pub use pki::TestPki;
 pub use sink::{AuditSink, Fault};
 

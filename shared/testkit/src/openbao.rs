@@ -1,13 +1,20 @@
 //! An OpenBao server of the test's own on loopback: started, sealed, stopped and started again at will. It speaks Vault's API.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use crate::loopback;
+
 /// Names the program, when it is not where the setup script puts it.
 pub const PROGRAM_VARIABLE: &str = "HAROMBE_TEST_OPENBAO";
+
+/// Where it is asked, and where it would meet others like it.
+const API: u16 = 8200;
+const CLUSTER: u16 = 8201;
 
 /// How long a server may take to answer.
 const START: Duration = Duration::from_secs(60);
@@ -16,8 +23,7 @@ const START: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct OpenBao {
     files: TempDir,
-    port: u16,
-    cluster_port: u16,
+    address: Ipv4Addr,
     tls: Option<Tls>,
     child: Option<Child>,
     unseal: String,
@@ -46,22 +52,34 @@ impl OpenBao {
     /// # Panics
     /// When there is no program, or it does not start; the message says what to do.
     #[must_use]
+    pub fn start() -> Self {
+        Self::start_at(loopback(), None)
+    }
+
+    /// As [`OpenBao::start`], with the certificate that `tls` makes for the server's address.
+    ///
+    /// # Panics
+    /// As [`OpenBao::start`].
+    #[must_use]
+    pub fn start_with_tls(tls: impl FnOnce(Ipv4Addr) -> Tls) -> Self {
+        let address = loopback();
+        Self::start_at(address, Some(tls(address)))
+    }
+
     #[expect(
         clippy::expect_used,
         clippy::indexing_slicing,
         reason = "a test without its server fails"
     )]
-    pub fn start(tls: Option<Tls>) -> Self {
+    fn start_at(address: Ipv4Addr, tls: Option<Tls>) -> Self {
         let mut bao = Self {
             files: tempfile::tempdir().expect("a directory"),
-            port: 0,
-            cluster_port: 0,
+            address,
             tls,
             child: None,
             unseal: String::new(),
             root: String::new(),
         };
-        [bao.port, bao.cluster_port] = free_ports();
         bao.run();
         let keys = bao.bao(&[
             "operator",
@@ -79,16 +97,16 @@ impl OpenBao {
         bao
     }
 
-    /// `http://127.0.0.1:PORT`, or https when it has a certificate.
+    /// Its url: http, or https when it has a certificate.
     #[must_use]
     pub fn address(&self) -> String {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
-        format!("{scheme}://127.0.0.1:{}", self.port)
+        format!("{scheme}://{}", self.socket())
     }
 
     #[must_use]
-    pub fn port(&self) -> u16 {
-        self.port
+    pub fn socket(&self) -> SocketAddr {
+        SocketAddr::from((self.address, API))
     }
 
     /// Makes or replaces a role that may do everything below `prefix`, and gives it a new secret id. Tokens live for
@@ -212,15 +230,14 @@ impl OpenBao {
         };
         let store = self.files.path().join("store");
         std::fs::create_dir_all(&store).expect("made");
+        let cluster = SocketAddr::from((self.address, CLUSTER));
         let config = format!(
             "storage \"raft\" {{\n  path = {:?}\n  node_id = \"one\"\n  performance_multiplier = 1\n}}\n\
-             listener \"tcp\" {{\n  address = \"127.0.0.1:{}\"\n  cluster_address = \"127.0.0.1:{}\"\n  {security}\n}}\n\
-             api_addr = {:?}\ncluster_addr = \"https://127.0.0.1:{}\"\n",
+             listener \"tcp\" {{\n  address = \"{}\"\n  cluster_address = \"{cluster}\"\n  {security}\n}}\n\
+             api_addr = {:?}\ncluster_addr = \"https://{cluster}\"\n",
             store.display().to_string(),
-            self.port,
-            self.cluster_port,
+            self.socket(),
             self.address(),
-            self.cluster_port,
         );
         std::fs::write(&file, config).expect("written");
         let log = std::fs::File::create(self.files.path().join("server.log")).expect("a log");
@@ -263,13 +280,6 @@ impl Drop for OpenBao {
     fn drop(&mut self) {
         self.stop();
     }
-}
-
-/// Different ones: each is held until all are known.
-#[expect(clippy::expect_used, reason = "a test without a port fails")]
-fn free_ports<const N: usize>() -> [u16; N] {
-    let listeners = [(); N].map(|()| std::net::TcpListener::bind("127.0.0.1:0").expect("a port"));
-    listeners.map(|listener| listener.local_addr().expect("an address").port())
 }
 
 #[expect(clippy::expect_used, reason = "a test without its files fails")]

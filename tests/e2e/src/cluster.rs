@@ -5,7 +5,6 @@ use std::fs::Permissions;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use harombe::attach::{Client, Elsewhere};
@@ -13,6 +12,7 @@ use harombe::compose::{Config, ListenAddresses, PeerAddresses, StartError, init}
 use harombe_proto::agent::v1::key_service_client::KeyServiceClient;
 use harombe_proto::agent::v1::{CreateKeyRequest, Key, KeyLimits, ListKeysRequest};
 use harombe_rpc::{GrpcChannel, Public, TlsError};
+use harombe_testkit::loopback;
 use harombe_types::{Role, ServiceName, SystemClock};
 use http::Uri;
 
@@ -29,9 +29,6 @@ const SERVICES: [ServiceName; 7] = [
     ServiceName::Runtime,
     ServiceName::Gateway,
 ];
-
-/// Worlds of this process so far.
-static WORLDS: AtomicU16 = AtomicU16::new(0);
 
 /// How often something is looked for before a test gives up, and how long between two looks.
 const TRIES: u32 = 600;
@@ -81,7 +78,7 @@ impl Cluster {
     pub async fn start(mut plan: Plan) -> Self {
         let pki = plan.dir.join("pki");
         init(&pki, "e2e.harombe", &SystemClock).expect("the certificates");
-        let place = place();
+        let place = loopback();
         plan.config.network.pki = Some(pki);
         plan.config.network.ops = place.to_string();
         plan.config.network.peers = peers(place, plan.replicas);
@@ -311,14 +308,6 @@ impl Cluster {
     pub fn dir(&self) -> &Path {
         &self.plan.dir
     }
-}
-
-/// An address of the loopback network (RFC 1122, 3.2.1.3) that neither another test of this process nor another process's
-/// test has at the same time: so every service keeps its port when it dies and comes again.
-fn place() -> Ipv4Addr {
-    let [_, _, high, low] = std::process::id().to_be_bytes();
-    let nth = WORLDS.fetch_add(1, Ordering::Relaxed) % 64;
-    Ipv4Addr::new(127, 64 + u8::try_from(nth).unwrap_or(0), high, low)
 }
 
 /// The nth process of a service listens ten ports further for each.

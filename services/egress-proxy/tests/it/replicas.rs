@@ -70,7 +70,7 @@ async fn a_grant_is_spent_once_whichever_proxy_is_asked() {
 #[tokio::test]
 async fn without_vault_nothing_is_sent() {
     let model = Model::start(None, [Reply::json("{}")]).await;
-    let mut bao = OpenBao::start(None);
+    let mut bao = OpenBao::start();
     let role = bao.role("egress", "harombe", 3600, 3600);
     bao.bao(&[
         "kv",

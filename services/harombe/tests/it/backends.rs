@@ -87,7 +87,7 @@ fn kept(dir: &Path) -> Vec<String> {
 #[tokio::test]
 async fn one_process_works_beside_a_postgres_and_a_vault() {
     let database = Database::create().await;
-    let bao = OpenBao::start(None);
+    let bao = OpenBao::start();
     let (port, asked) = model();
     let home = Home::new();
     let config = home.file("harombe.toml", config(&database, &bao, port));

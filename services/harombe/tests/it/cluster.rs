@@ -1,8 +1,8 @@
 //! The seven services, each a process of its own on loopback.
 
-use std::net::TcpListener;
 use std::time::Duration;
 
+use harombe_testkit::loopback;
 use harombe_types::ServiceName;
 
 use crate::harness::{Home, Live, Ran};
@@ -13,21 +13,6 @@ pub(crate) struct Cluster {
     config: String,
     /// The public door's address.
     pub(crate) url: String,
-}
-
-/// A port that was free a moment ago, and the one a hundred higher too.
-pub(crate) fn free_port() -> u16 {
-    loop {
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
-        let ops = port.checked_add(100);
-        if ops.is_some_and(|ops| TcpListener::bind(("127.0.0.1", ops)).is_ok()) {
-            return port;
-        }
-    }
 }
 
 /// Waits until the first gateway has made the first key, which opens the door once audit has recorded it; answers its file.
@@ -46,16 +31,17 @@ impl Cluster {
         home.run(["pki", "init", "pki"]).good();
         let mut listen = String::new();
         let mut peers = String::new();
-        for service in ServiceName::SERVICES {
-            if service != ServiceName::Gateway {
-                let port = free_port();
-                listen.push_str(&format!("{service} = \"127.0.0.1:{port}\"\n"));
-                peers.push_str(&format!("{service} = [\"127.0.0.1:{port}\"]\n"));
-            }
+        let place = loopback();
+        let inner = ServiceName::SERVICES
+            .into_iter()
+            .filter(|service| *service != ServiceName::Gateway);
+        for (port, service) in (7401..).zip(inner) {
+            listen.push_str(&format!("{service} = \"{place}:{port}\"\n"));
+            peers.push_str(&format!("{service} = [\"{place}:{port}\"]\n"));
         }
-        let public = format!("127.0.0.1:{}", free_port());
+        let public = format!("{place}:7400");
         let text = format!(
-            "[network]\npki = \"pki\"\n[network.listen]\n{listen}[network.peers]\n{peers}[gateway.public]\nlisten = \"{public}\"\n"
+            "[network]\npki = \"pki\"\nops = \"{place}\"\n[network.listen]\n{listen}[network.peers]\n{peers}[gateway.public]\nlisten = \"{public}\"\n"
         );
         let config = home.file("harombe.toml", text);
         Self {

@@ -5,10 +5,11 @@ use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
+use harombe_testkit::loopback;
 use harombe_types::ServiceName;
 use rustix::process::Signal;
 
-use crate::cluster::{Cluster, first_key, free_port};
+use crate::cluster::{Cluster, first_key};
 use crate::harness::{Home, Live, Ran, word_after};
 
 /// What `GET path` answers at an ops address: the status line and the body.
@@ -123,17 +124,17 @@ fn a_key_opens_the_door_until_it_is_revoked() {
 #[test]
 fn one_process_may_listen_on_the_network_too_with_a_certificate() {
     let home = Home::new();
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let place = loopback();
+    let made = rcgen::generate_simple_self_signed([place.to_string()]).unwrap();
     let ca = home.file("cert.pem", made.cert.pem());
     home.file("key.pem", made.signing_key.serialize_pem());
-    let port = free_port();
-    let public = format!("listen = \"127.0.0.1:{port}\"\ntls_cert = \"cert.pem\"\ntls_key = \"key.pem\"\n");
+    let public = format!("listen = \"{place}:7400\"\ntls_cert = \"cert.pem\"\ntls_key = \"key.pem\"\n");
     let config = home.file("harombe.toml", format!("[gateway.public]\n{public}"));
     let mut up = Live::start(home.harombe(["--config", &config, "up"]));
-    up.wait_for(&format!("public    https://127.0.0.1:{port}"));
+    up.wait_for(&format!("public    https://{place}:7400"));
     up.wait_for("Ctrl-C ends it");
     let client = |scheme: &str, rest: &[&str]| {
-        let url = format!("{scheme}://localhost:{port}");
+        let url = format!("{scheme}://{place}:7400");
         let mut command = home.bare();
         command.args(["--server", &url]).args(rest);
         Ran::of(&command.output().unwrap())
@@ -167,7 +168,7 @@ fn a_service_works_alone_on_its_folder_and_its_address() {
         .arg("--data")
         .arg(&other)
         .args(cluster.args(&["serve", "audit"]));
-    Ran::of(&command.output().unwrap()).refused(&["cannot listen on 127.0.0.1:", "network.listen.audit"]);
+    Ran::of(&command.output().unwrap()).refused(&["cannot listen on 127.", "network.listen.audit"]);
     audit.signal(Signal::INT);
     assert!(audit.end().success(), "{}", audit.seen);
 }

@@ -166,7 +166,10 @@ async fn without_postgres_callers_hear_so_and_a_start_says_where_it_was_looked_f
         matches!(error, harombe_sql::Error::Unreachable { .. }),
         "{error:?}"
     );
-    assert!(error.to_string().contains(&server.port().to_string()), "{error}");
+    assert!(
+        error.to_string().contains(&server.socket().to_string()),
+        "{error}"
+    );
     server.start().await;
     rig.append(&run, epoch, 1, vec![entry("on")])
         .await

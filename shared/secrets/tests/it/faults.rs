@@ -33,7 +33,7 @@ async fn recovered(store: &Arc<dyn Secrets>) {
 
 #[tokio::test]
 async fn sealed_stopped_and_started_again() {
-    let mut bao = OpenBao::start(None);
+    let mut bao = OpenBao::start();
     let store = store(config(&bao, bao.address(), TTL, TTL));
     store
         .set(&name("key"), secret("the-credential"))
@@ -62,7 +62,7 @@ async fn sealed_stopped_and_started_again() {
 
 #[tokio::test]
 async fn down_at_the_start_and_there_later() {
-    let mut bao = OpenBao::start(None);
+    let mut bao = OpenBao::start();
     let config = config(&bao, bao.address(), TTL, TTL);
     bao.bao(&[
         "kv",
@@ -81,8 +81,8 @@ async fn down_at_the_start_and_there_later() {
 
 #[tokio::test]
 async fn slow_and_gone() {
-    let bao = OpenBao::start(None);
-    let proxy = Proxy::before(bao.port()).await;
+    let bao = OpenBao::start();
+    let proxy = Proxy::before(bao.socket()).await;
     let mut config = config(&bao, proxy.address(), TTL, TTL);
     config.timeout = Duration::from_secs(2).into();
     let store = store(config);
@@ -106,8 +106,8 @@ async fn slow_and_gone() {
 
 #[tokio::test]
 async fn a_crowd_waits_for_one_login_and_is_answered_in_time() {
-    let bao = OpenBao::start(None);
-    let proxy = Proxy::before(bao.port()).await;
+    let bao = OpenBao::start();
+    let proxy = Proxy::before(bao.socket()).await;
     let mut config = config(&bao, proxy.address(), TTL, TTL);
     config.timeout = Duration::from_secs(2).into();
     let store = store(config);
@@ -134,7 +134,7 @@ async fn a_crowd_waits_for_one_login_and_is_answered_in_time() {
 
 #[tokio::test]
 async fn a_token_that_was_taken_back_is_replaced() {
-    let bao = OpenBao::start(None);
+    let bao = OpenBao::start();
     let store = store(config(&bao, bao.address(), TTL, TTL));
     store
         .set(&name("key"), secret("the-credential"))
@@ -149,7 +149,7 @@ async fn a_token_that_was_taken_back_is_replaced() {
 
 #[tokio::test]
 async fn without_its_role_or_its_secret_id_nobody_logs_in() {
-    let bao = OpenBao::start(None);
+    let bao = OpenBao::start();
     let config = config(&bao, bao.address(), TTL, TTL);
     let file = config.approle.secret_id_file.clone();
     let store = store(config);
@@ -181,7 +181,7 @@ async fn without_its_role_or_its_secret_id_nobody_logs_in() {
 /// Tokens that live for two seconds, and for four at most: renewed, and at the end of all renewals replaced, while nobody asks.
 #[tokio::test]
 async fn a_token_is_kept_alive_over_its_renewals_and_past_their_end() {
-    let bao = OpenBao::start(None);
+    let bao = OpenBao::start();
     let store = store(config(&bao, bao.address(), 2, 4));
     store
         .set(&name("key"), secret("the-credential"))

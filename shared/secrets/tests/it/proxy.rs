@@ -31,7 +31,7 @@ impl Drop for Proxy {
 }
 
 impl Proxy {
-    pub(crate) async fn before(server: u16) -> Self {
+    pub(crate) async fn before(server: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
         let (mood, moods) = watch::channel(Mood::Open);
@@ -46,7 +46,7 @@ impl Proxy {
                 };
                 let Ok((stream, _)) = accepted else { return };
                 counted.send_modify(|count| *count += 1);
-                let pass = pass(stream, SocketAddr::from(([127, 0, 0, 1], server)), moods.clone());
+                let pass = pass(stream, server, moods.clone());
                 let stopped = stopped.clone();
                 tokio::spawn(async move {
                     tokio::select! {

@@ -1,5 +1,6 @@
 //! Vault has to prove its name, to the authority that the configuration names and to no other.
 
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 use harombe_secrets::{Error, VaultFault};
@@ -8,13 +9,13 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair,
 
 use crate::vault::{TTL, config, name, secret, store};
 
-/// An authority and a certificate for 127.0.0.1, in files.
-fn authority(dir: &Path) -> Tls {
+/// An authority and a certificate of its for `address`, in files.
+fn authority(dir: &Path, address: Ipv4Addr) -> Tls {
     let mut params = CertificateParams::new(Vec::<String>::new()).expect("parameters");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("an authority");
     let mut params = CertificateParams::new(Vec::<String>::new()).expect("parameters");
-    params.subject_alt_names = vec![SanType::IpAddress([127, 0, 0, 1].into())];
+    params.subject_alt_names = vec![SanType::IpAddress(address.into())];
     let key = KeyPair::generate().expect("a key");
     let certificate = params.signed_by(&key, &ca).expect("signed");
     let write = |file: &str, text: &str| -> PathBuf {
@@ -35,8 +36,16 @@ async fn only_the_named_authority_counts() {
         tempfile::tempdir().expect("a directory"),
         tempfile::tempdir().expect("a directory"),
     );
-    let (tls, other) = (authority(files.path()), authority(elsewhere.path()));
-    let bao = OpenBao::start(Some(tls.clone()));
+    let mut pair = None;
+    let bao = OpenBao::start_with_tls(|address| {
+        let (tls, other) = (
+            authority(files.path(), address),
+            authority(elsewhere.path(), address),
+        );
+        pair = Some((tls.clone(), other));
+        tls
+    });
+    let (tls, other) = pair.expect("made");
     let base = config(&bao, bao.address(), TTL, TTL);
     let with = |ca: Option<PathBuf>| {
         let mut config = base.clone();

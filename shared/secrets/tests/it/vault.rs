@@ -37,7 +37,7 @@ pub(crate) fn store(config: VaultConfig) -> Arc<dyn Secrets> {
 
 #[tokio::test]
 async fn what_is_set_is_got_until_it_is_removed() {
-    let bao = OpenBao::start(None);
+    let bao = OpenBao::start();
     let store = store(config(&bao, bao.address(), TTL, TTL));
     assert_eq!(store.list().await.expect("a list"), vec![]);
     assert!(matches!(store.get(&name("a")).await, Err(Error::NotFound(_))));
@@ -66,7 +66,7 @@ async fn what_is_set_is_got_until_it_is_removed() {
 
 #[tokio::test]
 async fn what_is_changed_or_deleted_in_vault_counts_at_once() {
-    let bao = OpenBao::start(None);
+    let bao = OpenBao::start();
     let store = store(config(&bao, bao.address(), TTL, TTL));
     for value in ["first-value", "second-value"] {
         bao.bao(&[
@@ -91,7 +91,7 @@ async fn what_is_changed_or_deleted_in_vault_counts_at_once() {
 
 #[tokio::test]
 async fn an_entry_that_is_no_secret_of_ours_is_none() {
-    let bao = OpenBao::start(None);
+    let bao = OpenBao::start();
     let store = store(config(&bao, bao.address(), TTL, TTL));
     for field in ["other=long-enough", "value=short"] {
         bao.bao(&["kv", "put", "-mount=secret", "harombe/odd", field]);
@@ -103,7 +103,7 @@ async fn an_entry_that_is_no_secret_of_ours_is_none() {
 
 #[tokio::test]
 async fn a_service_finds_its_own_certificate_and_no_others() {
-    let bao = OpenBao::start(None);
+    let bao = OpenBao::start();
     let vault = Vault::new(config(&bao, bao.address(), TTL, TTL));
     let (clock, files) = (
         harombe_testkit::clock(),
@@ -146,7 +146,7 @@ async fn a_service_finds_its_own_certificate_and_no_others() {
 
 #[tokio::test]
 async fn what_the_role_may_not_do_is_refused_without_another_login() {
-    let bao = OpenBao::start(None);
+    let bao = OpenBao::start();
     let mut config = config(&bao, bao.address(), TTL, TTL);
     config.prefix = "others".to_owned();
     let store = store(config);

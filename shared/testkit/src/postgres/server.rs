@@ -1,7 +1,7 @@
 //! A Postgres server of the test's own.
 
 use std::fs;
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::{MetadataExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -10,6 +10,10 @@ use std::time::{Duration, Instant};
 
 use harombe_sql::PostgresConfig;
 use sqlx::{ConnectOptions as _, Connection as _};
+
+use crate::loopback;
+
+const PORT: u16 = 5432;
 
 /// For a server to come up or go down on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -20,7 +24,7 @@ const LOOK: Duration = Duration::from_millis(50);
 pub struct Server {
     dir: tempfile::TempDir,
     bin: PathBuf,
-    port: u16,
+    address: Ipv4Addr,
     /// Who the server runs as, if not as us: it refuses to be root.
     user: Option<(u32, u32)>,
     process: Option<Child>,
@@ -32,20 +36,20 @@ pub struct Server {
     reason = "a test whose server fails is a test that fails"
 )]
 impl Server {
-    /// Makes and starts one. It listens on a loopback port and does what is acknowledged durably.
+    /// Makes and starts one. It listens on a loopback address of its own and does what is acknowledged durably.
     ///
     /// # Panics
     /// When there is no Postgres here; the message says how to get it.
     pub async fn create() -> Self {
-        Self::create_with(|_| String::new()).await
+        Self::create_with(|_, _| String::new()).await
     }
 
     /// As [`Server::create`], with further lines of configuration, which may name files that `prepare` puts into the
-    /// directory that it is given.
+    /// directory that it is given; it is told the server's address too.
     ///
     /// # Panics
     /// As [`Server::create`].
-    pub async fn create_with(prepare: impl FnOnce(&Path) -> String) -> Self {
+    pub async fn create_with(prepare: impl FnOnce(&Path, Ipv4Addr) -> String) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let user = other_user(dir.path());
         let own = |path: &Path| {
@@ -56,7 +60,7 @@ impl Server {
         own(dir.path());
         let mut server = Self {
             bin: bin(),
-            port: free_port(),
+            address: loopback(),
             user,
             process: None,
             dir,
@@ -80,14 +84,14 @@ impl Server {
             .output()
             .unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-        let further = prepare(&data);
+        let further = prepare(&data, server.address);
         for entry in fs::read_dir(&data).unwrap() {
             own(&entry.unwrap().path());
         }
         let settings = format!(
-            "listen_addresses = '127.0.0.1'\nport = {}\nunix_socket_directories = ''\nmax_connections = 100\n\
+            "listen_addresses = '{}'\nport = {PORT}\nunix_socket_directories = ''\nmax_connections = 100\n\
              shared_buffers = 16MB\nfsync = on\n{further}\n",
-            server.port
+            server.address
         );
         let path = data.join("postgresql.conf");
         let conf = fs::read_to_string(&path).unwrap();
@@ -100,15 +104,15 @@ impl Server {
     #[must_use]
     pub fn config(&self) -> PostgresConfig {
         PostgresConfig {
-            url: format!("postgres://postgres@127.0.0.1:{}/postgres", self.port),
+            url: format!("postgres://postgres@{}/postgres", self.socket()),
             ..PostgresConfig::default()
         }
     }
 
     /// Where it listens.
     #[must_use]
-    pub fn port(&self) -> u16 {
-        self.port
+    pub fn socket(&self) -> SocketAddr {
+        SocketAddr::from((self.address, PORT))
     }
 
     /// Starts it, and returns when it answers.
@@ -241,10 +245,4 @@ fn other_user(ours: &Path) -> Option<(u32, u32)> {
         (Some(user), Some(group)) => Some((user, group)),
         _ => panic!("Postgres refuses to run as root, and there is no user postgres; run `make setup-test`"),
     }
-}
-
-#[expect(clippy::unwrap_used, reason = "a machine without a free port fails its tests")]
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
 }

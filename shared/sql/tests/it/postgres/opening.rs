@@ -1,6 +1,7 @@
 //! Opening: schemas, replicas that start together, servers that must not be trusted with anything.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use harombe_sql::{Error, Migrator, Postgres, PostgresConfig};
@@ -95,7 +96,7 @@ async fn who_cannot_be_reached_or_does_not_let_in_is_told_apart() {
 
 #[tokio::test]
 async fn a_server_that_may_lose_what_it_acknowledged_is_refused() {
-    let server = Server::create_with(|_| "fsync = off".to_owned()).await;
+    let server = Server::create_with(|_, _| "fsync = off".to_owned()).await;
     let error = Postgres::open(&server.config(), SCHEMA, &MIGRATIONS)
         .await
         .unwrap_err();
@@ -107,7 +108,7 @@ async fn a_server_that_may_lose_what_it_acknowledged_is_refused() {
 
 #[tokio::test]
 async fn durability_is_demanded_whatever_the_role_prefers() {
-    let server = Server::create_with(|_| "synchronous_commit = off".to_owned()).await;
+    let server = Server::create_with(|_, _| "synchronous_commit = off".to_owned()).await;
     let postgres = open(&server.config()).await;
     let setting: String = sqlx::query_scalar("SHOW synchronous_commit")
         .fetch_one(postgres.pool())
@@ -128,43 +129,50 @@ async fn tls_is_spoken_with_the_server_whose_ca_is_named_and_no_other() {
     let (our_ca, other_ca) = (dir.path().join("ours.pem"), dir.path().join("others.pem"));
     fs::write(&our_ca, ours.pem()).unwrap();
     fs::write(&other_ca, others.pem()).unwrap();
-    let server = Server::create_with(|data| {
-        let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-        let certificate = params.signed_by(&key, &ours).unwrap();
-        fs::write(data.join("server.crt"), certificate.pem()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let certificate = |name: String| {
+        let params = CertificateParams::new(vec![name]).unwrap();
+        params.signed_by(&key, &ours).unwrap().pem()
+    };
+    let mut file = PathBuf::new();
+    let mut server = Server::create_with(|data, address| {
+        file = data.join("server.crt");
+        fs::write(&file, certificate(address.to_string())).unwrap();
         fs::write(data.join("server.key"), key.serialize_pem()).unwrap();
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
         fs::set_permissions(data.join("server.key"), mode).unwrap();
         "ssl = on".to_owned()
     })
     .await;
-    let config = |host: &str, ca: &std::path::Path| PostgresConfig {
-        url: format!(
-            "postgres://postgres@{host}:{}/postgres?sslmode=verify-full&sslrootcert={}",
-            server.port(),
-            ca.display()
-        ),
+    let plain = server.config().url;
+    let config = |ca: &Path| PostgresConfig {
+        url: format!("{plain}?sslmode=verify-full&sslrootcert={}", ca.display()),
         ..PostgresConfig::default()
     };
-    let postgres = open(&config("localhost", &our_ca)).await;
+    let refused = async |ca: &Path| {
+        let error = Postgres::open(&config(ca), SCHEMA, &MIGRATIONS)
+            .await
+            .unwrap_err();
+        assert!(!matches!(error, Error::Config(_)), "{error:?}");
+    };
+    let postgres = open(&config(&our_ca)).await;
     let encrypted: bool = sqlx::query_scalar("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
         .fetch_one(postgres.pool())
         .await
         .unwrap();
     assert!(encrypted);
-    for (host, ca) in [("localhost", &other_ca), ("127.0.0.1", &our_ca)] {
-        let error = Postgres::open(&config(host, ca), SCHEMA, &MIGRATIONS)
-            .await
-            .unwrap_err();
-        assert!(!matches!(error, Error::Config(_)), "{host}: {error:?}");
-    }
+    refused(&other_ca).await;
+
+    server.stop().await;
+    fs::write(&file, certificate("elsewhere".to_owned())).unwrap();
+    server.start().await;
+    refused(&our_ca).await;
 }
 
 #[tokio::test]
 async fn a_role_needs_its_password_and_a_schema_and_nothing_more() {
-    let server = Server::create_with(|data| {
-        let rules = "host all postgres 127.0.0.1/32 trust\nhost all app 127.0.0.1/32 scram-sha-256\n";
+    let server = Server::create_with(|data, _| {
+        let rules = "host all postgres 127.0.0.0/8 trust\nhost all app 127.0.0.0/8 scram-sha-256\n";
         fs::write(data.join("pg_hba.conf"), rules).unwrap();
         String::new()
     })
