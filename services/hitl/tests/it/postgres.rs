@@ -139,7 +139,7 @@ async fn a_postgres_that_restarts_and_is_killed_loses_nothing_and_is_used_again(
 async fn without_postgres_callers_hear_so_and_streams_go_on_when_it_is_back() {
     let mut server = Server::create().await;
     let mut postgres = server.config();
-    postgres.acquire = Duration::from_millis(300).into();
+    postgres.acquire = Duration::from_secs(2).into();
     let world = World::with(config(postgres)).await;
     let run = world.run("ann");
     let id = world.pending(&run, &world.python(&run)).await;

@@ -141,7 +141,7 @@ async fn a_postgres_that_restarts_and_is_killed_loses_nothing_and_is_used_again(
 async fn without_postgres_callers_hear_so_and_a_start_says_where_it_was_looked_for() {
     let mut server = Server::create().await;
     let config = PostgresConfig {
-        acquire: Duration::from_millis(300).into(),
+        acquire: Duration::from_secs(2).into(),
         ..server.config()
     };
     let rig = Rig::on(postgres(config.clone()), None).await;

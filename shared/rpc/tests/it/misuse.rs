@@ -16,7 +16,7 @@ use crate::stranger::{FOR_EVER, KEY, Port, converse, say};
 use crate::toy::{Act, reached};
 
 const LIST: &str = "/harombe.hitl.v1.ApprovalService/List";
-const SHORT: Duration = Duration::from_millis(200);
+const SHORT: Duration = Duration::from_millis(500);
 
 fn impatient() -> PublicLimits {
     PublicLimits {
