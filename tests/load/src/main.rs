@@ -14,6 +14,8 @@ use std::time::Duration;
 
 use clap::Parser;
 use harombe::attach::Elsewhere;
+use harombe::compose::Config;
+use harombe_audit::files::PostgresConfig;
 use http::Uri;
 
 use what::{Place, What};
@@ -36,7 +38,7 @@ struct Args {
     /// In this process, in a temporary directory; the default
     #[arg(long, conflicts_with_all = ["target", "processes", "server"])]
     embedded: bool,
-    /// Each service in a process of its own, in a temporary directory, with mutual TLS and SQLite (message)
+    /// Each service in a process of its own, in a temporary directory, with mutual TLS (message)
     #[arg(long, conflicts_with_all = ["target", "server"])]
     processes: bool,
     /// The program that the processes run [default: `harombe` beside this one]
@@ -51,8 +53,8 @@ struct Args {
     /// The key to that door
     #[arg(long, value_name = "FILE", requires = "server")]
     key_file: Option<PathBuf>,
-    /// Keep the log in this database (audit-append), which must hold none
-    #[arg(long, value_name = "URL", conflicts_with_all = ["target", "processes", "server"])]
+    /// Keep what is durable in this database, which must hold nothing of Harombe's yet [default: SQLite]
+    #[arg(long, value_name = "URL", conflicts_with_all = ["target", "server"])]
     postgres: Option<String>,
     /// Runs that wait at the same time (idle-runs)
     #[arg(long, default_value_t = 5000, value_parser = clap::value_parser!(u32).range(1..=10_000))]
@@ -68,11 +70,25 @@ pub(crate) struct Plan {
     place: Place,
     /// What a cluster runs.
     program: PathBuf,
-    postgres: Option<String>,
+    postgres: Option<PostgresConfig>,
     runs: u32,
 }
 
 impl Plan {
+    /// The defaults, with the stores where the plan says.
+    pub(crate) fn config(&self) -> Config {
+        let mut config = Config::default();
+        for store in [
+            &mut config.gateway.store,
+            &mut config.memory.store,
+            &mut config.hitl.store,
+            &mut config.audit.store,
+        ] {
+            store.postgres.clone_from(&self.postgres);
+        }
+        config
+    }
+
     fn of(args: Args) -> std::io::Result<Self> {
         let place = match (args.target, args.server, args.key_file) {
             (Some(data), ..) => Place::Data(data),
@@ -94,7 +110,10 @@ impl Plan {
             concurrency: args.concurrency.unwrap_or_else(|| args.what.concurrency()),
             place,
             program,
-            postgres: args.postgres,
+            postgres: args.postgres.map(|url| PostgresConfig {
+                url,
+                ..PostgresConfig::default()
+            }),
             runs: args.runs,
         })
     }

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use harombe::compose::Config;
-use harombe_audit::files::{PostgresConfig, Source};
+use harombe_audit::files::Source;
 use harombe_audit::verify::{Known, verify_with};
 use harombe_proto::audit::v1::audit_service_client::AuditServiceClient;
 use harombe_proto::audit::v1::{AppendRequest, Event};
@@ -17,13 +16,7 @@ use crate::what::world::World;
 use crate::{Plan, raw};
 
 pub(super) async fn measure(plan: &Plan) -> Result<Report> {
-    let postgres = plan.postgres.as_ref().map(|url| PostgresConfig {
-        url: url.clone(),
-        ..PostgresConfig::default()
-    });
-    let mut config = Config::default();
-    config.audit.store.postgres.clone_from(&postgres);
-    let world = World::configured(config).await?;
+    let world = World::embedded(plan).await?;
     let channel = world.channel(ServiceName::Audit, ServiceName::Runtime)?;
     let fdatasync = raw::fdatasync_p50_us(world.path())?;
     let writer = Arc::new(Writer {
@@ -39,7 +32,7 @@ pub(super) async fn measure(plan: &Plan) -> Result<Report> {
     .await;
     let log = world.path().join("audit");
     let dir = world.close().await;
-    let source = match &postgres {
+    let source = match &plan.postgres {
         Some(config) => Source::Postgres {
             config,
             wrapping_key: None,

@@ -18,7 +18,7 @@ use crate::what::world::World;
 use crate::{Plan, raw};
 
 pub(super) async fn measure(plan: &Plan) -> Result<Report> {
-    let world = World::embedded().await?;
+    let world = World::embedded(plan).await?;
     let fdatasync = raw::fdatasync_p50_us(world.path())?;
     let clock = SystemClock;
     let run = RunPrincipal {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use harombe::attach::{Client, Elsewhere};
-use harombe::compose::{Assembly, Config, Embedded, ModelSource};
+use harombe::compose::{Assembly, Embedded, ModelSource};
 use harombe_identity::{ServiceIdentity, TokenMinter};
 use harombe_rpc::GrpcChannel;
 use harombe_types::{Clock as _, ServiceName, SystemClock};
@@ -40,7 +40,7 @@ impl World {
                 path: std::env::temp_dir(),
                 kind: Kind::Door(server.clone()),
             }),
-            Place::Embedded => Self::embedded().await,
+            Place::Embedded => Self::embedded(plan).await,
             Place::Processes => Self::processes(plan, SCRIPT).await,
         }
     }
@@ -50,7 +50,7 @@ impl World {
         let dir = tempfile::Builder::new().prefix("harombe-load-").tempdir()?;
         let model = dir.path().join("model.toml");
         std::fs::write(&model, script)?;
-        let mut config = Config::default();
+        let mut config = plan.config();
         if let Some(agent) = config.runtime.agents.get_mut("default") {
             agent.model = ModelSource::Scripted(model).to_string();
         }
@@ -61,17 +61,13 @@ impl World {
         })
     }
 
-    pub(super) async fn embedded() -> Result<Self> {
-        Self::configured(Config::default()).await
-    }
-
-    /// One of its own, so configured.
-    pub(super) async fn configured(config: Config) -> Result<Self> {
+    /// One of its own, in this process.
+    pub(super) async fn embedded(plan: &Plan) -> Result<Self> {
         let dir = tempfile::Builder::new().prefix("harombe-load-").tempdir()?;
         let script = dir.path().join("model.toml");
         std::fs::write(&script, SCRIPT)?;
         let data = dir.path().join("data");
-        let embedded = Assembly::new(&data, config, Some(ModelSource::Scripted(script)))
+        let embedded = Assembly::new(&data, plan.config(), Some(ModelSource::Scripted(script)))
             .start()
             .await?;
         Ok(Self {
