@@ -1,5 +1,6 @@
 #!/bin/sh
-# Makes what the services prove themselves with, once: certificates for talking to each other, and one for the public door.
+# Makes what the services prove themselves with, once: certificates for talking to each other, one for the public door, and roles
+# of Postgres.
 set -eu
 
 if ! [ -e /state/pki/ca.pem ]; then
@@ -20,3 +21,5 @@ if ! [ -e /state/public/cert.pem ]; then
     chown -R 10001:10001 /state/public
     chmod 0755 /state/public
 fi
+
+python3 /roles.py /state/postgres
