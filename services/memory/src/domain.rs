@@ -10,6 +10,7 @@ mod estimate;
 mod follow;
 mod journal;
 mod model;
+mod takeover;
 
 pub(crate) use claimed::claimed_turns;
 pub(crate) use content::{decode_entry, decode_message, decode_page, encode_entries};
@@ -18,6 +19,7 @@ pub(crate) use estimate::{bytes, content};
 pub(crate) use follow::{Follow, Known};
 pub(crate) use journal::{Journal, Validity};
 pub(crate) use model::{
-    Begin, Begun, Claimed, ClaimedTurn, Content, Entry, Expired, Finish, Header, Lease, NewEntry, Owner,
-    Page, Position, Progress, Run, RunState, Selection, Session, StoredPage, StoredTurn, Turns,
+    Begin, Begun, Claimed, ClaimedTurn, Content, Entry, Expired, ExpiredPage, Finish, Header, Held, Lease,
+    Mark, NewEntry, Owner, Page, Position, Progress, Renewal, Run, RunState, Selection, Session, StoredPage,
+    StoredTurn, Turns,
 };

@@ -36,6 +36,13 @@ pub enum Error {
     Stored(&'static str),
 }
 
+impl Error {
+    /// True when the store could not be asked at all: another request would fare no better.
+    pub(crate) fn is_unavailable(&self) -> bool {
+        matches!(self, Self::Store(error) if error.is_unavailable())
+    }
+}
+
 impl ServiceError for Error {
     fn code(&self) -> Code {
         match self {
@@ -61,7 +68,7 @@ impl ServiceError for Error {
     }
 
     fn retry_after(&self) -> Option<Duration> {
-        matches!(self, Self::Store(error) if error.is_unavailable()).then_some(Duration::from_secs(1))
+        self.is_unavailable().then_some(Duration::from_secs(1))
     }
 }
 

@@ -16,8 +16,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::{
-    Begin, Begun, Claimed, Entry, Expired, Finish, Header, Lease, NewEntry, Owner, Position, Progress, Run,
-    RunState, Selection, Session, StoredPage,
+    Begin, Begun, Claimed, Entry, Expired, ExpiredPage, Finish, Header, Held, Lease, Mark, NewEntry, Owner,
+    Position, Progress, Renewal, Run, RunState, Selection, Session, StoredPage,
 };
 use crate::error::Error;
 
@@ -71,16 +71,14 @@ pub(crate) trait Store: Send + Sync + 'static {
         now: Timestamp,
         expires: Timestamp,
     ) -> Result<(Lease, u64), Error>;
-    async fn renew_lease(
-        &self,
-        run: &RunPrincipal,
-        epoch: u64,
-        expires: Timestamp,
-    ) -> Result<(Lease, Progress), Error>;
-    /// Ends the lease now; a repetition changes nothing.
+    /// Keeps the leases that are still their holders', and says of each, in the order given, what became of it.
+    async fn renew_leases(&self, leases: Vec<Held>, expires: Timestamp) -> Result<Vec<Renewal>, Error>;
+    /// Ends the lease now, and its epoch: nothing that is still on its way can use it or make it longer. A repetition
+    /// changes nothing.
     async fn release_lease(&self, run: &RunPrincipal, epoch: u64, now: Timestamp) -> Result<(), Error>;
-    /// Active runs of all tenants whose lease has expired, the longest expired first.
-    async fn expired(&self, now: Timestamp, limit: u32) -> Result<Vec<Expired>, Error>;
+    /// Active runs of all tenants whose lease has expired, the longest expired first, behind a mark. One that cannot be
+    /// read is passed over.
+    async fn expired(&self, now: Timestamp, after: Option<Mark>, limit: u32) -> Result<ExpiredPage, Error>;
     /// Takes the run over unless somebody did since it was listed.
     async fn claim(
         &self,
@@ -88,8 +86,14 @@ pub(crate) trait Store: Send + Sync + 'static {
         now: Timestamp,
         expires: Timestamp,
     ) -> Result<Option<Claimed>, Error>;
-    /// Ends the run with these entries unless somebody took it over since it was listed.
-    async fn fail(&self, run: &Expired, entries: Vec<NewEntry>, now: Timestamp) -> Result<(), Error>;
+    /// Ends the run with these entries unless somebody took it over since it was listed; whether it did.
+    async fn end(
+        &self,
+        run: &Expired,
+        state: RunState,
+        entries: Vec<NewEntry>,
+        now: Timestamp,
+    ) -> Result<bool, Error>;
 
     /// Adds entries under a lease; a repetition answers the same.
     async fn append(

@@ -9,11 +9,13 @@ mod domain;
 mod error;
 mod grpc;
 mod live;
+mod metrics;
 mod models;
 mod node;
 mod peers;
 mod room;
 mod service;
+mod skew;
 mod tasks;
 
 pub use config::{AgentConfig, Config, ModelConfig, ModelSpec, OutputLimit, Provider, Temperature};

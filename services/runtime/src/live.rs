@@ -2,16 +2,18 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 
 use futures_util::Stream;
 use harombe_proto::types::v1::RunEvent;
 use harombe_proto::types::v1::run_event::Event;
-use harombe_types::{RunId, Timestamp};
+use harombe_types::{RunId, RunPrincipal, Tenant};
 use parking_lot::Mutex;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+
+use crate::peers::{Lease, Term};
 
 /// Events that a listener may lag behind before it misses deltas. Journalled events are never missed. Every run that is driven
 /// here, and be it only waiting, pays for so many places.
@@ -28,10 +30,23 @@ pub(crate) struct Hub {
 pub(crate) struct LiveRun {
     /// Its id.
     pub id: RunId,
+    /// Whose it is.
+    pub tenant: Tenant,
+    /// Of its lease; named by every write.
+    pub epoch: u64,
     /// Cancelled when somebody wants it to stop.
     pub cancel: CancellationToken,
-    expires: AtomicI64,
+    /// Cancelled when memory says that the lease is another's.
+    lost: CancellationToken,
+    hold: Mutex<Hold>,
     told: Mutex<Told>,
+}
+
+#[derive(Debug)]
+struct Hold {
+    term: Term,
+    /// The run has ended at memory: what is left of its lease is all that there will be.
+    last: bool,
 }
 
 #[derive(Debug)]
@@ -54,8 +69,21 @@ impl Hub {
         self.runs.lock().get(&run).cloned()
     }
 
+    /// The runs whose leases are to be renewed: none as long as none is due, then all that can go with it.
+    pub(crate) fn due(&self, now: Instant) -> Vec<Arc<LiveRun>> {
+        let runs = self.runs.lock();
+        if !runs.values().any(|run| run.renews(|term| term.is_due(now))) {
+            return Vec::new();
+        }
+        runs.values()
+            .filter(|run| run.renews(|term| term.may_be_renewed(now)))
+            .cloned()
+            .collect()
+    }
+
     /// Starts driving a run. `None` when it is driven here already.
-    pub(crate) fn drive(&self, id: RunId, lease_expires: Timestamp) -> Option<Driving> {
+    pub(crate) fn drive(&self, principal: &RunPrincipal, lease: Lease) -> Option<Driving> {
+        let id = principal.run;
         let mut runs = self.runs.lock();
         if runs.contains_key(&id) {
             return None;
@@ -63,8 +91,14 @@ impl Hub {
         let (live, _) = broadcast::channel(LAG);
         let run = Arc::new(LiveRun {
             id,
+            tenant: principal.tenant.clone(),
+            epoch: lease.epoch,
             cancel: CancellationToken::new(),
-            expires: AtomicI64::new(lease_expires.as_millis()),
+            lost: CancellationToken::new(),
+            hold: Mutex::new(Hold {
+                term: lease.term,
+                last: false,
+            }),
             told: Mutex::new(Told {
                 journalled: Vec::new(),
                 live: Some(live),
@@ -93,14 +127,43 @@ impl Drop for Driving {
 }
 
 impl LiveRun {
-    /// When the lease ends, by memory's clock, as last heard.
-    pub(crate) fn lease_expires(&self) -> Timestamp {
-        Timestamp::from_millis(self.expires.load(Ordering::Acquire))
+    /// When the lease ends unless it is renewed.
+    pub(crate) fn lease_ends(&self) -> Instant {
+        self.hold.lock().term.ends()
+    }
+
+    /// Waits for that, or for word that the lease is another's. Nothing may be written afterwards.
+    pub(crate) async fn lease_over(&self) {
+        loop {
+            let ends = self.lease_ends();
+            tokio::select! {
+                () = self.lost.cancelled() => return,
+                () = tokio::time::sleep_until(ends) => {}
+            }
+            if self.lease_ends() == ends {
+                return;
+            }
+        }
     }
 
     /// The lease was renewed.
-    pub(crate) fn renewed(&self, expires: Timestamp) {
-        self.expires.store(expires.as_millis(), Ordering::Release);
+    pub(crate) fn renewed(&self, term: Term) {
+        self.hold.lock().term = term;
+    }
+
+    /// The lease is another's.
+    pub(crate) fn lost(&self) {
+        self.lost.cancel();
+    }
+
+    /// There is nothing to renew any more: the run's end is stored, and the answer that says so is on its way here.
+    pub(crate) fn ended(&self) {
+        self.hold.lock().last = true;
+    }
+
+    fn renews(&self, when: impl Fn(Term) -> bool) -> bool {
+        let hold = self.hold.lock();
+        !hold.last && when(hold.term)
     }
 
     /// Tells listeners what was journalled.
@@ -183,66 +246,4 @@ fn is_passing(event: &RunEvent) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use futures_util::StreamExt as _;
-    use harombe_proto::types::v1::{RunStarted, TextDelta};
-    use harombe_types::SystemClock;
-
-    use super::*;
-
-    fn journalled(cursor: u64) -> RunEvent {
-        let event = Some(Event::RunStarted(RunStarted::default()));
-        RunEvent {
-            cursor,
-            event,
-            ..RunEvent::default()
-        }
-    }
-
-    fn delta(offset: u64) -> RunEvent {
-        let event = Some(Event::TextDelta(TextDelta {
-            offset,
-            ..TextDelta::default()
-        }));
-        RunEvent {
-            event,
-            ..RunEvent::default()
-        }
-    }
-
-    #[tokio::test]
-    async fn a_listener_that_lags_misses_deltas_and_nothing_else() {
-        let hub = Hub::default();
-        let driving = hub
-            .drive(RunId::generate(&SystemClock), Timestamp::default())
-            .unwrap();
-        let run = Arc::clone(driving.run());
-        run.journalled(vec![journalled(1)]);
-        let events = run.events();
-        for offset in 0..5000 {
-            run.passing(delta(offset));
-        }
-        run.journalled(vec![journalled(2), journalled(3)]);
-        drop(driving);
-        run.passing(delta(9));
-        let cursors: Vec<_> = events
-            .filter(|event| std::future::ready(!is_passing(event)))
-            .map(|event| event.cursor)
-            .collect()
-            .await;
-        assert_eq!(cursors, [1, 2, 3]);
-        let late: Vec<_> = run.events().map(|event| event.cursor).collect().await;
-        assert_eq!(late, [1, 2, 3]);
-        assert!(hub.get(run.id).is_none());
-    }
-
-    #[test]
-    fn a_run_is_driven_once() {
-        let hub = Hub::default();
-        let id = RunId::generate(&SystemClock);
-        let driving = hub.drive(id, Timestamp::default()).unwrap();
-        assert!(hub.drive(id, Timestamp::default()).is_none());
-        drop(driving);
-        assert!(hub.drive(id, Timestamp::default()).is_some());
-    }
-}
+mod tests;

@@ -21,9 +21,8 @@ use crate::domain::run::{Ended, Run};
 use crate::domain::tools::Registry;
 use crate::error::Error;
 use crate::live::{Driving, Hub};
-use crate::peers::{Lease, Peers};
+use crate::peers::{Claim, Peers};
 use crate::room::{Room, Seat};
-use crate::tasks::lease;
 use drain::Drain;
 use turn::Opened;
 
@@ -139,7 +138,13 @@ impl Node {
     }
 
     /// Goes on with a run whose lease this node has taken.
-    pub(crate) async fn resume(&self, token: String, lease: Lease) {
+    pub(crate) async fn resume(&self, claim: Claim) {
+        let Claim {
+            token,
+            lease,
+            cancel_requested,
+            ..
+        } = claim;
         let Some(seat) = self.parts.room.enter() else {
             // others were let in since the node asked for runs
             self.parts.peers.memory.release(&token, lease.epoch).await;
@@ -148,7 +153,12 @@ impl Node {
         let node = self.clone();
         self.parts.tasks.spawn(async move {
             match node.read(token, lease, seat).await {
-                Ok(Some((run, driving))) => node.drive(run, driving).await,
+                Ok(Some((run, driving))) => {
+                    if cancel_requested {
+                        driving.run().cancel.cancel();
+                    }
+                    node.drive(run, driving).await;
+                }
                 Ok(None) => {}
                 Err(error) => tracing::warn!(error = %error, "a run cannot be taken over"),
             }
@@ -209,15 +219,16 @@ impl Node {
 
     async fn drive(&self, run: Run, driving: Driving) {
         let driven = self.parts.drain.driving();
-        let (token, epoch) = (run.journal.token.clone(), run.journal.epoch);
+        let token = run.journal.token.clone();
         // whether its beginning is on record is not known before the first response
         let left = if run.progress.steps == 0 {
-            self.while_leased(&token, epoch, &driving, run.begin()).await
+            self.while_leased(&driving, run.begin()).await
         } else {
-            self.while_leased(&token, epoch, &driving, run.drive()).await
+            self.while_leased(&driving, run.drive()).await
         };
         // only a node that goes away: what stopped a run here would stop it again a moment later
         if left && self.parts.drain.leaving().is_cancelled() {
+            let epoch = driving.run().epoch;
             self.parts.peers.memory.release(&token, epoch).await;
         }
         drop(driven);
@@ -225,20 +236,15 @@ impl Node {
 
     /// Drops the work at once when the lease is lost or the node has no more time: the journal is enough to go on from.
     /// True when the run has not ended and its lease is still this node's.
-    async fn while_leased(
-        &self,
-        token: &str,
-        epoch: u64,
-        driving: &Driving,
-        work: impl Future<Output = Ended>,
-    ) -> bool {
-        let Parts {
-            peers, clock, drain, ..
-        } = self.parts();
+    async fn while_leased(&self, driving: &Driving, work: impl Future<Output = Ended>) -> bool {
+        let run = driving.run();
         tokio::select! {
             biased;
-            () = drain.now().cancelled() => true,
-            () = lease::keep(driving.run(), &peers.memory, token, epoch, clock.as_ref()) => false,
+            () = self.parts.drain.now().cancelled() => true,
+            () = run.lease_over() => {
+                tracing::warn!(run = %run.id, "the run's lease is lost; another node will go on");
+                false
+            }
             ended = work => ended == Ended::LetGo,
         }
     }

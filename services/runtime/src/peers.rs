@@ -2,6 +2,7 @@
 
 mod egress;
 mod hitl;
+mod lease;
 mod memory;
 mod sandbox;
 
@@ -12,7 +13,8 @@ use tonic::{Request, Status};
 
 pub(crate) use egress::{Answer, Egress, Fetched, SearchResult};
 pub(crate) use hitl::{Authorization, Decision, Hitl};
-pub(crate) use memory::{Begun, History, Lease, Memory};
+pub(crate) use lease::{Lease, Term};
+pub(crate) use memory::{Begun, Claim, History, Memory};
 pub(crate) use sandbox::{Permission, Sandbox};
 
 /// Clients of every service that runtime may call but audit, which it reaches through its trail.

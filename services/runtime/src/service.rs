@@ -14,12 +14,14 @@ use crate::config::Config;
 use crate::domain::tools::{BadSchema, Registry};
 use crate::grpc::Handlers;
 use crate::live::Hub;
+use crate::metrics::Numbers;
 use crate::models::scripted::ScriptError;
 use crate::node::drain::Drain;
 use crate::node::{Node, Parts};
 use crate::peers::Peers;
 use crate::room::Room;
-use crate::tasks::claim;
+use crate::skew::Skew;
+use crate::tasks::{claim, renew};
 
 /// What the service needs from outside.
 pub struct Deps {
@@ -101,15 +103,18 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
         .max()
         .unwrap_or_default();
     let tokens = Arc::new(TokenVerifier::new(identity.roots().clone()));
+    let numbers = Numbers::new(&metrics);
     let tasks = TaskSet::new();
     let drain = Drain::new(&tasks.token());
+    let hub = Hub::default();
+    tasks.spawn(renew::run(hub.clone(), peers.memory.clone(), drain.now().clone()));
     let node = Node::new(Parts {
         agents,
         tools,
         peers,
         trail: trail.clone(),
         clock: Arc::clone(&clock),
-        hub: Hub::default(),
+        hub,
         tasks: tasks.clone(),
         tokens: Arc::clone(&tokens),
         room: Room::new(config.max_runs as usize, config.max_waiting as usize),
@@ -130,6 +135,7 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
     tasks.spawn(claim::run(
         node,
         config.claim_every.as_duration(),
+        Skew::new(numbers),
         drain.leaving().clone(),
     ));
     Ok(Service { server, drain })

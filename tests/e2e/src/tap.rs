@@ -20,7 +20,7 @@ pub enum Side {
 }
 
 /// Calls that repeat by the clock: counting them would make the count of a run depend on time.
-pub(crate) const TIMED: [&str; 2] = ["RenewLease", "ClaimExpired"];
+pub(crate) const TIMED: [&str; 2] = ["RenewLeases", "ClaimExpired"];
 
 /// With this call a run begins; calls are counted from it on.
 const BEGINNING: &str = "RuntimeService/Run";

@@ -14,6 +14,7 @@ const MESSAGES_MAX: usize = 1000;
 const ENTRIES_MAX: usize = 256;
 /// One entry, in bytes: read back, it must fit a message.
 const ENTRY_MAX: usize = 3 * 1024 * 1024;
+const RENEWALS_MAX: usize = 512;
 const CLIENT_ID_MAX: usize = 128;
 const CANCEL_REASON_MAX: usize = 1024;
 const INSTRUCTIONS_MAX: usize = 64 * 1024;
@@ -48,6 +49,13 @@ pub(crate) fn client_instructions(text: &str) -> Result<(), Error> {
 pub(crate) fn cancel_reason(reason: &str) -> Result<(), Error> {
     if reason.len() > CANCEL_REASON_MAX {
         return invalid("reason must have at most 1024 bytes");
+    }
+    Ok(())
+}
+
+pub(crate) fn renewals(count: usize) -> Result<(), Error> {
+    if !(1..=RENEWALS_MAX).contains(&count) {
+        return invalid("leases must be from 1 to 512");
     }
     Ok(())
 }

@@ -39,6 +39,11 @@ impl Conversations {
         }
     }
 
+    /// How long the lease lasts with which a turn begins.
+    pub(crate) fn ttl(&self) -> Duration {
+        self.lease
+    }
+
     pub(crate) async fn create(
         &self,
         owner: &Owner,

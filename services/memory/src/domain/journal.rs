@@ -6,20 +6,16 @@ use std::time::Duration;
 use futures_util::Stream;
 use futures_util::stream::try_unfold;
 use harombe_proto::memory::v1::JournalEntry;
-use harombe_proto::types::v1::run_event::Event;
-use harombe_proto::types::v1::{RunEvent, RunFailed};
+use harombe_proto::types::v1::RunEvent;
 use harombe_types::{Clock, RunId, RunPrincipal, Timestamp};
 
 use super::follow::Waiter;
 use crate::domain::{
-    Claimed, Expired, Follow, Header, Lease, Owner, Progress, Run, RunState, check, decode_entry,
-    encode_entries,
+    Follow, Header, Held, Lease, Owner, Progress, Renewal, Run, RunState, check, decode_entry, encode_entries,
 };
 use crate::error::Error;
 use crate::store::Store;
 
-const CLAIM_DEFAULT: u32 = 16;
-const CLAIM_MAX: u32 = 256;
 /// Entries read at once.
 const PAGE: u32 = 64;
 
@@ -31,11 +27,11 @@ pub(crate) trait Validity: Send + Sync {
 /// The use cases of a run's journal. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Journal {
-    store: Arc<dyn Store>,
-    clock: Arc<dyn Clock>,
-    tokens: Arc<dyn Validity>,
-    follow: Follow,
-    lease: Duration,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) tokens: Arc<dyn Validity>,
+    pub(super) follow: Follow,
+    pub(super) lease: Duration,
 }
 
 impl Journal {
@@ -55,73 +51,31 @@ impl Journal {
         }
     }
 
+    /// The time by which leases are.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// How long a lease lasts from when it is given or renewed.
+    pub(crate) fn ttl(&self) -> Duration {
+        self.lease
+    }
+
     pub(crate) async fn acquire(&self, run: &RunPrincipal) -> Result<(Lease, u64), Error> {
         let now = self.clock.now();
         self.store.acquire_lease(run, now, now.plus(self.lease)).await
     }
 
-    pub(crate) async fn renew(&self, run: &RunPrincipal, epoch: u64) -> Result<(Lease, Progress), Error> {
+    /// What became of each, in the order given.
+    pub(crate) async fn renew(&self, leases: Vec<Held>) -> Result<Vec<Renewal>, Error> {
+        check::renewals(leases.len())?;
         self.store
-            .renew_lease(run, epoch, self.clock.now().plus(self.lease))
+            .renew_leases(leases, self.clock.now().plus(self.lease))
             .await
     }
 
     pub(crate) async fn release(&self, run: &RunPrincipal, epoch: u64) -> Result<(), Error> {
         self.store.release_lease(run, epoch, self.clock.now()).await
-    }
-
-    /// Takes over runs whose lease has expired. A run whose token is no longer valid has passed its wall limit:
-    /// it is failed instead, as nobody could act for it.
-    pub(crate) async fn claim(&self, limit: u32) -> Result<Vec<Claimed>, Error> {
-        let limit = match limit {
-            0 => CLAIM_DEFAULT,
-            limit => limit.min(CLAIM_MAX),
-        };
-        let mut claimed = Vec::new();
-        for expired in self.store.expired(self.clock.now(), limit).await? {
-            let now = self.clock.now();
-            if !self.may_go_on(&expired) {
-                self.fail(&expired).await?;
-            } else if let Some(run) = self.store.claim(&expired, now, now.plus(self.lease)).await? {
-                claimed.push(run);
-            }
-        }
-        Ok(claimed)
-    }
-
-    /// Fails the runs that nobody drives and nobody may drive any more.
-    pub(crate) async fn fail_overdue(&self) -> Result<(), Error> {
-        for expired in self.store.expired(self.clock.now(), CLAIM_MAX).await? {
-            if !self.may_go_on(&expired) {
-                self.fail(&expired).await?;
-            }
-        }
-        Ok(())
-    }
-
-    fn may_go_on(&self, run: &Expired) -> bool {
-        self.tokens.is_valid(&run.token, self.clock.now())
-    }
-
-    async fn fail(&self, expired: &Expired) -> Result<(), Error> {
-        let failed = RunFailed {
-            reason: harombe_error::Reason::TimeLimit.to_string(),
-            message: "the run reached its time limit; send the message again to start a new one".to_owned(),
-        };
-        let event = RunEvent {
-            event: Some(Event::RunFailed(failed)),
-            ..RunEvent::default()
-        };
-        let entry = JournalEntry {
-            event: Some(event),
-            ..JournalEntry::default()
-        };
-        self.store
-            .fail(expired, encode_entries(vec![entry]), self.clock.now())
-            .await?;
-        tracing::info!(run = %expired.run, "a run without a driver passed its time limit");
-        self.follow.publish(expired.run);
-        Ok(())
     }
 
     pub(crate) async fn append(
@@ -133,7 +87,7 @@ impl Journal {
     ) -> Result<Progress, Error> {
         if entries.is_empty() {
             return Err(Error::Invalid(
-                "entries must not be empty; RenewLease keeps a lease".to_owned(),
+                "entries must not be empty; RenewLeases keeps a lease".to_owned(),
             ));
         }
         check::entries(&entries)?;

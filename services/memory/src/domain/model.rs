@@ -49,6 +49,26 @@ pub(crate) struct Lease {
     pub(crate) expires: Timestamp,
 }
 
+/// A lease as its holder names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Held {
+    pub(crate) tenant: Tenant,
+    pub(crate) run: RunId,
+    pub(crate) epoch: u64,
+}
+
+/// What became of a lease that was to be renewed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Renewal {
+    Held {
+        cancel_requested: bool,
+    },
+    /// Given up, or taken over.
+    Lost,
+    /// The run has ended, or is gone with its session.
+    Ended,
+}
+
 /// Encoded messages, and how large they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Content {
@@ -151,6 +171,25 @@ pub(crate) struct Expired {
     pub(crate) run: RunId,
     pub(crate) epoch: u64,
     pub(crate) token: String,
+    /// When its lease ended, or was given up.
+    pub(crate) since: Timestamp,
+    pub(crate) cancel_requested: bool,
+}
+
+/// Where a list of expired runs goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Mark {
+    pub(crate) since: i64,
+    pub(crate) id: i64,
+}
+
+/// Expired runs, the longest expired first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ExpiredPage {
+    /// Those that can be read.
+    pub(crate) runs: Vec<Expired>,
+    /// `None` when there are no more.
+    pub(crate) next: Option<Mark>,
 }
 
 /// A run that was taken over.
@@ -160,6 +199,7 @@ pub(crate) struct Claimed {
     pub(crate) token: String,
     pub(crate) lease: Lease,
     pub(crate) cursor: u64,
+    pub(crate) cancel_requested: bool,
 }
 
 /// What opened a run.

@@ -6,7 +6,7 @@ use harombe_rpc::{CallerExt as _, RequestExt as _};
 use harombe_types::{AgentName, InvalidName};
 use tonic::{Request, Response, Status, async_trait};
 
-use super::convert::{id, invalid, run_state};
+use super::convert::{id, invalid, lease, run_state};
 use crate::domain::Conversations;
 
 pub(crate) struct ConversationGrpc(pub(crate) Conversations);
@@ -103,7 +103,7 @@ impl ConversationService for ConversationGrpc {
         Ok(Response::new(pb::BeginTurnResponse {
             run_id: begun.run.to_string(),
             existing: begun.lease.is_none(),
-            lease: begun.lease.map(Into::into),
+            lease: begun.lease.map(|begun| lease(begun, self.0.ttl())),
             cursor: begun.cursor,
             last_run_id: begun.last_run.unwrap_or_default(),
         }))

@@ -1,13 +1,14 @@
 //! Between messages and the domain's types, and nothing else.
 
 use std::str::FromStr;
+use std::time::Duration;
 
 use harombe_error::to_status;
 use harombe_proto::memory::v1 as pb;
-use harombe_types::{InvalidId, Person};
+use harombe_types::{InvalidId, InvalidName, Person};
 use tonic::Status;
 
-use crate::domain::{Claimed, Lease, Owner, Run, RunState, Session};
+use crate::domain::{Claimed, Held, Lease, Owner, Renewal, Run, RunState, Session};
 use crate::error::Error;
 
 impl From<Error> for Status {
@@ -49,11 +50,44 @@ impl From<Session> for pb::Session {
     }
 }
 
-impl From<Lease> for pb::Lease {
-    fn from(lease: Lease) -> Self {
-        Self {
+/// A lease that was given now, for `ttl`.
+pub(super) fn lease(lease: Lease, ttl: Duration) -> pb::Lease {
+    pb::Lease {
+        epoch: lease.epoch,
+        ttl: Some(duration(ttl)),
+    }
+}
+
+/// Leases last minutes at most.
+pub(super) fn duration(duration: Duration) -> prost_types::Duration {
+    duration.try_into().unwrap_or_default()
+}
+
+impl TryFrom<pb::HeldLease> for Held {
+    type Error = Status;
+
+    fn try_from(lease: pb::HeldLease) -> Result<Self, Status> {
+        Ok(Self {
+            tenant: lease
+                .tenant
+                .parse()
+                .map_err(|error: InvalidName| invalid(error.to_string()))?,
+            run: id(&lease.run_id)?,
             epoch: lease.epoch,
-            expires_at: Some(lease.expires.into()),
+        })
+    }
+}
+
+impl From<Renewal> for pb::RenewedLease {
+    fn from(renewal: Renewal) -> Self {
+        let (renewal, cancel_requested) = match renewal {
+            Renewal::Held { cancel_requested } => (pb::Renewal::Held, cancel_requested),
+            Renewal::Lost => (pb::Renewal::Lost, false),
+            Renewal::Ended => (pb::Renewal::Ended, false),
+        };
+        Self {
+            renewal: renewal.into(),
+            cancel_requested,
         }
     }
 }
@@ -93,13 +127,13 @@ impl From<Run> for pb::Run {
     }
 }
 
-impl From<Claimed> for pb::ClaimedRun {
-    fn from(claimed: Claimed) -> Self {
-        Self {
-            run_id: claimed.run.to_string(),
-            run_token: claimed.token,
-            lease: Some(claimed.lease.into()),
-            cursor: claimed.cursor,
-        }
+/// A run that was claimed now, for `ttl`.
+pub(super) fn claimed(claimed: Claimed, ttl: Duration) -> pb::ClaimedRun {
+    pb::ClaimedRun {
+        run_id: claimed.run.to_string(),
+        run_token: claimed.token,
+        lease: Some(lease(claimed.lease, ttl)),
+        cursor: claimed.cursor,
+        cancel_requested: claimed.cancel_requested,
     }
 }

@@ -9,7 +9,7 @@ use harombe_proto::memory::v1::run_journal_service_server::RunJournalService;
 use harombe_rpc::CallerExt as _;
 use tonic::{Request, Response, Status, async_trait};
 
-use super::convert::id;
+use super::convert::{claimed, duration, id, lease};
 use crate::domain::{Journal, decode_message};
 
 pub(crate) struct JournalGrpc(pub(crate) Journal);
@@ -25,23 +25,22 @@ impl RunJournalService for JournalGrpc {
         &self,
         request: Request<pb::AcquireLeaseRequest>,
     ) -> Result<Response<pb::AcquireLeaseResponse>, Status> {
-        let (lease, cursor) = self.0.acquire(&request.run()?).await?;
+        let (acquired, cursor) = self.0.acquire(&request.run()?).await?;
         Ok(Response::new(pb::AcquireLeaseResponse {
-            lease: Some(lease.into()),
+            lease: Some(lease(acquired, self.0.ttl())),
             cursor,
         }))
     }
 
-    async fn renew_lease(
+    async fn renew_leases(
         &self,
-        request: Request<pb::RenewLeaseRequest>,
-    ) -> Result<Response<pb::RenewLeaseResponse>, Status> {
-        let run = request.run()?;
-        let (lease, progress) = self.0.renew(&run, request.get_ref().epoch).await?;
-        let cancel_requested = progress.cancel_requested;
-        Ok(Response::new(pb::RenewLeaseResponse {
-            lease: Some(lease.into()),
-            cancel_requested,
+        request: Request<pb::RenewLeasesRequest>,
+    ) -> Result<Response<pb::RenewLeasesResponse>, Status> {
+        let leases = request.into_inner().leases.into_iter().map(TryInto::try_into);
+        let renewed = self.0.renew(leases.collect::<Result<_, _>>()?).await?;
+        Ok(Response::new(pb::RenewLeasesResponse {
+            leases: renewed.into_iter().map(Into::into).collect(),
+            ttl: Some(duration(self.0.ttl())),
         }))
     }
 
@@ -59,8 +58,10 @@ impl RunJournalService for JournalGrpc {
         request: Request<pb::ClaimExpiredRequest>,
     ) -> Result<Response<pb::ClaimExpiredResponse>, Status> {
         let runs = self.0.claim(request.get_ref().limit).await?;
+        let ttl = self.0.ttl();
         Ok(Response::new(pb::ClaimExpiredResponse {
-            runs: runs.into_iter().map(Into::into).collect(),
+            runs: runs.into_iter().map(|run| claimed(run, ttl)).collect(),
+            time: Some(self.0.now().into()),
         }))
     }
 

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use harombe_types::{RunId, RunPrincipal, SessionId, SystemClock, Timestamp};
 
-use crate::domain::{Begin, Begun, Content, Finish, NewEntry, Owner, RunState, Selection, Turns};
+use crate::domain::{
+    Begin, Begun, Content, Expired, Finish, Held, NewEntry, Owner, Renewal, RunState, Selection, Turns,
+};
 use crate::error::Error;
 use crate::store::Store;
 
@@ -114,6 +116,29 @@ async fn journal(store: &dyn Store, run: &RunPrincipal) -> Vec<(u64, String)> {
         .into_iter()
         .map(|entry| (entry.cursor, String::from_utf8(entry.state).unwrap()))
         .collect()
+}
+
+fn held(run: &RunPrincipal, epoch: u64) -> Held {
+    Held {
+        tenant: run.tenant.clone(),
+        run: run.run,
+        epoch,
+    }
+}
+
+/// What became of one lease.
+async fn renew(store: &dyn Store, run: &RunPrincipal, epoch: u64, until: Timestamp) -> Renewal {
+    let renewed = store.renew_leases(vec![held(run, epoch)], until).await.unwrap();
+    assert_eq!(renewed.len(), 1);
+    renewed[0]
+}
+
+const KEPT: Renewal = Renewal::Held {
+    cancel_requested: false,
+};
+
+async fn expired_now(store: &dyn Store, now: Timestamp) -> Vec<Expired> {
+    store.expired(now, None, 100).await.unwrap().runs
 }
 
 fn is_lost<T: std::fmt::Debug>(result: &Result<T, Error>) -> bool {

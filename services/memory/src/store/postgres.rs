@@ -16,10 +16,11 @@ use harombe_sql::{Migrator, Postgres, PostgresConfig, UnitError, UnitFuture};
 use harombe_types::{AgentName, RunId, RunPrincipal, SessionId, Timestamp, WorkspaceId};
 
 use super::newest::newest;
+use super::rows::expired_page;
 use super::{Store, Unit, refuse};
 use crate::domain::{
-    Begin, Begun, Claimed, Entry, Expired, Finish, Header, Lease, NewEntry, Owner, Progress, Run, RunState,
-    Selection, Session, StoredPage,
+    Begin, Begun, Claimed, Entry, Expired, ExpiredPage, Finish, Header, Held, Lease, Mark, NewEntry, Owner,
+    Progress, Renewal, Run, RunState, Selection, Session, StoredPage,
 };
 use crate::error::Error;
 
@@ -172,13 +173,9 @@ impl Store for PostgresStore {
             .await
     }
 
-    async fn renew_lease(
-        &self,
-        run: &RunPrincipal,
-        epoch: u64,
-        expires: Timestamp,
-    ) -> Result<(Lease, Progress), Error> {
-        self.at_once(with!(run; |connection| leases::renew(connection, &run, epoch, expires)))
+    async fn renew_leases(&self, leases: Vec<Held>, expires: Timestamp) -> Result<Vec<Renewal>, Error> {
+        let leases: Arc<[Held]> = leases.into();
+        self.at_once(with!(leases; |connection| leases::renew(connection, &leases, expires)))
             .await
     }
 
@@ -187,11 +184,11 @@ impl Store for PostgresStore {
             .await
     }
 
-    async fn expired(&self, now: Timestamp, limit: u32) -> Result<Vec<Expired>, Error> {
+    async fn expired(&self, now: Timestamp, after: Option<Mark>, limit: u32) -> Result<ExpiredPage, Error> {
         let rows = self.postgres.idempotent(|connection| {
-            Box::pin(async move { Ok(leases::expired(connection, now, limit).await?) })
+            Box::pin(async move { Ok(leases::expired(connection, now, after, limit).await?) })
         });
-        rows.await?.into_iter().map(TryInto::try_into).collect()
+        Ok(expired_page(rows.await?, limit))
     }
 
     async fn claim(
@@ -204,8 +201,14 @@ impl Store for PostgresStore {
             .await
     }
 
-    async fn fail(&self, run: &Expired, entries: Vec<NewEntry>, now: Timestamp) -> Result<(), Error> {
-        self.at_once(with!(run, entries; |connection| leases::fail(connection, &run, &entries, now)))
+    async fn end(
+        &self,
+        run: &Expired,
+        state: RunState,
+        entries: Vec<NewEntry>,
+        now: Timestamp,
+    ) -> Result<bool, Error> {
+        self.at_once(with!(run, entries; |connection| leases::end(connection, &run, state, &entries, now)))
             .await
     }
 

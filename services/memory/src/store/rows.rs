@@ -3,7 +3,7 @@
 use harombe_types::{RunId, Timestamp};
 use sqlx::FromRow;
 
-use crate::domain::{Entry, Expired, Header, Run, RunState, Session};
+use crate::domain::{Entry, Expired, ExpiredPage, Header, Mark, Renewal, Run, RunState, Session};
 use crate::error::Error;
 
 #[derive(Debug, FromRow)]
@@ -66,8 +66,38 @@ impl RunRow {
         Ok(())
     }
 
+    /// Whether the lease of that epoch was given up, and nobody has the run since.
+    pub(super) fn was_given_up(&self, epoch: u64, now: Timestamp) -> bool {
+        self.state == state_number(RunState::Active)
+            && epoch.checked_add(1) == Some(unsigned(self.epoch))
+            && self.lease_expires_ms <= now.as_millis()
+    }
+
     pub(super) fn state(&self) -> Result<RunState, Error> {
         state(self.state)
+    }
+}
+
+/// A lease that is to be renewed, with its run's row if there is one.
+#[derive(Debug, FromRow)]
+pub(super) struct RenewalRow {
+    asked: i64,
+    state: Option<i64>,
+    epoch: Option<i64>,
+    cancel_requested: bool,
+}
+
+impl From<RenewalRow> for Renewal {
+    fn from(row: RenewalRow) -> Self {
+        if row.state != Some(state_number(RunState::Active)) {
+            return Self::Ended;
+        }
+        if row.epoch != Some(row.asked) {
+            return Self::Lost;
+        }
+        Self::Held {
+            cancel_requested: row.cancel_requested,
+        }
     }
 }
 
@@ -124,10 +154,32 @@ impl TryFrom<HeaderRow> for Header {
 
 #[derive(Debug, FromRow)]
 pub(super) struct ExpiredRow {
+    id: i64,
     tenant: String,
     run_id: String,
     epoch: i64,
+    lease_expires_ms: i64,
+    cancel_requested: bool,
     token: Option<String>,
+}
+
+/// The page that these rows are, of at most `limit`. What cannot be read must not keep the others waiting.
+pub(super) fn expired_page(rows: Vec<ExpiredRow>, limit: u32) -> ExpiredPage {
+    let full = u32::try_from(rows.len()).is_ok_and(|found| found >= limit);
+    let next = rows.last().filter(|_| full).map(|last| Mark {
+        since: last.lease_expires_ms,
+        id: last.id,
+    });
+    let read = |row: ExpiredRow| {
+        let id = row.id;
+        row.try_into()
+            .inspect_err(|error| tracing::warn!(run = id, %error, "an expired run is passed over"))
+            .ok()
+    };
+    ExpiredPage {
+        runs: rows.into_iter().filter_map(read).collect(),
+        next,
+    }
 }
 
 impl TryFrom<ExpiredRow> for Expired {
@@ -139,6 +191,8 @@ impl TryFrom<ExpiredRow> for Expired {
             run: run_id(&row.run_id)?,
             epoch: unsigned(row.epoch),
             token: row.token.unwrap_or_default(),
+            since: Timestamp::from_millis(row.lease_expires_ms),
+            cancel_requested: row.cancel_requested,
         })
     }
 }

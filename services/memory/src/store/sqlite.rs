@@ -14,19 +14,26 @@ use harombe_sql::{Connection, Database, Limits, UnitFuture, Units};
 use harombe_types::{AgentName, RunId, RunPrincipal, SessionId, Tenant, Timestamp, WorkspaceId};
 
 use crate::domain::{
-    Begin, Begun, Claimed, Entry, Expired, Finish, Header, Lease, NewEntry, Owner, Progress, Run, RunState,
-    Selection, Session, StoredPage,
+    Begin, Begun, Claimed, Entry, Expired, ExpiredPage, Finish, Header, Held, Lease, Mark, NewEntry, Owner,
+    Progress, Renewal, Run, RunState, Selection, Session, StoredPage,
 };
 use crate::error::Error;
 use crate::store::newest::newest;
-use crate::store::rows::SessionRow;
+use crate::store::rows::{SessionRow, expired_page};
 use crate::store::{Store, Unit, refuse};
 
 static MIGRATIONS: harombe_sql::Migrator = harombe_sql::migrate!("./migrations/sqlite");
 
 pub(crate) struct SqliteStore {
     database: Database,
-    units: Units<Tenant>,
+    units: Units<Lane>,
+}
+
+/// Whose turn it is to write: no tenant's writes wait for all of another's, nor do the leases that nodes hold.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Lane {
+    Of(Tenant),
+    Leases,
 }
 
 impl SqliteStore {
@@ -48,8 +55,16 @@ impl SqliteStore {
         T: Send + 'static,
         F: for<'c> FnOnce(&'c mut Connection) -> UnitFuture<'c, T, Error> + Send + 'static,
     {
+        self.write_in(&Lane::Of(tenant.clone()), unit).await
+    }
+
+    async fn write_in<T, F>(&self, lane: &Lane, unit: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut Connection) -> UnitFuture<'c, T, Error> + Send + 'static,
+    {
         self.units
-            .run(tenant, unit)
+            .run(lane, unit)
             .await
             .map_err(|error| match Error::from(error) {
                 Error::Store(error) => Error::Store(error.located(self.database.path())),
@@ -173,16 +188,9 @@ impl Store for SqliteStore {
         .await
     }
 
-    async fn renew_lease(
-        &self,
-        run: &RunPrincipal,
-        epoch: u64,
-        expires: Timestamp,
-    ) -> Result<(Lease, Progress), Error> {
-        let run = run.clone();
-        let tenant = run.tenant.clone();
-        self.write(&tenant, move |tx| {
-            Box::pin(leases::renew(tx, run, epoch, expires))
+    async fn renew_leases(&self, leases: Vec<Held>, expires: Timestamp) -> Result<Vec<Renewal>, Error> {
+        self.write_in(&Lane::Leases, move |tx| {
+            Box::pin(leases::renew(tx, leases, expires))
         })
         .await
     }
@@ -194,12 +202,10 @@ impl Store for SqliteStore {
             .await
     }
 
-    async fn expired(&self, now: Timestamp, limit: u32) -> Result<Vec<Expired>, Error> {
-        let rows = leases::expired(self.database.readers(), now, limit).await;
-        rows.map_err(|error| self.read_failed(error))?
-            .into_iter()
-            .map(TryInto::try_into)
-            .collect()
+    async fn expired(&self, now: Timestamp, after: Option<Mark>, limit: u32) -> Result<ExpiredPage, Error> {
+        let rows = leases::expired(self.database.readers(), now, after, limit).await;
+        let rows = rows.map_err(|error| self.read_failed(error))?;
+        Ok(expired_page(rows, limit))
     }
 
     async fn claim(
@@ -215,10 +221,16 @@ impl Store for SqliteStore {
         .await
     }
 
-    async fn fail(&self, run: &Expired, entries: Vec<NewEntry>, now: Timestamp) -> Result<(), Error> {
+    async fn end(
+        &self,
+        run: &Expired,
+        state: RunState,
+        entries: Vec<NewEntry>,
+        now: Timestamp,
+    ) -> Result<bool, Error> {
         let expired = run.clone();
         self.write(&run.tenant, move |tx| {
-            Box::pin(leases::fail(tx, expired, entries, now))
+            Box::pin(leases::end(tx, expired, state, entries, now))
         })
         .await
     }

@@ -1,4 +1,5 @@
-//! Ends runs whose token has expired while no runtime drove them: those who watch must learn of it.
+//! Ends runs that no runtime will end, because their token has expired or because they were cancelled while none was
+//! there: those who watch must learn of it.
 
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::Journal;
 
-/// Looks for overdue runs once every lease period.
+/// Sweeps once every lease period.
 pub(crate) struct Overdue {
     pub(crate) journal: Journal,
     pub(crate) every: Duration,
@@ -19,8 +20,8 @@ impl Overdue {
         let mut ticks = tokio::time::interval(self.every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-            if let Err(error) = self.journal.fail_overdue().await {
-                tracing::warn!(reason = %error.reason(), error = %error, "overdue runs could not be ended; trying again");
+            if let Err(error) = self.journal.sweep().await {
+                tracing::warn!(reason = %error.reason(), error = %error, "runs that no node drives could not be ended; trying again");
             }
         }
     }

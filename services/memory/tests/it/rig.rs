@@ -134,6 +134,18 @@ impl Rig {
     }
 
     pub(crate) fn run_of(&self, tenant: &str, subject: &str, session: SessionId, run: RunId) -> TestRun {
+        self.run_for(WALL_LIMIT, tenant, subject, session, run)
+    }
+
+    /// A run whose token is valid for so long.
+    pub(crate) fn run_for(
+        &self,
+        limit: Duration,
+        tenant: &str,
+        subject: &str,
+        session: SessionId,
+        run: RunId,
+    ) -> TestRun {
         let principal = RunPrincipal {
             tenant: tenant.parse().expect("tenant"),
             subject: subject.parse().expect("subject"),
@@ -143,7 +155,7 @@ impl Rig {
         };
         let token = self
             .minter
-            .run(&principal, self.now().plus(WALL_LIMIT), self.now())
+            .run(&principal, self.now().plus(limit), self.now())
             .expect("token");
         TestRun { run, token }
     }

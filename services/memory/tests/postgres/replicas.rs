@@ -130,7 +130,5 @@ async fn a_wish_to_stop_at_one_reaches_the_driver_at_the_other() {
         reason: "enough".to_owned(),
     });
     answer(other.as_runtime().journal.request_cancel(cancel).await).expect("cancel");
-    let renew = run.request(pb::RenewLeaseRequest { epoch });
-    let renewed = answer(one.as_runtime().journal.renew_lease(renew).await).expect("renew");
-    assert!(renewed.cancel_requested);
+    assert!(crate::leases::renew(&one, &run, epoch).await.cancel_requested);
 }

@@ -11,6 +11,7 @@ use harombe_proto::types::v1::RunEvent;
 use harombe_proto::types::v1::run_event::Event;
 use harombe_types::{Clock, RunId};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use super::events::{Entry, Events, Stop};
 use crate::live::LiveRun;
@@ -28,11 +29,9 @@ pub(crate) struct Writer {
     pub memory: Memory,
     /// By what right.
     pub token: String,
-    /// Of the lease.
-    pub epoch: u64,
     /// Of the last entry.
     pub cursor: u64,
-    /// Who listens, and the lease's end.
+    /// Who listens, and the lease.
     pub live: Arc<LiveRun>,
     /// The time.
     pub clock: Arc<dyn Clock>,
@@ -104,7 +103,7 @@ impl Writer {
         let entries = self.numbered(entries);
         let told = told(&entries);
         let request = AppendRequest {
-            epoch: self.epoch,
+            epoch: self.live.epoch,
             entries,
             expected_cursor: self.cursor,
         };
@@ -132,7 +131,7 @@ impl Writer {
         let entries = self.numbered(vec![event.into()]);
         let told = told(&entries);
         let request = FinishTurnRequest {
-            epoch: self.epoch,
+            epoch: self.live.epoch,
             messages,
             entries,
             state: state.into(),
@@ -163,7 +162,7 @@ impl Writer {
                     message,
                 });
             }
-            if !is_unreachable(&failure) || self.clock.now() >= self.live.lease_expires() {
+            if !is_unreachable(&failure) || Instant::now() >= self.live.lease_ends() {
                 let Failure { reason, .. } = failure;
                 tracing::warn!(run = %self.live.id, %reason, error = %failure, "the journal cannot be written");
                 return Err(Stop::Leave);

@@ -33,7 +33,6 @@ pub(super) enum Opened {
 
 /// Where in its journal a run is.
 struct Place {
-    lease: Lease,
     cursor: u64,
     progress: Progress,
     pending: Vec<Entry>,
@@ -123,7 +122,7 @@ impl Node {
             Begun::Again { lease } => return self.read_again(principal.run, token, lease, seat).await,
             Begun::Existing { run } => return Ok(Opened::Before(self.joined(run))),
         };
-        let Some(driving) = hub.drive(principal.run, lease.expires) else {
+        let Some(driving) = hub.drive(&principal, lease) else {
             return Err(Error::ShuttingDown);
         };
         driving.run().journalled(told);
@@ -140,7 +139,6 @@ impl Node {
             }
         }
         let place = Place {
-            lease,
             cursor,
             progress: Progress::default(),
             pending,
@@ -192,7 +190,7 @@ impl Node {
         if header.state() != RunState::Active {
             return Ok(None);
         }
-        let Some(driving) = hub.drive(principal.run, lease.expires) else {
+        let Some(driving) = hub.drive(&principal, lease) else {
             return Ok(None);
         };
         driving
@@ -202,7 +200,6 @@ impl Node {
         let mut opening = Opening::new(&agent, &header.client_instructions, header.text);
         opening.read(&agent, &peers.memory, &token).await?;
         let place = Place {
-            lease,
             cursor: entries.last().map_or(0, |entry| entry.cursor),
             progress: Progress::read(&entries).map_err(Error::Journal)?,
             pending: Vec::new(),
@@ -235,7 +232,6 @@ impl Node {
             Workspace::new(opening.workspace),
         );
         let Place {
-            lease,
             cursor,
             progress,
             pending,
@@ -243,7 +239,6 @@ impl Node {
         let journal = Writer {
             memory: peers.memory.clone(),
             token,
-            epoch: lease.epoch,
             cursor,
             live: Arc::clone(driving.run()),
             clock: Arc::clone(clock),

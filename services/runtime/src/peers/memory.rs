@@ -1,5 +1,7 @@
 //! memory: the conversation, the run's journal, and the lease that says who may write it.
 
+use std::fmt;
+
 use futures_util::TryStreamExt as _;
 use harombe_error::{Failure, Reason};
 use harombe_proto::memory::v1 as wire;
@@ -8,9 +10,11 @@ use harombe_proto::memory::v1::read_response::Item;
 use harombe_proto::memory::v1::run_journal_service_client::RunJournalServiceClient;
 use harombe_rpc::GrpcChannel;
 use harombe_types::Timestamp;
+use tokio::time::Instant;
 use tonic::{Request, Status};
 
-use super::{nonsense, time_or_now, with_token};
+use super::lease::{Lease, Term};
+use super::{nonsense, with_token};
 
 /// The client.
 #[derive(Clone)]
@@ -30,15 +34,6 @@ pub(crate) struct History {
     pub workspace: Option<String>,
     /// The newest run that had ended.
     pub last_run: Option<String>,
-}
-
-/// The right to write a run's journal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Lease {
-    /// Named by every write.
-    pub epoch: u64,
-    /// By memory's clock.
-    pub expires: Timestamp,
 }
 
 /// Of the lease with which a run begins; whoever takes the run over gets a higher one.
@@ -66,6 +61,44 @@ pub(crate) enum Begun {
         /// Which.
         run: String,
     },
+}
+
+/// Runs that this node is to go on with.
+#[derive(Clone, Debug)]
+pub(crate) struct Claims {
+    /// Each with its lease.
+    pub runs: Vec<Claim>,
+    /// When, by memory's clock.
+    pub time: Option<Timestamp>,
+}
+
+/// One of them.
+#[derive(Clone)]
+pub(crate) struct Claim {
+    /// Which.
+    pub run_id: String,
+    /// For whom.
+    pub token: String,
+    /// The right to drive it.
+    pub lease: Lease,
+    /// Somebody wants it to stop.
+    pub cancel_requested: bool,
+}
+
+impl fmt::Debug for Claim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            run_id,
+            lease,
+            cancel_requested,
+            ..
+        } = self;
+        f.debug_struct("Claim")
+            .field("run_id", run_id)
+            .field("lease", lease)
+            .field("cancel_requested", cancel_requested)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What a write to the journal brought.
@@ -114,6 +147,7 @@ impl Memory {
 
     /// Opens the turn and takes its lease.
     pub(crate) async fn begin(&self, token: &str, request: wire::BeginTurnRequest) -> Result<Begun, Failure> {
+        let asked = Instant::now();
         let request = with_token(request, token);
         let response = self
             .conversation
@@ -131,7 +165,7 @@ impl Memory {
         if existing {
             return Ok(Begun::Existing { run: run_id });
         }
-        let lease = read_lease(lease)?;
+        let lease = read_lease(asked, lease)?;
         if lease.epoch > FIRST_EPOCH {
             return Ok(Begun::Again { lease });
         }
@@ -189,20 +223,24 @@ impl Memory {
         })
     }
 
-    /// Keeps the lease; also says whether the run is to stop.
-    pub(crate) async fn renew(&self, token: &str, epoch: u64) -> Result<(Lease, bool), Failure> {
-        let request = with_token(wire::RenewLeaseRequest { epoch }, token);
+    /// Keeps leases: of each in the order given, what became of it, and until when those last that are kept.
+    pub(crate) async fn renew(
+        &self,
+        leases: Vec<wire::HeldLease>,
+    ) -> Result<(Term, Vec<wire::RenewedLease>), Failure> {
+        let (asked, count) = (Instant::now(), leases.len());
+        let request = Request::new(wire::RenewLeasesRequest { leases });
         let response = self
             .journal
             .clone()
-            .renew_lease(request)
+            .renew_leases(request)
             .await
             .map_err(|status| at(&status))?;
-        let wire::RenewLeaseResponse {
-            lease,
-            cancel_requested,
-        } = response.into_inner();
-        Ok((read_lease(lease)?, cancel_requested))
+        let wire::RenewLeasesResponse { leases, ttl } = response.into_inner();
+        if leases.len() != count {
+            return Err(nonsense("every lease"));
+        }
+        Ok((term(asked, ttl)?, leases))
     }
 
     /// Gives the lease up for another node to claim. Where that fails, the lease's end does the same a little later.
@@ -215,7 +253,8 @@ impl Memory {
     }
 
     /// Takes over runs whose node is gone.
-    pub(crate) async fn claim_expired(&self, limit: u32) -> Result<Vec<(wire::ClaimedRun, Lease)>, Failure> {
+    pub(crate) async fn claim_expired(&self, limit: u32) -> Result<Claims, Failure> {
+        let asked = Instant::now();
         let request = Request::new(wire::ClaimExpiredRequest { limit });
         let response = self
             .journal
@@ -223,12 +262,19 @@ impl Memory {
             .claim_expired(request)
             .await
             .map_err(|status| at(&status))?;
-        response
-            .into_inner()
-            .runs
-            .into_iter()
-            .map(|run| Ok((run.clone(), read_lease(run.lease)?)))
-            .collect()
+        let wire::ClaimExpiredResponse { runs, time } = response.into_inner();
+        let claim = |run: wire::ClaimedRun| {
+            Ok(Claim {
+                lease: read_lease(asked, run.lease)?,
+                run_id: run.run_id,
+                token: run.run_token,
+                cancel_requested: run.cancel_requested,
+            })
+        };
+        Ok(Claims {
+            runs: runs.into_iter().map(claim).collect::<Result<_, Failure>>()?,
+            time: time.as_ref().map(Timestamp::from),
+        })
     }
 
     /// The whole journal of the token's run.
@@ -277,11 +323,14 @@ fn given(id: String) -> Option<String> {
     Some(id).filter(|id| !id.is_empty())
 }
 
-fn read_lease(lease: Option<wire::Lease>) -> Result<Lease, Failure> {
-    let wire::Lease { epoch, expires_at } = lease.ok_or_else(|| nonsense("a lease"))?;
-    // a lease without an end is one that has ended
-    Ok(Lease {
-        epoch,
-        expires: time_or_now(expires_at, Timestamp::default()),
-    })
+fn read_lease(asked: Instant, lease: Option<wire::Lease>) -> Result<Lease, Failure> {
+    let wire::Lease { epoch, ttl } = lease.ok_or_else(|| nonsense("a lease"))?;
+    let term = term(asked, ttl)?;
+    Ok(Lease { epoch, term })
+}
+
+fn term(asked: Instant, ttl: Option<prost_types::Duration>) -> Result<Term, Failure> {
+    let ttl = ttl.and_then(|ttl| ttl.try_into().ok());
+    let ttl = ttl.ok_or_else(|| nonsense("how long a lease lasts"))?;
+    Ok(Term::new(asked, ttl))
 }

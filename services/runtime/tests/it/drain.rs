@@ -47,7 +47,7 @@ async fn a_run_that_waits_for_a_person_is_given_up_at_once() {
     // no time passes for the lease: it was given back
     let _second = world.node(&script("say 42")).await;
     world.hitl.decide(Decision::Approved, "");
-    assert_eq!(ended_run(&world).await.epoch, 2);
+    assert_eq!(ended_run(&world).await.epoch, 3);
     assert_eq!(answer(&world.memory.events()), "It said: 42");
 }
 
@@ -78,7 +78,7 @@ async fn a_step_that_has_begun_ends_and_nothing_new_begins() {
     assert!(!shutdown.is_finished(), "the program still runs");
     world.sandbox.go_on.send_replace(true);
     shutdown.await.unwrap();
-    assert_eq!(world.memory.the_run().epoch, 1);
+    assert_eq!(world.memory.the_run().epoch, 2, "given up, and nobody has it");
     let outcomes: Vec<_> = finished_tools(&world.memory.events())
         .iter()
         .map(|finished| finished.outcome())
@@ -86,7 +86,7 @@ async fn a_step_that_has_begun_ends_and_nothing_new_begins() {
     assert_eq!(outcomes, [ToolOutcome::Ok], "the step was seen to its end here");
 
     let _second = world.node(&script("wait")).await;
-    assert_eq!(ended_run(&world).await.epoch, 2);
+    assert_eq!(ended_run(&world).await.epoch, 3);
     assert_eq!(
         kinds(&world.memory.events()).last().copied(),
         Some("finished"),
@@ -104,7 +104,7 @@ async fn what_does_not_end_in_time_is_broken_off_and_given_up() {
     first.service.shutdown(Duration::from_millis(400)).await;
 
     let _second = world.node(&script("hang")).await;
-    assert_eq!(ended_run(&world).await.epoch, 2);
+    assert_eq!(ended_run(&world).await.epoch, 3);
     let outcomes: Vec<_> = finished_tools(&world.memory.events())
         .iter()
         .map(|finished| finished.outcome())

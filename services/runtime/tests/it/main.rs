@@ -10,6 +10,7 @@ mod calls;
 mod drain;
 mod egress;
 mod hitl;
+mod leases;
 mod memory;
 mod messages;
 mod models;

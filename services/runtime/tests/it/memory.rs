@@ -13,7 +13,7 @@ use harombe_proto::memory::v1::conversation_service_server::{
 };
 use harombe_proto::memory::v1::read_response::Item;
 use harombe_proto::memory::v1::run_journal_service_server::{RunJournalService, RunJournalServiceServer};
-use harombe_proto::memory::v1::{Author, JournalEntry, Lease, RunState, Turn};
+use harombe_proto::memory::v1::{Author, JournalEntry, Lease, Renewal, RunState, Turn};
 use harombe_proto::types::v1::{ClaimedMessage, ClaimedRole};
 use harombe_rpc::{CallerExt as _, GrpcChannel, RequestExt as _, Server};
 use harombe_testkit::TestPki;
@@ -24,7 +24,7 @@ use tonic::{Request, Response, Status};
 
 use crate::world::server;
 
-const PERIOD: Duration = Duration::from_secs(10);
+pub(crate) const PERIOD: Duration = Duration::from_secs(10);
 
 #[derive(Clone)]
 pub(crate) struct Memory {
@@ -44,6 +44,10 @@ pub(crate) struct State {
     pub(crate) lose_after_begin: bool,
     /// Answers UNAVAILABLE to so many writes.
     pub(crate) failures: usize,
+    /// How many leases each call was to renew.
+    pub(crate) renewals: Vec<usize>,
+    /// Answers no renewal.
+    pub(crate) deaf: bool,
 }
 
 #[derive(Clone, Default)]
@@ -88,14 +92,14 @@ fn claimed_turn(claimed: ClaimedMessage) -> Turn {
 }
 
 fn lease(run: &Run) -> Option<Lease> {
-    let expires_at = Some(prost_types::Timestamp {
-        seconds: run.expires.as_secs(),
-        nanos: 0,
-    });
     Some(Lease {
         epoch: run.epoch,
-        expires_at,
+        ttl: ttl(),
     })
+}
+
+fn ttl() -> Option<prost_types::Duration> {
+    PERIOD.try_into().ok()
 }
 
 fn lost() -> Status {
@@ -361,20 +365,40 @@ impl RunJournalService for Memory {
         not_used()
     }
 
-    async fn renew_lease(
+    async fn renew_leases(
         &self,
-        request: Request<wire::RenewLeaseRequest>,
-    ) -> Result<Response<wire::RenewLeaseResponse>, Status> {
-        let run_id = request.run()?.run.to_string();
+        request: Request<wire::RenewLeasesRequest>,
+    ) -> Result<Response<wire::RenewLeasesResponse>, Status> {
+        let leases = request.into_inner().leases;
+        let deaf = {
+            let mut state = self.state.lock();
+            state.renewals.push(leases.len());
+            state.deaf
+        };
+        if deaf {
+            return std::future::pending().await;
+        }
+        let mut state = self.state.lock();
         let expires = self.clock.now().plus(PERIOD);
-        let (lease, cancel_requested) = self.held(&run_id, request.into_inner().epoch, |run| {
+        let renewed = leases.into_iter().map(|held| {
+            let run = state.runs.get_mut(&held.run_id);
+            let Some(run) = run.filter(|run| run.state == RunState::Active) else {
+                return (Renewal::Ended, false);
+            };
+            if run.epoch != held.epoch {
+                return (Renewal::Lost, false);
+            }
             run.expires = expires;
-            Ok((lease(run), run.cancel))
-        })?;
-        Ok(Response::new(wire::RenewLeaseResponse {
-            lease,
+            (Renewal::Held, run.cancel)
+        });
+        let leases = renewed.map(|(renewal, cancel_requested)| wire::RenewedLease {
+            renewal: renewal.into(),
             cancel_requested,
-        }))
+        });
+        let leases = leases.collect();
+        drop(state);
+        self.changed.send_modify(|count| *count += 1);
+        Ok(Response::new(wire::RenewLeasesResponse { leases, ttl: ttl() }))
     }
 
     async fn release_lease(
@@ -384,6 +408,7 @@ impl RunJournalService for Memory {
         let run_id = request.run()?.run.to_string();
         let now = self.clock.now();
         self.held(&run_id, request.into_inner().epoch, |run| {
+            run.epoch += 1;
             run.expires = now;
             Ok(())
         })?;
@@ -408,10 +433,12 @@ impl RunJournalService for Memory {
                 run_token: run.token.clone(),
                 lease: lease(run),
                 cursor: run.entries.len() as u64,
+                cancel_requested: run.cancel,
             }
         });
         let runs = runs.collect();
-        Ok(Response::new(wire::ClaimExpiredResponse { runs }))
+        let time = Some(now.into());
+        Ok(Response::new(wire::ClaimExpiredResponse { runs, time }))
     }
 
     async fn append(

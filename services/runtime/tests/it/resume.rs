@@ -43,7 +43,7 @@ async fn a_run_that_waits_for_a_person_waits_on_at_another_node() {
         .count();
     assert_eq!(approvals, 1, "clients are told once");
     assert_eq!(world.sandbox.executed.lock().len(), 1);
-    assert_eq!(world.memory.the_run().epoch, 2);
+    assert_eq!(world.memory.the_run().epoch, 3);
 }
 
 #[tokio::test]

@@ -66,6 +66,12 @@ impl World {
 
     /// A node whose agent plays the script, configured as the test likes.
     pub(crate) async fn configured(&self, script: &str, change: impl FnOnce(&mut Config)) -> Node {
+        let config = self.config(script, change);
+        self.node_at(config, self.egress.channel()).await
+    }
+
+    /// Of a node whose agent plays the script.
+    pub(crate) fn config(&self, script: &str, change: impl FnOnce(&mut Config)) -> Config {
         let path = self.directory.path().join("script.toml");
         std::fs::write(&path, script).unwrap();
         let mut config = Config {
@@ -75,18 +81,26 @@ impl World {
         let agent = config.agents.get_mut("default").unwrap();
         agent.model = format!("scripted:{}", path.display());
         change(&mut config);
-        self.node_at(config, self.egress.channel()).await
+        config
     }
 
     /// A node with this configuration and this way out.
     pub(crate) async fn node_at(&self, config: Config, egress_proxy: GrpcChannel) -> Node {
+        self.node_by(self.clock.clone(), config, egress_proxy).await
+    }
+
+    /// A node that believes this clock.
+    pub(crate) async fn node_by(
+        &self,
+        clock: Arc<dyn Clock>,
+        config: Config,
+        egress_proxy: GrpcChannel,
+    ) -> Node {
         let deps = harombe_runtime::Deps {
             metrics: harombe_rpc::Metrics::new(),
-            clock: self.clock.clone(),
+            clock: clock.clone(),
             identity: self.pki.identity(ServiceName::Runtime),
-            trail: self
-                .audit
-                .trail(ServiceName::Runtime, self.clock.clone(), &TaskSet::new()),
+            trail: self.audit.trail(ServiceName::Runtime, clock, &TaskSet::new()),
             memory: self.memory.channel(),
             hitl: self.hitl.channel(ServiceName::Runtime),
             sandbox_broker: self.sandbox.channel(),

@@ -360,7 +360,7 @@ async fn a_turn_ends_once(place: Place) {
         (RunState::Finished, Some(NOW), 3)
     );
     assert_eq!(store.session(&ann(), run.session).await.unwrap().turns, 1);
-    assert_eq!(store.expired(NOW.plus(LEASE * 2), 9).await.unwrap(), []);
+    assert_eq!(expired_now(&*store, NOW.plus(LEASE * 2)).await, []);
 }
 
 async fn any_text_is_kept(place: Place) {

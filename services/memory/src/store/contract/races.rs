@@ -102,7 +102,7 @@ async fn each_expired_run_is_claimed_once(place: Place) {
     let until = expires().plus(LEASE);
     let claimers = in_turn(&replicas, 6).map(|(_, store)| async move {
         let mut claimed = Vec::new();
-        for expired in store.expired(expires(), 100).await.unwrap() {
+        for expired in expired_now(&*store, expires()).await {
             claimed.extend(store.claim(&expired, expires(), until).await.unwrap());
         }
         claimed
@@ -145,7 +145,7 @@ async fn a_turn_ends_or_is_taken_over_and_never_both(place: Place) {
     let replicas = place.replicas().await;
     for round in 0..12 {
         let (run, _) = begun(&*replicas[0]).await;
-        let listed = replicas[0].expired(expires(), 1).await.unwrap();
+        let listed = expired_now(&*replicas[0], expires()).await;
         let (one, other) = (
             &replicas[round % replicas.len()],
             &replicas[(round + 1) % replicas.len()],
@@ -153,7 +153,12 @@ async fn a_turn_ends_or_is_taken_over_and_never_both(place: Place) {
         let (finished, claimed, failed) = tokio::join!(
             one.finish_turn(finish(&run, 1, &["answer"])),
             other.claim(&listed[0], expires(), expires().plus(LEASE)),
-            one.fail(&listed[0], vec![entry("seen failed")], expires()),
+            one.end(
+                &listed[0],
+                RunState::Failed,
+                vec![entry("seen failed")],
+                expires()
+            ),
         );
         failed.unwrap();
         let claimed = claimed.unwrap();

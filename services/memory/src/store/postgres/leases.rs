@@ -3,12 +3,12 @@
 use harombe_sql::pg::PgConnection;
 use harombe_types::{RunPrincipal, Timestamp};
 
-use super::runs::{change, changed, changed_by, columns};
+use super::runs::{change, changed, columns};
 use super::statements;
 use super::{Unit, refuse};
-use crate::domain::{Claimed, Expired, Lease, NewEntry, Progress, RunState};
+use crate::domain::{Claimed, Expired, Held, Lease, Mark, NewEntry, Renewal, RunState};
 use crate::error::Error;
-use crate::store::rows::{ExpiredRow, signed, unsigned};
+use crate::store::rows::{ExpiredRow, RenewalRow, signed, state_number, unsigned};
 
 pub(super) async fn acquire(
     connection: &mut PgConnection,
@@ -32,21 +32,23 @@ pub(super) async fn acquire(
 
 pub(super) async fn renew(
     connection: &mut PgConnection,
-    run: &RunPrincipal,
-    epoch: u64,
+    leases: &[Held],
     expires: Timestamp,
-) -> Unit<(Lease, Progress)> {
-    let renew = change(statements::RENEW, run)
-        .bind(signed(epoch))
-        .bind(expires.as_millis());
-    let (row, _) = changed_by(connection, renew, epoch).await?;
-    let progress = Progress {
-        cursor: unsigned(row.cursor),
-        cancel_requested: row.cancel_requested,
-    };
-    Ok((Lease { epoch, expires }, progress))
+) -> Unit<Vec<Renewal>> {
+    let tenants: Vec<String> = leases.iter().map(|held| held.tenant.to_string()).collect();
+    let runs: Vec<String> = leases.iter().map(|held| held.run.to_string()).collect();
+    let epochs: Vec<i64> = leases.iter().map(|held| signed(held.epoch)).collect();
+    let rows: Vec<RenewalRow> = sqlx::query_as(statements::RENEW)
+        .bind(tenants)
+        .bind(runs)
+        .bind(epochs)
+        .bind(expires.as_millis())
+        .fetch_all(connection)
+        .await?;
+    Ok(rows.into_iter().map(Into::into).collect())
 }
 
+/// Whoever gave the lease up before finds its epoch over, and nobody driving under the next one.
 pub(super) async fn release(
     connection: &mut PgConnection,
     run: &RunPrincipal,
@@ -56,19 +58,28 @@ pub(super) async fn release(
     let release = change(statements::RELEASE, run)
         .bind(signed(epoch))
         .bind(now.as_millis());
-    changed_by(connection, release, epoch).await.map(drop)
+    let (row, written) = changed(connection, release).await?;
+    if written.is_none() && !row.was_given_up(epoch, now) {
+        return row.driven_by(epoch).or_else(refuse);
+    }
+    Ok(())
 }
 
 pub(super) async fn expired(
     connection: &mut PgConnection,
     now: Timestamp,
+    after: Option<Mark>,
     limit: u32,
 ) -> Result<Vec<ExpiredRow>, sqlx::Error> {
+    let (since, id) = after.map_or((i64::MIN, i64::MIN), |mark| (mark.since, mark.id));
     sqlx::query_as(
-        "SELECT tenant, run_id, epoch, token FROM runs WHERE state = 1 AND lease_expires_ms <= $1 \
-         ORDER BY lease_expires_ms LIMIT $2",
+        "SELECT id, tenant, run_id, epoch, lease_expires_ms, cancel_reason IS NOT NULL AS cancel_requested, token \
+         FROM runs WHERE state = 1 AND lease_expires_ms <= $1 AND (lease_expires_ms, id) > ($2, $3) \
+         ORDER BY lease_expires_ms, id LIMIT $4",
     )
     .bind(now.as_millis())
+    .bind(since)
+    .bind(id)
     .bind(i64::from(limit))
     .fetch_all(connection)
     .await
@@ -80,7 +91,7 @@ pub(super) async fn claim(
     now: Timestamp,
     expires: Timestamp,
 ) -> Unit<Option<Claimed>> {
-    let claimed: Option<(i64, i64)> = sqlx::query_as(statements::CLAIM)
+    let claimed: Option<(i64, i64, bool)> = sqlx::query_as(statements::CLAIM)
         .bind(expired.tenant.as_str())
         .bind(expired.run.to_string())
         .bind(signed(expired.epoch))
@@ -88,7 +99,7 @@ pub(super) async fn claim(
         .bind(expires.as_millis())
         .fetch_optional(connection)
         .await?;
-    Ok(claimed.map(|(epoch, cursor)| Claimed {
+    Ok(claimed.map(|(epoch, cursor, cancel_requested)| Claimed {
         run: expired.run,
         token: expired.token.clone(),
         lease: Lease {
@@ -96,24 +107,28 @@ pub(super) async fn claim(
             expires,
         },
         cursor: unsigned(cursor),
+        cancel_requested,
     }))
 }
 
-pub(super) async fn fail(
+pub(super) async fn end(
     connection: &mut PgConnection,
     expired: &Expired,
+    state: RunState,
     entries: &[NewEntry],
     now: Timestamp,
-) -> Unit<()> {
+) -> Unit<bool> {
     let (events, states) = columns(entries);
-    sqlx::query(statements::FAIL)
+    let ended = sqlx::query(statements::END)
         .bind(expired.tenant.as_str())
         .bind(expired.run.to_string())
         .bind(signed(expired.epoch))
         .bind(now.as_millis())
         .bind(events)
         .bind(states)
+        .bind(state_number(state))
+        .bind(i64::from(state == RunState::Finished))
         .execute(connection)
         .await?;
-    Ok(())
+    Ok(ended.rows_affected() > 0)
 }

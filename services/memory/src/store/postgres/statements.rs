@@ -43,21 +43,27 @@ pub(super) const ACQUIRE: &str = concat!(
     answer!()
 );
 
-/// 5 epoch, 6 expiry. Writes the epoch.
-pub(super) const RENEW: &str = concat!(
-    asked!(),
-    ", done AS ( \
-        UPDATE runs SET lease_expires_ms = $6 FROM asked \
-        WHERE runs.id = asked.id AND asked.state = 1 AND asked.epoch = $5 \
-        RETURNING runs.epoch AS written)",
-    answer!()
-);
+/// 1 tenants, 2 runs, 3 epochs, 4 expiry. Rows are locked in one order, so that two batches do not wait for each other;
+/// what is answered is what was there when they were. The order of the request.
+pub(super) const RENEW: &str = "\
+    WITH wanted AS ( \
+        SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[]) WITH ORDINALITY AS w (tenant, run_id, epoch, place)), \
+    found AS ( \
+        SELECT r.id, r.tenant, r.run_id, r.state, r.epoch, r.cancel_reason IS NOT NULL AS cancel_requested \
+        FROM runs r WHERE (r.tenant, r.run_id) IN (SELECT w.tenant, w.run_id FROM wanted w) \
+        ORDER BY r.id FOR UPDATE OF r), \
+    done AS ( \
+        UPDATE runs SET lease_expires_ms = $4 FROM found, wanted w \
+        WHERE runs.id = found.id AND w.tenant = found.tenant AND w.run_id = found.run_id \
+          AND found.state = 1 AND found.epoch = w.epoch) \
+    SELECT w.epoch AS asked, f.state, f.epoch, coalesce(f.cancel_requested, FALSE) AS cancel_requested \
+    FROM wanted w LEFT JOIN found f ON f.tenant = w.tenant AND f.run_id = w.run_id ORDER BY w.place";
 
-/// 5 epoch, 6 now. Writes the epoch.
+/// 5 epoch, 6 now. Writes the epoch that nobody has.
 pub(super) const RELEASE: &str = concat!(
     asked!(),
     ", done AS ( \
-        UPDATE runs SET lease_expires_ms = least(asked.lease_expires_ms, $6) FROM asked \
+        UPDATE runs SET epoch = asked.epoch + 1, lease_expires_ms = least(asked.lease_expires_ms, $6) FROM asked \
         WHERE runs.id = asked.id AND asked.state = 1 AND asked.epoch = $5 \
         RETURNING runs.epoch AS written)",
     answer!()
@@ -140,10 +146,11 @@ pub(super) const CLAIM: &str = "\
         SELECT id FROM runs WHERE tenant = $1 AND run_id = $2 AND epoch = $3 AND state = 1 AND lease_expires_ms <= $4 \
         FOR UPDATE SKIP LOCKED) \
     UPDATE runs SET epoch = epoch + 1, lease_expires_ms = $5 FROM free WHERE runs.id = free.id \
-    RETURNING runs.epoch, runs.cursor";
+    RETURNING runs.epoch, runs.cursor, runs.cancel_reason IS NOT NULL";
 
-/// Ends a run that nobody drives. 1 tenant, 2 run, 3 epoch, 4 now, 5 events, 6 states. The session first.
-pub(super) const FAIL: &str = "\
+/// Ends a run that nobody drives. 1 tenant, 2 run, 3 epoch, 4 now, 5 events, 6 states of entries, 7 state, 8 turns. The
+/// session first.
+pub(super) const END: &str = "\
     WITH held AS ( \
         SELECT s.id FROM sessions s JOIN runs r ON r.session = s.id WHERE r.tenant = $1 AND r.run_id = $2 \
         FOR UPDATE OF s), \
@@ -152,11 +159,11 @@ pub(super) const FAIL: &str = "\
         WHERE r.tenant = $1 AND r.run_id = $2 AND r.epoch = $3 AND r.state = 1 AND r.lease_expires_ms <= $4 \
         FOR UPDATE OF r), \
     done AS ( \
-        UPDATE runs SET state = 3, finished_ms = $4, token = NULL, lease_expires_ms = 0, \
+        UPDATE runs SET state = $7, finished_ms = $4, token = NULL, lease_expires_ms = 0, \
                cursor = free.cursor + cardinality($6::bytea[]) \
         FROM free WHERE runs.id = free.id RETURNING runs.id, runs.session), \
     entries AS ( \
         INSERT INTO journal (run, cursor, written_ms, event, state) \
         SELECT done.id, free.cursor + entry.number, $4, entry.event, entry.state \
         FROM done, free, unnest($5::bytea[], $6::bytea[]) WITH ORDINALITY AS entry (event, state, number)) \
-    UPDATE sessions SET active_run = NULL, updated_ms = $4 FROM done WHERE sessions.id = done.session";
+    UPDATE sessions SET active_run = NULL, updated_ms = $4, turns = turns + $8 FROM done WHERE sessions.id = done.session";

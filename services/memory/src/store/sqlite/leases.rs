@@ -5,9 +5,9 @@ use harombe_types::{RunPrincipal, Timestamp};
 use sqlx::SqliteExecutor;
 
 use super::{Unit, entries, refuse, runs};
-use crate::domain::{Claimed, Expired, Lease, NewEntry, Progress, RunState};
+use crate::domain::{Claimed, Expired, Held, Lease, Mark, NewEntry, Renewal, RunState};
 use crate::error::Error;
-use crate::store::rows::{ExpiredRow, RunRow, signed, unsigned};
+use crate::store::rows::{ExpiredRow, RenewalRow, RunRow, signed, unsigned};
 
 pub(super) async fn acquire(
     tx: &mut Connection,
@@ -41,47 +41,79 @@ pub(super) async fn take(tx: &mut Connection, run: i64, expires: Timestamp) -> U
     })
 }
 
-pub(super) async fn renew(
-    tx: &mut Connection,
-    run: RunPrincipal,
-    epoch: u64,
-    expires: Timestamp,
-) -> Unit<(Lease, Progress)> {
-    let row = runs::of(tx, &run).await?;
-    row.driven_by(epoch).or_else(refuse)?;
-    sqlx::query("UPDATE runs SET lease_expires_ms = ? WHERE id = ?")
-        .bind(expires.as_millis())
-        .bind(row.id)
-        .execute(&mut *tx)
-        .await?;
-    let progress = Progress {
-        cursor: unsigned(row.cursor),
-        cancel_requested: row.cancel_requested,
+/// The leases that are asked for, with the rows of their runs. Value 1: a JSON array of tenant, run and epoch each.
+macro_rules! asked {
+    ($join:literal) => {
+        concat!(
+            "FROM (SELECT key AS place, value ->> 0 AS tenant, value ->> 1 AS run_id, value ->> 2 AS epoch \
+                   FROM json_each(?1)) a ",
+            $join,
+            " JOIN runs r ON r.tenant = a.tenant AND r.run_id = a.run_id "
+        )
     };
-    Ok((Lease { epoch, expires }, progress))
 }
 
+/// Two statements, however many leases there are.
+pub(super) async fn renew(tx: &mut Connection, leases: Vec<Held>, expires: Timestamp) -> Unit<Vec<Renewal>> {
+    let asked: Vec<_> = leases
+        .iter()
+        .map(|held| (held.tenant.as_str(), held.run.to_string(), signed(held.epoch)))
+        .collect();
+    let Ok(asked) = serde_json::to_string(&asked) else {
+        return refuse(Error::Stored("lease"));
+    };
+    sqlx::query(concat!(
+        "UPDATE runs SET lease_expires_ms = ?2 WHERE id IN (SELECT r.id ",
+        asked!("CROSS"),
+        "WHERE r.state = 1 AND r.epoch = a.epoch)"
+    ))
+    .bind(&asked)
+    .bind(expires.as_millis())
+    .execute(&mut *tx)
+    .await?;
+    let rows: Vec<RenewalRow> = sqlx::query_as(concat!(
+        "SELECT a.epoch AS asked, r.state, r.epoch, r.cancel_reason IS NOT NULL AS cancel_requested ",
+        asked!("LEFT"),
+        "ORDER BY a.place"
+    ))
+    .bind(&asked)
+    .fetch_all(tx)
+    .await?;
+    Ok(rows.into_iter().map(Into::into).collect())
+}
+
+/// Whoever gave the lease up before finds its epoch over, and nobody driving under the next one.
 pub(super) async fn release(tx: &mut Connection, run: RunPrincipal, epoch: u64, now: Timestamp) -> Unit<()> {
     let row = runs::of(tx, &run).await?;
+    if row.was_given_up(epoch, now) {
+        return Ok(());
+    }
     row.driven_by(epoch).or_else(refuse)?;
-    sqlx::query("UPDATE runs SET lease_expires_ms = min(lease_expires_ms, ?) WHERE id = ?")
-        .bind(now.as_millis())
-        .bind(row.id)
-        .execute(&mut *tx)
-        .await?;
+    sqlx::query(
+        "UPDATE runs SET epoch = epoch + 1, lease_expires_ms = min(lease_expires_ms, ?) WHERE id = ?",
+    )
+    .bind(now.as_millis())
+    .bind(row.id)
+    .execute(&mut *tx)
+    .await?;
     Ok(())
 }
 
 pub(super) async fn expired(
     executor: impl SqliteExecutor<'_>,
     now: Timestamp,
+    after: Option<Mark>,
     limit: u32,
 ) -> Result<Vec<ExpiredRow>, sqlx::Error> {
+    let (since, id) = after.map_or((i64::MIN, i64::MIN), |mark| (mark.since, mark.id));
     sqlx::query_as(
-        "SELECT tenant, run_id, epoch, token FROM runs WHERE state = 1 AND lease_expires_ms <= ? \
-         ORDER BY lease_expires_ms LIMIT ?",
+        "SELECT id, tenant, run_id, epoch, lease_expires_ms, cancel_reason IS NOT NULL AS cancel_requested, token \
+         FROM runs WHERE state = 1 AND lease_expires_ms <= ? AND (lease_expires_ms, id) > (?, ?) \
+         ORDER BY lease_expires_ms, id LIMIT ?",
     )
     .bind(now.as_millis())
+    .bind(since)
+    .bind(id)
     .bind(limit)
     .fetch_all(executor)
     .await
@@ -102,20 +134,23 @@ pub(super) async fn claim(
         token: expired.token,
         lease,
         cursor: unsigned(row.cursor),
+        cancel_requested: row.cancel_requested,
     }))
 }
 
-pub(super) async fn fail(
+pub(super) async fn end(
     tx: &mut Connection,
     expired: Expired,
+    state: RunState,
     entries: Vec<NewEntry>,
     now: Timestamp,
-) -> Unit<()> {
+) -> Unit<bool> {
     let Some(mut row) = still_expired(tx, &expired, now).await? else {
-        return Ok(());
+        return Ok(false);
     };
     row.cursor = entries::write(tx, &row, entries, now).await?;
-    runs::end(tx, &row, RunState::Failed, now).await
+    runs::end(tx, &row, state, now).await?;
+    Ok(true)
 }
 
 /// The run, unless somebody took it over or ended it since it was listed.
