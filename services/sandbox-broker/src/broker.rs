@@ -3,6 +3,7 @@
 
 mod output;
 
+use std::io;
 use std::sync::Arc;
 
 use harombe_error::ServiceError;
@@ -20,6 +21,7 @@ use crate::domain::execution::{Ending, Finished, OverQuota, execute};
 use crate::domain::limits::{Limits, LimitsRequest};
 use crate::error::Error;
 use crate::isolation::Isolation;
+use crate::metrics::{GoesOn, Numbers};
 use crate::sessions::{InUse, Owner, Sessions};
 use crate::workspace::{FileError, Workspace};
 
@@ -35,7 +37,11 @@ pub(crate) struct Broker {
     pub(crate) trail: Trail,
     pub(crate) defaults: Limits,
     pub(crate) maximum: Limits,
+    pub(crate) numbers: Numbers,
 }
+
+/// What a sandbox needs of the broker's own disk, before its program writes anything: its bundle, with room to spare.
+const LEAST_ROOM: u64 = 1 << 20;
 
 /// An execution that is permitted, recorded, and about to begin.
 pub(crate) struct Ready {
@@ -44,6 +50,7 @@ pub(crate) struct Ready {
     in_use: InUse,
     driver: Arc<dyn Driver>,
     _admitted: Admitted,
+    _runs: GoesOn,
 }
 
 /// What is known at the end of an execution.
@@ -98,8 +105,11 @@ impl Broker {
             }
             .into());
         }
+        self.has_room().await?;
         // Waiting comes before spending: who is not let in may try again with the same grant.
+        let waits = self.numbers.waits();
         let admitted = self.admission.enter().await?;
+        drop(waits);
         self.authority.redeem(&checked).await?;
         let details = json!({ "isolation": ISOLATION, "limits": limits, "workspace": workspace });
         self.record_start(&checked, details).await?;
@@ -109,7 +119,20 @@ impl Broker {
             in_use,
             driver,
             _admitted: admitted,
+            _runs: self.numbers.runs(),
         })
+    }
+
+    /// A sandbox that could not be set up for want of room would have cost its grant.
+    async fn has_room(&self) -> Result<(), Error> {
+        let sessions = Arc::clone(&self.sessions);
+        let looked = tokio::task::spawn_blocking(move || sessions.room());
+        let room = looked.await.map_err(io::Error::other).and_then(|room| room);
+        let room = room.map_err(Error::store("the disk of the workspaces could not be looked at"))?;
+        if room < LEAST_ROOM {
+            return Err(FileError::DiskFull.into());
+        }
+        Ok(())
     }
 
     /// Runs what was prepared and passes its output on, without secrets. The end is recorded when this returns.
@@ -120,6 +143,7 @@ impl Broker {
             in_use,
             driver,
             _admitted,
+            _runs,
         } = ready;
         let spec = SandboxSpec {
             language: checked.args.language,
@@ -146,6 +170,7 @@ impl Broker {
         let report = finished
             .map(|finished| Report { finished, redactions })
             .map_err(Error::Driver);
+        self.numbers.executed(checked.args.language, report.as_ref());
         let (outcome, details) = match &report {
             Ok(report) => (outcome(report.finished.ending), details(report)),
             Err(error) => (Outcome::Failed, json!({ "error": error.to_string() })),
@@ -294,6 +319,7 @@ fn details(report: &Report) -> Value {
         ending,
         output_bytes,
         duration,
+        ..
     } = report.finished;
     json!({
         "exit_code": exit_code(ending),

@@ -12,7 +12,7 @@ use crate::domain::driver::DriverError;
 use crate::domain::language::Language;
 use crate::domain::limits::LimitRefused;
 use crate::isolation::NotIsolated;
-use crate::workspace::FileError;
+use crate::workspace::{FileError, is_disk_full};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -76,7 +76,10 @@ pub enum Error {
 impl Error {
     /// For `map_err`: the error of doing `what` with the broker's own files.
     pub(crate) fn store(what: &'static str) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self::Store { what, source }
+        move |source| match is_disk_full(&source) {
+            true => Self::File(FileError::DiskFull),
+            false => Self::Store { what, source },
+        }
     }
 }
 
@@ -105,7 +108,7 @@ impl ServiceError for Error {
             Self::NoWorkspace => Code::NotFound,
             Self::File(error) => match error {
                 FileError::NotFound(_) => Code::NotFound,
-                FileError::Full { .. } => Code::ResourceExhausted,
+                FileError::Full { .. } | FileError::DiskFull => Code::ResourceExhausted,
                 FileError::Io { .. } => Code::Internal,
                 _ => Code::InvalidArgument,
             },
@@ -138,7 +141,7 @@ impl ServiceError for Error {
             Self::WorkspaceLost => Reason::WorkspaceLost,
             Self::File(error) => match error {
                 FileError::NotFound(_) => Reason::FileNotFound,
-                FileError::Full { .. } => Reason::WorkspaceFull,
+                FileError::Full { .. } | FileError::DiskFull => Reason::WorkspaceFull,
                 FileError::TooLarge { .. } => Reason::LimitExceeded,
                 FileError::Io { .. } => Reason::Internal,
                 _ => Reason::CallInvalid,

@@ -5,6 +5,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use harombe_rpc::TaskSet;
 use tokio::sync::watch;
@@ -15,6 +16,9 @@ use crate::domain::driver::{Driver, DriverError};
 use crate::domain::proof::{Proof, Shortcomings};
 use crate::error::Error;
 use crate::gvisor::{Gvisor, NoRunsc, Runsc, SANDBOX_USER, Unusable};
+
+/// Until what was not as demanded is looked at again: a disk may have room by then, a `runsc` be installed.
+const AGAIN: Duration = Duration::from_secs(30);
 
 /// Why nothing can be run.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +74,23 @@ async fn open(config: &Config, state: &Path) -> Result<(Gvisor, Proof), NotIsola
     Ok((driver, proof))
 }
 
+async fn find(config: &Config, state: &Path) -> State {
+    match open(config, state).await {
+        Ok((driver, proof)) => {
+            tracing::info!(kernel = proof.kernel, "the isolation of sandboxes is proven");
+            State::Proven(Arc::new(driver))
+        }
+        Err(error) => {
+            let why = chain(&error);
+            tracing::error!(
+                why,
+                "nothing can be run: the isolation of sandboxes is not as demanded"
+            );
+            State::Unavailable(Arc::new(error))
+        }
+    }
+}
+
 #[derive(Clone)]
 enum State {
     Unknown,
@@ -84,27 +105,24 @@ pub(crate) struct Isolation {
 }
 
 impl Isolation {
-    /// Sets the driver up in the background: nothing but executions waits for it.
+    /// Sets the driver up in the background, again and again until it is proven: nothing but executions waits for it.
     pub(crate) fn start(config: &Config, state: &Path, tasks: &TaskSet) -> Self {
         let (sender, receiver) = watch::channel(State::Unknown);
         let (config, state) = (config.clone(), state.to_owned());
+        let stop = tasks.token();
         tasks.spawn(async move {
-            let found = match open(&config, &state).await {
-                Ok((driver, proof)) => {
-                    tracing::info!(kernel = proof.kernel, "the isolation of sandboxes is proven");
-                    State::Proven(Arc::new(driver))
+            loop {
+                let found = find(&config, &state).await;
+                let proven = matches!(found, State::Proven(_));
+                // Nobody listens any more when the service has ended already.
+                if sender.send(found).is_err() || proven {
+                    return;
                 }
-                Err(error) => {
-                    let why = chain(&error);
-                    tracing::error!(
-                        why,
-                        "nothing can be run: the isolation of sandboxes is not as demanded"
-                    );
-                    State::Unavailable(Arc::new(error))
+                let pause = tokio::time::sleep(AGAIN);
+                if stop.run_until_cancelled(pause).await.is_none() {
+                    return;
                 }
-            };
-            // Nobody listens any more when the service has ended already.
-            let _ = sender.send(found);
+            }
         });
         Self { state: receiver }
     }

@@ -14,8 +14,10 @@ mod guest;
 pub mod gvisor;
 mod hitl;
 mod isolation;
+mod metrics;
 mod service;
 mod sessions;
+mod tasks;
 pub mod workspace;
 
 pub use config::{Config, LimitSettings};

@@ -21,7 +21,9 @@ use crate::error::Error;
 use crate::grpc;
 use crate::hitl::Hitl;
 use crate::isolation::Isolation;
+use crate::metrics::Numbers;
 use crate::sessions::Sessions;
+use crate::tasks::look;
 
 /// What the service needs from outside.
 pub struct Deps {
@@ -114,18 +116,21 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
     let tasks = TaskSet::new();
     let roots = identity.roots().clone();
     let isolation = Isolation::start(&config, &data.join("driver"), &tasks);
+    let (sessions, numbers) = (Arc::new(sessions), Numbers::new(&metrics));
+    tasks.spawn(look(Arc::clone(&sessions), numbers.clone(), tasks.token()));
     let broker = Broker {
         authority: Authority::new(
             Verifier::new(roots.clone()),
             Arc::new(Hitl(hitl)),
             Arc::clone(&clock),
         ),
-        sessions: Arc::new(sessions),
+        sessions,
         isolation: isolation.clone(),
         admission: Admission::new(config.sandboxes, config.queue, config.patience.into()),
         trail: trail.clone(),
         defaults: Limits::from(&config.limits),
         maximum: Limits::from(&config.maximum),
+        numbers,
     };
     let deps = harombe_rpc::Deps {
         door: Door::Internal(Arc::new(TokenVerifier::new(roots))),

@@ -20,6 +20,7 @@ use uuid::Uuid;
 
 use crate::error::Error;
 use crate::gvisor::SANDBOX_USER;
+use crate::metrics::Holdings;
 use crate::workspace::{Workspace, Workspaces};
 
 /// Whose a workspace is.
@@ -173,6 +174,28 @@ impl Sessions {
         Ok(())
     }
 
+    /// What all workspaces hold, or those that were looked at before `enough` said so. Blocks.
+    pub(crate) fn holdings(&self, enough: impl Fn() -> bool) -> Holdings {
+        let ids: Vec<Uuid> = self.held.lock().values().map(|held| held.id).collect();
+        let mut holdings = Holdings::default();
+        for id in ids {
+            if enough() {
+                break;
+            }
+            // One that was deleted meanwhile, or that cannot be opened, holds nothing that anybody could tell.
+            if let Ok(Some(workspace)) = self.workspaces.get(id) {
+                holdings.workspaces += 1;
+                holdings.bytes = holdings.bytes.saturating_add(workspace.usage().bytes);
+            }
+        }
+        holdings
+    }
+
+    /// Bytes that the disk of the workspaces still has room for. Blocks.
+    pub(crate) fn room(&self) -> io::Result<u64> {
+        self.workspaces.room()
+    }
+
     fn workspace(&self, id: Uuid) -> Result<Workspace, Error> {
         let found = self
             .workspaces
@@ -264,12 +287,20 @@ fn instance(path: &Path, clock: &dyn Clock) -> io::Result<InstanceId> {
 /// Writes a file that is either not there or whole, also after a power failure.
 fn write_durably(path: &Path, contents: &[u8]) -> io::Result<()> {
     let temporary = path.with_extension("new");
-    let mut file = fs::File::create(&temporary)?;
-    file.write_all(contents)?;
-    file.sync_all()?;
-    fs::rename(&temporary, path)?;
+    let written = write_synced(&temporary, contents).and_then(|()| fs::rename(&temporary, path));
+    if let Err(error) = written {
+        // On a full disk every bit of room counts; what stays is overwritten by the next try.
+        let _ = remove_file(&temporary);
+        return Err(error);
+    }
     path.parent()
         .map_or(Ok(()), |parent| fs::File::open(parent)?.sync_all())
+}
+
+fn write_synced(path: &Path, contents: &[u8]) -> io::Result<()> {
+    let mut file = fs::File::create(path)?;
+    file.write_all(contents)?;
+    file.sync_all()
 }
 
 fn remove_file(path: &Path) -> io::Result<()> {

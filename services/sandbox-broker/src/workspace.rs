@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Mode, OFlags};
 use uuid::Uuid;
 
+pub(crate) use files::is_disk_full;
 pub use files::{Entry, EntryKind, FileError, Listing};
 pub use path::{InvalidPath, WorkspacePath};
 pub use size::Usage;

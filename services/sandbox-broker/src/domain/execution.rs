@@ -34,6 +34,8 @@ pub struct Finished {
     pub ending: Ending,
     /// Bytes of output that were passed on.
     pub output_bytes: u64,
+    /// From the request to create the sandbox until its program ran.
+    pub start: Duration,
     /// From the request to create the sandbox to the end.
     pub duration: Duration,
 }
@@ -57,6 +59,7 @@ pub async fn execute(
 ) -> Result<Finished, DriverError> {
     let begun = Instant::now();
     let mut sandbox = driver.start(spec).await?;
+    let start = begun.elapsed();
     let mut passed_on = 0;
     let limits = &spec.limits;
     let ending = tokio::select! {
@@ -73,6 +76,7 @@ pub async fn execute(
     Ok(Finished {
         ending,
         output_bytes: passed_on,
+        start,
         duration: begun.elapsed(),
     })
 }

@@ -174,3 +174,20 @@ fn a_lost_workspace_stays_lost_over_a_restart_and_never_comes_back_empty() {
         assert_ne!(again.open_workspace(&owner, None).unwrap(), lost);
     }
 }
+
+#[test]
+fn what_workspaces_hold_is_told_together() {
+    let data = tempfile::tempdir().unwrap();
+    let sessions = sessions(data.path());
+    assert_eq!(sessions.holdings(|| false), Holdings::default());
+    for owner in [owner("t"), owner("u")] {
+        let id = sessions.open_workspace(&owner, None).unwrap().to_string();
+        let in_use = sessions.enter(&owner, &id).unwrap();
+        fs::write(in_use.workspace.path().join("file"), vec![7; 1 << 20]).unwrap();
+    }
+    let holdings = sessions.holdings(|| false);
+    assert_eq!(holdings.workspaces, 2);
+    assert!((2 << 20..3 << 20).contains(&holdings.bytes), "{holdings:?}");
+    assert_eq!(sessions.holdings(|| true), Holdings::default());
+    assert!(sessions.room().unwrap() > 0);
+}

@@ -48,6 +48,9 @@ pub enum FileError {
         /// What it may hold, in bytes.
         limit: u64,
     },
+    /// The disk that all workspaces are on has no room.
+    #[error("the disk of the workspaces is full; whoever operates the sandbox broker must free space on it")]
+    DiskFull,
     /// The host failed.
     #[error("could not access {path}")]
     Io {
@@ -90,6 +93,26 @@ pub enum EntryKind {
     Other,
 }
 
+impl FileError {
+    fn io(path: &WorkspacePath, source: io::Error) -> Self {
+        if is_disk_full(&source) {
+            return Self::DiskFull;
+        }
+        Self::Io {
+            path: path.clone(),
+            source,
+        }
+    }
+}
+
+/// Whether the host's disk, or this service's share of it, has no room.
+pub(crate) fn is_disk_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
+}
+
 impl Workspace {
     /// The whole file.
     ///
@@ -115,10 +138,7 @@ impl Workspace {
         File::from(file)
             .take(limit.saturating_add(1))
             .read_to_end(&mut contents)
-            .map_err(|source| FileError::Io {
-                path: path.clone(),
-                source,
-            })?;
+            .map_err(|source| FileError::io(path, source))?;
         let got = contents.len() as u64;
         if got > limit {
             Err(too_large(got))
@@ -155,10 +175,7 @@ impl Workspace {
             let _ = rustix::fs::unlinkat(&directory, &*temporary, AtFlags::empty());
             match source.raw_os_error() {
                 Some(libc::EISDIR) => FileError::IsDirectory(path.clone()),
-                _ => FileError::Io {
-                    path: path.clone(),
-                    source,
-                },
+                _ => FileError::io(path, source),
             }
         })
     }
@@ -271,16 +288,12 @@ fn plain_file(path: &WorkspacePath, stat: &Stat) -> Result<(), FileError> {
 }
 
 fn refused(path: &WorkspacePath, errno: Errno) -> FileError {
-    let path = path.clone();
     match errno {
-        Errno::NOENT => FileError::NotFound(path),
+        Errno::NOENT => FileError::NotFound(path.clone()),
         // LOOP: a symlink. XDEV: out of the workspace. NXIO: a socket, or a pipe without a reader.
-        Errno::LOOP | Errno::XDEV | Errno::NXIO => FileError::NotPlain(path),
-        Errno::NOTDIR => FileError::NotDirectory(path),
-        Errno::ISDIR => FileError::IsDirectory(path),
-        errno => FileError::Io {
-            path,
-            source: errno.into(),
-        },
+        Errno::LOOP | Errno::XDEV | Errno::NXIO => FileError::NotPlain(path.clone()),
+        Errno::NOTDIR => FileError::NotDirectory(path.clone()),
+        Errno::ISDIR => FileError::IsDirectory(path.clone()),
+        errno => FileError::io(path, errno.into()),
     }
 }

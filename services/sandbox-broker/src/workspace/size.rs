@@ -1,11 +1,12 @@
 //! How much a workspace holds.
 
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
-use super::Workspace;
+use super::{Workspace, Workspaces};
 
 /// Most entries that are counted; a workspace with more is full whatever their size.
 const MAX_ENTRIES: u64 = 200_000;
@@ -37,6 +38,17 @@ impl Usage {
             Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {}
             Err(_) => self.uncounted = true,
         }
+    }
+}
+
+impl Workspaces {
+    /// Bytes that the disk which they are on still has room for. Blocks.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub fn room(&self) -> io::Result<u64> {
+        let disk = rustix::fs::statvfs(&self.root)?;
+        Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
     }
 }
 

@@ -17,7 +17,7 @@ use harombe_proto::hitl::v1::authorization_service_server::{
 use harombe_proto::sandbox::v1 as proto;
 use harombe_proto::sandbox::v1::execute_response::Frame;
 use harombe_proto::sandbox::v1::sandbox_service_client::SandboxServiceClient;
-use harombe_rpc::{GrpcChannel, LogRefusals, RequestExt, Server, TaskSet};
+use harombe_rpc::{GrpcChannel, LogRefusals, Metrics, RequestExt, Server, TaskSet};
 use harombe_sandbox_broker::{Config, Deps, Service, build};
 use harombe_testkit::{AuditSink, TestPki};
 use harombe_types::{CallId, Clock, GrantId, LeaseId, ManualClock, RunPrincipal, ServiceName};
@@ -32,6 +32,7 @@ pub(crate) struct Bench {
     pub(crate) pki: TestPki,
     pub(crate) sink: AuditSink,
     pub(crate) hitl: Arc<Hitl>,
+    pub(crate) metrics: Metrics,
     pub(crate) service: Service,
     pub(crate) run: RunPrincipal,
     pub(crate) data: tempfile::TempDir,
@@ -74,7 +75,7 @@ impl Bench {
             absent: AtomicBool::new(false),
         });
         let rpc = harombe_rpc::Deps {
-            metrics: harombe_rpc::Metrics::new(),
+            metrics: Metrics::new(),
             door: pki.door(),
             clock: clock.clone(),
             refusals: Arc::new(LogRefusals),
@@ -84,8 +85,9 @@ impl Bench {
             .build()
             .unwrap();
         let data = tempfile::tempdir().unwrap();
+        let metrics = Metrics::new();
         let deps = Deps {
-            metrics: harombe_rpc::Metrics::new(),
+            metrics: metrics.clone(),
             clock: clock.clone(),
             identity: pki.identity(ServiceName::SandboxBroker),
             trail,
@@ -101,6 +103,7 @@ impl Bench {
             pki,
             sink,
             hitl,
+            metrics,
             service,
             run,
             data,

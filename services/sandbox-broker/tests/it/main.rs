@@ -7,4 +7,6 @@ mod execute;
 #[cfg(test)]
 mod files;
 #[cfg(test)]
+mod numbers;
+#[cfg(test)]
 mod refusals;
