@@ -37,7 +37,9 @@ until client --key-file admin.key keys list >/dev/null; do
 done
 umask 077
 client --key-file admin.key keys create try --role user --role approver --role auditor --allow-self >try.key
-client --key-file try.key demo --yes
+client --key-file try.key demo --yes | tee demo.out
+# What the code printed, in a sandbox.
+grep -q 'north  *1270  *103,407.52' demo.out
 docker compose exec -T audit harombe --data /data --config /etc/harombe/harombe.toml audit verify
 
 # A role opens its own schema, and nothing without its password.
