@@ -27,19 +27,22 @@ pub struct Process {
     /// It works in its own folder of this directory.
     pub data: PathBuf,
     pub config: Config,
+    /// What the service takes for the time.
+    pub clock: Arc<dyn Clock>,
     pub wire: Arc<dyn Wire>,
     /// The world outside; the machine's own when there is none.
     pub edges: Option<Edges>,
 }
 
 impl Process {
-    /// The service, with nothing between it and the others.
+    /// The service by the machine's clock, with nothing between it and the others.
     #[must_use]
     pub fn new(service: ServiceName, data: &Path, config: Config) -> Self {
         Self {
             service,
             data: data.to_owned(),
             config,
+            clock: Arc::new(SystemClock),
             wire: Arc::new(Direct),
             edges: None,
         }
@@ -51,7 +54,7 @@ impl Process {
     /// The first thing that kept it from starting.
     pub async fn start(self) -> Result<Serving, StartError> {
         let service = self.service;
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let clock = self.clock;
         let config = self.config.joined();
         let pki = match (&config.network.pki, &config.secrets.vault) {
             (Some(dir), _) => Pki::of_service(dir, service, &*clock)?,
