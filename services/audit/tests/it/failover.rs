@@ -8,7 +8,7 @@ use harombe_audit::files::Source;
 use harombe_audit::verify::{Known, verify_with};
 use harombe_rpc::{Balanced, GrpcChannel, TaskSet};
 use harombe_testkit::postgres::Database;
-use harombe_testkit::{TestPki, tenant};
+use harombe_testkit::{TestPki, loopback, tenant};
 use harombe_trail::{Error, Event, Kind, Trail};
 use harombe_types::{ServiceName, SystemClock};
 use tempfile::TempDir;
@@ -29,7 +29,7 @@ struct Listening {
 }
 
 impl Listening {
-    /// Listens at an address, or at a new one.
+    /// Listens at an address, or at a new one, which stays free for it while it does not.
     async fn at(
         address: Option<SocketAddr>,
         pki: &Arc<TestPki>,
@@ -39,7 +39,7 @@ impl Listening {
         let directory = TempDir::new().unwrap();
         let config = config(keys.path(), database.config());
         let bench = Bench::among(Arc::clone(pki), directory.path(), config).await;
-        let address = address.unwrap_or_else(|| ([127, 0, 0, 1], 0).into());
+        let address = address.unwrap_or_else(|| (loopback(), 0).into());
         let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (server, identity, stop) = (
@@ -115,7 +115,7 @@ async fn a_trail_follows_the_writer_and_no_number_is_missing() {
         tokio::join!(writer.end(), record(&trail, 40));
         instances.push(Listening::at(Some(address), &pki, &keys, &database).await);
     }
-    assert_eq!(tasks.shutdown(Duration::from_secs(30)).await, 0);
+    assert_eq!(tasks.shutdown(Duration::from_secs(120)).await, 0);
     let source = Source::Postgres {
         config: &database.config(),
         wrapping_key: None,

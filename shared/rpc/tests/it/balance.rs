@@ -8,6 +8,7 @@ use harombe_proto::egress::v1::egress_service_client::EgressServiceClient;
 use harombe_proto::hitl::v1::DecideRequest;
 use harombe_proto::hitl::v1::approval_service_client::ApprovalServiceClient;
 use harombe_rpc::{Balanced, GrpcChannel, RequestExt as _, TlsError};
+use harombe_testkit::loopback;
 use harombe_types::ServiceName;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -189,7 +190,7 @@ async fn a_service_that_comes_later_is_waited_for() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_that_is_nowhere_is_unavailable_until_it_is_there() {
     let world = World::in_process();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = TcpListener::bind((loopback(), 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
     let world = World {

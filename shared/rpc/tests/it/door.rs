@@ -4,6 +4,7 @@ use harombe_error::{Code, Reason};
 use harombe_proto::hitl::v1::WatchRequest;
 use harombe_proto::hitl::v1::approval_service_client::ApprovalServiceClient;
 use harombe_rpc::{GrpcChannel, Public, PublicLimits, TlsError, public_tls};
+use harombe_testkit::loopback;
 use rcgen::{CertificateParams, KeyPair};
 use tokio_stream::StreamExt as _;
 use tonic::Request;
@@ -118,7 +119,8 @@ fn a_key_of_another_certificate_is_not_served() {
 
 #[tokio::test]
 async fn a_port_that_stops_finishes_what_was_begun() {
-    let port = Port::open(PublicLimits::default(), None).await;
+    // Nobody else comes to listen there afterwards.
+    let port = Port::open_at(loopback(), PublicLimits::default(), None).await;
     port.toy.then(Act::Wait);
     let channel = port.channel();
     let call = tokio::spawn(list(channel));

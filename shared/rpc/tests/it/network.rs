@@ -9,6 +9,7 @@ use harombe_proto::egress::v1::egress_service_client::EgressServiceClient;
 use harombe_proto::hitl::v1::WatchRequest;
 use harombe_proto::hitl::v1::approval_service_client::ApprovalServiceClient;
 use harombe_rpc::{GrpcChannel, Remote, RequestExt as _};
+use harombe_testkit::loopback;
 use harombe_types::ServiceName;
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
@@ -115,7 +116,7 @@ async fn plain_text_is_not_answered() {
 #[tokio::test]
 async fn a_server_that_is_not_there_is_unavailable_and_may_come_later() {
     let mut world = World::in_process();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = TcpListener::bind((loopback(), 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
     world.address = Some(address);
@@ -162,7 +163,7 @@ fn a_stream_whose_server_dies_ends_as_unavailable() {
 #[tokio::test]
 async fn a_server_stops_listening_and_finishes_what_was_begun() {
     let mut world = World::in_process();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = TcpListener::bind((loopback(), 0)).await.unwrap();
     world.address = Some(listener.local_addr().unwrap());
     let (server, stop) = (world.server.clone(), world.stop.clone());
     let identity = world.pki.issue(NAME, &*world.clock).unwrap();

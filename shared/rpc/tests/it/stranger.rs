@@ -1,6 +1,6 @@
 //! A public port in front of the toy, and the raw sockets of those who misuse it.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -69,6 +69,14 @@ pub(crate) struct Port {
 
 impl Port {
     pub(crate) async fn open(limits: PublicLimits, tls: Option<Arc<rustls::ServerConfig>>) -> Self {
+        Self::open_at(Ipv4Addr::LOCALHOST, limits, tls).await
+    }
+
+    pub(crate) async fn open_at(
+        place: Ipv4Addr,
+        limits: PublicLimits,
+        tls: Option<Arc<rustls::ServerConfig>>,
+    ) -> Self {
         let toy = Toy::new();
         let keys = Keys::default();
         let peers = Arc::clone(&keys.peers);
@@ -83,7 +91,7 @@ impl Port {
             .health()
             .build()
             .unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = TcpListener::bind((place, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
         let behind = server.clone();
