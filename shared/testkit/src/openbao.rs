@@ -17,7 +17,7 @@ const API: u16 = 8200;
 const CLUSTER: u16 = 8201;
 
 /// How long a server may take to answer.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_secs(120);
 
 /// A server with a key-value store (version 2) at `secret` and AppRole logins. Killed when it is dropped.
 #[derive(Debug)]

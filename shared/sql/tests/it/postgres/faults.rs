@@ -93,7 +93,8 @@ async fn nothing_acknowledged_is_lost_and_work_goes_on_by_itself() {
 async fn while_the_server_is_down_callers_are_told_to_try_again() {
     let mut server = Server::create().await;
     let mut config = server.config();
-    config.acquire = Duration::from_secs(2).into();
+    // Longer than a busy machine takes to connect.
+    config.acquire = Duration::from_secs(5).into();
     let postgres = open(&config).await;
     insert(&postgres, "before").await.unwrap();
     server.stop().await;
