@@ -65,7 +65,7 @@ fn a_language_that_there_is_not_is_refused() {
 #[test]
 fn what_does_not_end_is_ended() {
     let home = Home::new();
-    let config = home.file("harombe.toml", "[hitl.limits]\ntime = \"1s\"\n");
+    let config = home.file("harombe.toml", "[hitl.limits]\ntime = \"5s\"\n");
     let code = "print('begun', flush=True)\nwhile True: pass";
     let ran = home.run([
         "--config",

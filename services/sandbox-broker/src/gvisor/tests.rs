@@ -57,7 +57,11 @@ impl Fixture {
             program: program.as_bytes().to_vec(),
             env: Vec::new(),
             workspace: self.workspace.path().to_owned(),
-            limits: Limits::DEFAULT,
+            // Time is what a busy machine has too little of.
+            limits: Limits {
+                time_millis: Limits::MAXIMUM.time_millis,
+                ..Limits::DEFAULT
+            },
         }
     }
 
