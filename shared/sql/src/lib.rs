@@ -8,8 +8,8 @@
 //! - [`fair::Queue`] stands in front of both, so that one noisy caller cannot starve the others.
 //! - [`BulkInsert`] writes many rows with few statements.
 //! - [`StoreConfig`] is how an operator chooses, and [`Postgres`] the second choice: [`Postgres::transaction`] and
-//!   [`Postgres::idempotent`] repeat what a lost connection or a collision undid, [`Postgres::listen`] and
-//!   [`Notifier`] carry hints between the processes that share a schema.
+//!   [`Postgres::idempotent`] repeat what a lost connection or a collision undid, [`Hints`] go between the
+//!   processes that share a schema.
 //!
 //! Nothing is acknowledged before its transaction is on the disk (`synchronous=FULL`; `fsync` and `synchronous_commit` on).
 //! The storage traits of the services are the seam for another database: only adapters name this crate.
@@ -28,7 +28,7 @@ pub use config::{PostgresConfig, StoreConfig};
 pub use database::{Database, Writer};
 pub use error::{Constraint, Error};
 pub use group::{GroupCommit, Handler, Limits};
-pub use postgres::{Heard, Notifier, Postgres};
+pub use postgres::{Hints, Postgres};
 pub use units::{UnitError, UnitFuture, Units};
 
 /// Declares the migrations of the calling crate and embeds them in the binary.

@@ -2,6 +2,7 @@
 
 mod attempt;
 mod fault;
+mod hints;
 mod notify;
 
 use std::fmt;
@@ -17,7 +18,7 @@ use tokio::time::Instant;
 use crate::database::migration_failed;
 use crate::{Error, PostgresConfig};
 
-pub use notify::{Heard, Notifier};
+pub use hints::Hints;
 
 /// Between two attempts to reach a server that is starting.
 const PAUSE: Duration = Duration::from_millis(100);

@@ -22,7 +22,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 /// What a listener hears.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Heard<'a> {
+pub(super) enum Heard<'a> {
     /// A hint that some process sent, this one included.
     Hint(&'a str),
     /// Listening begins now; whatever was sent before was missed.
@@ -31,21 +31,24 @@ pub enum Heard<'a> {
 
 /// Sends hints. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Notifier {
+pub(super) struct Notifier {
     hints: mpsc::Sender<String>,
 }
 
 impl Notifier {
     /// Sends the hint soon, to every process that listens; at most 8000 bytes. Never waits: a hint for which there is no
     /// place is dropped.
-    pub fn notify(&self, hint: String) {
+    pub(super) fn notify(&self, hint: String) {
         let _ = self.hints.try_send(hint);
     }
 }
 
 impl Postgres {
     /// A sender of hints, and the task that does its work until `stop`.
-    pub fn notifier(&self, stop: CancellationToken) -> (Notifier, impl Future<Output = ()> + Send + use<>) {
+    pub(super) fn notifier(
+        &self,
+        stop: CancellationToken,
+    ) -> (Notifier, impl Future<Output = ()> + Send + use<>) {
         let (hints, waiting) = mpsc::channel(WAITING);
         let postgres = self.clone();
         (Notifier { hints }, async move {
@@ -68,7 +71,7 @@ impl Postgres {
     }
 
     /// Listens on a connection of its own until `stop`, however often that is lost.
-    pub async fn listen(&self, stop: &CancellationToken, mut hear: impl FnMut(Heard<'_>) + Send) {
+    pub(super) async fn listen(&self, stop: &CancellationToken, mut hear: impl FnMut(Heard<'_>) + Send) {
         loop {
             match stop.run_until_cancelled(self.hear_until_lost(&mut hear)).await {
                 None => return,
