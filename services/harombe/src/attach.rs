@@ -158,27 +158,31 @@ impl Client {
     /// An approval by its id, decided or not.
     ///
     /// # Errors
-    /// The server's refusal; NOT_FOUND when there is no such approval among the newest thousand.
+    /// The server's refusal; NOT_FOUND when there is no such approval.
     pub async fn approval(&mut self, approval_id: &str) -> Result<Approval, Status> {
-        let listed = self
-            .approvals
-            .list(ListRequest {
-                include_decided: true,
-                limit: 1000,
-            })
-            .await?;
-        let mut approvals = listed.into_inner().approvals.into_iter();
-        approvals
-            .find(|approval| approval.approval_id == approval_id)
-            .ok_or_else(|| {
-                let message = format!("there is no approval {approval_id}; see `harombe approvals list`");
-                harombe_error::Failure::new(
-                    harombe_error::Code::NotFound,
-                    harombe_error::Reason::NotFound,
-                    message,
-                )
-                .to_status()
-            })
+        let mut request = ListRequest {
+            include_decided: true,
+            limit: 1000,
+            ..ListRequest::default()
+        };
+        loop {
+            let listed = self.approvals.list(request.clone()).await?.into_inner();
+            let mut approvals = listed.approvals.into_iter();
+            if let Some(found) = approvals.find(|approval| approval.approval_id == approval_id) {
+                return Ok(found);
+            }
+            if listed.next_page_token.is_empty() {
+                break;
+            }
+            request.page_token = listed.next_page_token;
+        }
+        let message = format!("there is no approval {approval_id}; see `harombe approvals list`");
+        let missing = harombe_error::Failure::new(
+            harombe_error::Code::NotFound,
+            harombe_error::Reason::NotFound,
+            message,
+        );
+        Err(missing.to_status())
     }
 
     /// Decides an approval.

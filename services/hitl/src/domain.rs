@@ -1,12 +1,14 @@
 //! What hitl decides, in plain types: no transport, no statements, no clock of its own.
 
 mod approval;
+mod aside;
 mod authority;
 mod authorize;
 mod decide;
 mod deliver;
 mod follow;
 mod limits;
+mod list;
 mod record;
 mod redeem;
 mod redemption;
@@ -14,12 +16,14 @@ pub mod risk;
 mod sweep;
 
 pub use approval::{Approval, Decided, Decision};
+pub use aside::Aside;
 pub use authority::{Authority, Parts};
 pub use authorize::{Authorized, Outcome};
 pub use decide::Choice;
 pub use deliver::Delivery;
 pub use follow::Known;
 pub use limits::LimitPolicy;
+pub use list::{Listed, Order, Position, Wanted};
 pub use redemption::Redemption;
 
 /// How long a grant lives (ARCHITECTURE §3): long enough to be carried to its enforcer, too short to be kept.

@@ -37,6 +37,18 @@ pub enum Error {
     Store(#[from] harombe_sql::Error),
 }
 
+impl Error {
+    /// Whether other records would fail as well: audit or the store does not answer, or has no room.
+    #[must_use]
+    pub fn concerns_all(&self) -> bool {
+        match self {
+            Self::Trail(error) => error.code() == Code::Unavailable,
+            Self::Store(error) => error.is_unavailable(),
+            _ => false,
+        }
+    }
+}
+
 impl ServiceError for Error {
     fn code(&self) -> Code {
         match self {

@@ -17,6 +17,7 @@ use crate::config::Config;
 use crate::domain::risk::{DEFAULT_RULES, Faults, HostSet, RuleSet};
 use crate::domain::{Authority, Parts};
 use crate::grpc::{Approvals, Authorizations};
+use crate::metrics::Numbers;
 use crate::store::{self, Opened, Store};
 use crate::tasks;
 
@@ -78,6 +79,7 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
     );
     let Opened { store, peers } = store::open(&config.store, &deps.data).await?;
     let (marks, recorded) = mpsc::channel(MARKS);
+    let numbers = Numbers::new(&deps.metrics);
     let roots = deps.identity.roots().clone();
     let authority = Authority::new(Parts {
         store: Arc::clone(&store),
@@ -88,10 +90,11 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
         verifier: Verifier::new(roots.clone()),
         trail: deps.trail.clone(),
         clock: Arc::clone(&deps.clock),
+        numbers: numbers.clone(),
         marks,
     });
     let tasks = TaskSet::new();
-    tasks.spawn(tasks::sweep(authority.clone(), tasks.token()));
+    tasks.spawn(tasks::sweep(authority.clone(), numbers, tasks.token()));
     tasks.spawn(tasks::mark(authority.clone(), recorded, tasks.token()));
     if let Some(peers) = peers {
         tasks.spawn(tasks::follow(authority.clone(), peers, tasks.token()));

@@ -5,6 +5,7 @@ mod open;
 mod postgres;
 mod rows;
 mod sqlite;
+mod statements;
 
 #[cfg(test)]
 mod contract;
@@ -15,7 +16,7 @@ use harombe_types::{ApprovalId, CallId, RunId, Tenant, Timestamp};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::{Approval, Decided, Redemption};
+use crate::domain::{Approval, Decided, Order, Position, Redemption};
 
 pub(crate) use open::{Opened, open};
 
@@ -32,8 +33,8 @@ pub trait Store: Send + Sync + 'static {
     async fn approval_of(&self, tenant: &Tenant, run: RunId, call: CallId)
     -> Result<Option<Approval>, Error>;
 
-    /// At most `limit` requests of the tenant, newest first.
-    async fn approvals(&self, tenant: &Tenant, which: Which, limit: u32) -> Result<Vec<Approval>, Error>;
+    /// The requests of the tenant that are in that page, in its order.
+    async fn approvals(&self, tenant: &Tenant, page: Page) -> Result<Vec<Approval>, Error>;
 
     /// Keeps the decision if there is none yet; returns the request with the decision that is kept, `None` if there
     /// is no such request.
@@ -61,14 +62,33 @@ pub trait Store: Send + Sync + 'static {
     /// Known requests of all tenants without an effective decision, newest first.
     async fn open_requests(&self, limit: u32) -> Result<Vec<(Tenant, ApprovalId)>, Error>;
 
-    /// Undecided requests whose deadline is not after `now`, of all tenants.
-    async fn overdue(&self, now: Timestamp, limit: u32) -> Result<Vec<Approval>, Error>;
+    /// How many known requests of all tenants nobody has decided, and when the oldest of them was made.
+    async fn waiting(&self) -> Result<(u64, Option<Timestamp>), Error>;
 
-    /// Requests of all tenants, theirs or their decision's audit event not known to be in the log.
-    async fn unrecorded_approvals(&self, limit: u32) -> Result<Vec<Approval>, Error>;
+    /// Undecided requests whose deadline is not after `now`, of all tenants, in the order of their ids beyond `after`.
+    async fn overdue(
+        &self,
+        now: Timestamp,
+        after: Option<ApprovalId>,
+        limit: u32,
+    ) -> Result<Vec<(Tenant, ApprovalId)>, Error>;
 
-    /// Redemptions of all tenants that were made before `before` and are not known to be in the log.
-    async fn unrecorded_redemptions(&self, before: Timestamp, limit: u32) -> Result<Vec<Redemption>, Error>;
+    /// Requests of all tenants, theirs or their decision's audit event not known to be in the log, in the order of their
+    /// ids beyond `after`.
+    async fn unrecorded_approvals(
+        &self,
+        after: Option<ApprovalId>,
+        limit: u32,
+    ) -> Result<Vec<(Tenant, ApprovalId)>, Error>;
+
+    /// Calls of all tenants whose redemption was made before `before` and is not known to be in the log, in the order of
+    /// their names beyond `after`.
+    async fn unrecorded_redemptions(
+        &self,
+        before: Timestamp,
+        after: Option<CallName>,
+        limit: u32,
+    ) -> Result<Vec<CallName>, Error>;
 
     /// Finishes what waits and lets the database go.
     async fn close(&self);
@@ -102,8 +122,39 @@ pub enum Which {
     All,
 }
 
+/// A part of a list.
+#[derive(Clone, Copy, Debug)]
+pub struct Page {
+    pub which: Which,
+    pub order: Order,
+    /// Only what comes after it.
+    pub after: Option<Position>,
+    /// Most requests.
+    pub limit: u32,
+    /// The request with which the calls have so many bytes together is the last.
+    pub bytes: usize,
+}
+
+impl Page {
+    /// The place beyond which it begins, as columns.
+    fn beyond(&self) -> (i64, String) {
+        match (self.after, self.order) {
+            (Some(Position { at, id }), _) => (at.as_millis(), id.to_string()),
+            (None, Order::NewestFirst) => (i64::MAX, String::new()),
+            (None, Order::OldestFirst) => (i64::MIN, String::new()),
+        }
+    }
+
+    fn most_bytes(&self) -> i64 {
+        i64::try_from(self.bytes).unwrap_or(i64::MAX)
+    }
+}
+
+/// The tenant and run of a call, and which.
+pub(crate) type CallName = (Tenant, RunId, CallId);
+
 /// An audit event that is in the log.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Mark {
     /// Of a request.
     Request(ApprovalId),
@@ -111,4 +162,11 @@ pub enum Mark {
     Decision(ApprovalId),
     /// Of a call's redemption.
     Redemption(Tenant, RunId, CallId),
+}
+
+/// A call's name as columns; none comes before all.
+fn call_texts(name: Option<CallName>) -> [String; 3] {
+    name.map_or_else(Default::default, |(tenant, run, call)| {
+        [tenant.to_string(), run.to_string(), call.to_string()]
+    })
 }

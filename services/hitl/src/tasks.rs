@@ -8,7 +8,8 @@ use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::{Approval, Authority, Known};
+use crate::domain::{Approval, Aside, Authority, Known};
+use crate::metrics::Numbers;
 use crate::store::{Mark, News, Peers};
 
 const SWEEP: Duration = Duration::from_secs(1);
@@ -20,16 +21,22 @@ const LOOK: Duration = Duration::from_secs(2);
 /// Hints that wait to be followed; more are found by looking.
 const HINTS: usize = 1024;
 
-/// Denies what is overdue and records what is not recorded, once a second.
-pub(crate) async fn sweep(authority: Authority, stop: CancellationToken) {
+/// Denies what is overdue and records what is not recorded, once a second; then counts what waits.
+pub(crate) async fn sweep(authority: Authority, numbers: Numbers, stop: CancellationToken) {
+    let mut aside = Aside::default();
     let mut ticks = tokio::time::interval(SWEEP);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-        if let Err(error) = authority.record_the_unrecorded().await {
+        if let Err(error) = authority.record_the_unrecorded(&mut aside).await {
+            numbers.round_failed();
             tracing::warn!(%error, "decisions wait for the audit log");
         }
-        if let Err(error) = authority.expire_overdue().await {
+        if let Err(error) = authority.expire_overdue(&mut aside).await {
+            numbers.round_failed();
             tracing::warn!(%error, "overdue approvals wait to be expired");
+        }
+        if let Err(error) = authority.measure(&aside).await {
+            tracing::warn!(%error, "the requests that wait were not counted");
         }
     }
 }

@@ -1,6 +1,7 @@
-//! What tests of every service need: certificates, people, an audit log that they can read and break, and a Postgres
-//! that they can stop and kill.
+//! What tests of every service need: certificates, people, an audit log that they can read and break, a Postgres
+//! that they can stop and kill, and a disk that they can fill.
 
+mod disk;
 mod loopback;
 pub mod openbao;
 mod pki;
@@ -13,6 +14,7 @@ use harombe_types::{
     Clock, ManualClock, Person, Role, RunId, RunPrincipal, SessionId, Subject, Tenant, Timestamp,
 };
 
+pub use disk::Disk;
 pub use loopback::loopback;
 pub use pki::TestPki;
 pub use sink::{AuditSink, Fault};

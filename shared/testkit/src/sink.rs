@@ -12,7 +12,7 @@ use harombe_proto::audit::v1::{
 };
 use harombe_rpc::{Deps, GrpcChannel, LogRefusals, Server, TaskSet};
 use harombe_trail::{Kind, Trail};
-use harombe_types::{Clock, ServiceName};
+use harombe_types::{Clock, ServiceName, Tenant};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tonic::{Request, Response, Status};
@@ -32,6 +32,18 @@ pub enum Fault {
     Silent,
     /// INVALID_ARGUMENT for every batch that has an event of this kind.
     Rejects(Kind),
+    /// INVALID_ARGUMENT for every batch that has an event of this tenant.
+    RejectsTenant(Tenant),
+}
+
+impl Fault {
+    fn rejects(&self, events: &[Event]) -> bool {
+        events.iter().any(|event| match self {
+            Self::Rejects(kind) => event.kind == kind.as_str(),
+            Self::RejectsTenant(tenant) => event.tenant == tenant.as_str(),
+            _ => false,
+        })
+    }
 }
 
 /// Events as audit would have them, without a log. Clones share them.
@@ -143,7 +155,7 @@ impl Handler {
                 drop(fault.wait_for(|fault| *fault != Fault::Silent).await);
                 return Err(unavailable());
             }
-            Fault::Rejects(kind) if events.iter().any(|event| event.kind == kind.as_str()) => {
+            fault if fault.rejects(&events) => {
                 let rejected = Failure::new(
                     Code::InvalidArgument,
                     Reason::InvalidArgument,
@@ -151,7 +163,7 @@ impl Handler {
                 );
                 return Err(rejected.to_status());
             }
-            Fault::None | Fault::AnswerLost | Fault::Rejects(_) => {}
+            Fault::None | Fault::AnswerLost | Fault::Rejects(_) | Fault::RejectsTenant(_) => {}
         }
         let answer = state.take(events);
         if fault == Fault::AnswerLost {

@@ -1,53 +1,14 @@
 //! A disk that fills up: appends are refused, nothing acknowledged is lost, and appends go on when there is room again.
 
-use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use harombe_audit::verify::verify;
 use harombe_error::Reason;
 use harombe_proto::audit::v1::Event;
+use harombe_testkit::Disk;
 use harombe_types::ServiceName;
-use tempfile::TempDir;
 
 use super::{Bench, event};
-
-/// A small file system of its own, unmounted at the end. Making one needs root, as running sandboxes does.
-struct Disk {
-    directory: TempDir,
-}
-
-impl Disk {
-    fn of(size: &str) -> Self {
-        let disk = Self {
-            directory: TempDir::new().unwrap(),
-        };
-        disk.mount(&format!("size={size}"));
-        disk
-    }
-
-    fn grow(&self, size: &str) {
-        self.mount(&format!("remount,size={size}"));
-    }
-
-    fn mount(&self, options: &str) {
-        let mut mount = Command::new("mount");
-        mount
-            .args(["-t", "tmpfs", "-o", options, "tmpfs"])
-            .arg(self.path());
-        assert!(mount.status().unwrap().success(), "mounting a tmpfs needs root");
-    }
-
-    fn path(&self) -> &Path {
-        self.directory.path()
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("--lazy").arg(self.path()).status();
-    }
-}
 
 fn large() -> Event {
     let details = format!("{{\"text\":\"{}\"}}", "lorem ipsum ".repeat(2000));

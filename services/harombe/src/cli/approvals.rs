@@ -47,23 +47,29 @@ pub(super) async fn run(place: Place, command: Command) -> Result<ExitCode, Erro
 }
 
 async fn list(client: &mut Client, include_decided: bool) -> Result<(), Error> {
-    let listed = client
-        .approvals
-        .list(ListRequest {
-            include_decided,
-            limit: 0,
-        })
-        .await?
-        .into_inner();
     let mut screen = Screen::of_stdout();
-    if listed.approvals.is_empty() {
+    let mut request = ListRequest {
+        include_decided,
+        ..ListRequest::default()
+    };
+    let mut shown = 0;
+    loop {
+        let listed = client.approvals.list(request.clone()).await?.into_inner();
+        for approval in &listed.approvals {
+            screen.approval(approval)?;
+        }
+        shown += listed.approvals.len();
+        request.page_token = listed.next_page_token;
+        // Everything that waits can be answered; of what is decided, the newest are enough.
+        if include_decided || request.page_token.is_empty() {
+            break;
+        }
+    }
+    if shown == 0 {
         screen.step(
             "approvals",
             if include_decided { "none" } else { "nothing waits" },
         )?;
-    }
-    for approval in &listed.approvals {
-        screen.approval(approval)?;
     }
     Ok(())
 }

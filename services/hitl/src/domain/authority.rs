@@ -11,6 +11,7 @@ use super::limits::LimitPolicy;
 use super::risk::RuleSet;
 use super::{Approval, GRANT_LIFETIME};
 use crate::Error;
+use crate::metrics::Numbers;
 use crate::store::{Mark, Peers, Store};
 use harombe_canonical::CanonicalCall;
 
@@ -28,6 +29,7 @@ pub struct Parts {
     pub verifier: Verifier,
     pub trail: Trail,
     pub clock: Arc<dyn Clock>,
+    pub numbers: Numbers,
     /// Redemptions whose audit event is in the log; a task writes them down in groups.
     pub marks: tokio::sync::mpsc::Sender<Mark>,
 }

@@ -44,6 +44,52 @@ impl Authority {
         document: &[u8],
         claimed: Option<Risk>,
     ) -> Result<Authorized, Error> {
+        let (id, call) = self.performable(run, document)?;
+        let mut verdict = self.parts.rules.classify(call.tool(), call.args());
+        if let Some(claimed) = claimed {
+            verdict = verdict.claimed_by_model(claimed);
+        }
+        let answer = |outcome| match outcome {
+            // As it was rated when it was asked for.
+            Outcome::Pending(approval) => Authorized {
+                risk: approval.risk,
+                reasons: approval.reasons.clone(),
+                outcome: Outcome::Pending(approval),
+            },
+            outcome => Authorized {
+                risk: verdict.risk(),
+                reasons: verdict.reasons().into_iter().map(str::to_owned).collect(),
+                outcome,
+            },
+        };
+        if let Some(outcome) = self.answered_before(run, id, &call).await? {
+            return Ok(answer(outcome));
+        }
+        if verdict.risk() == Risk::Low {
+            let grant = self.grant_at_once(run, &call).await?;
+            return Ok(answer(Outcome::Granted(grant)));
+        }
+        let clock = &*self.parts.clock;
+        let now = clock.now();
+        let approval = Approval {
+            id: ApprovalId::generate(clock),
+            run: run.clone(),
+            call,
+            risk: verdict.risk(),
+            reasons: verdict.reasons().into_iter().map(str::to_owned).collect(),
+            policy_version: self.parts.rules.version().to_owned(),
+            requested_at: now,
+            deadline: now.plus(verdict.deadline()),
+            event: EventId::generate(clock),
+            recorded: false,
+            decided: None,
+        };
+        let kept = self.ask(approval).await?;
+        Ok(answer(Outcome::Pending(Box::new(kept))))
+    }
+
+    /// The call in `document`, if it is the run's and there is somebody who performs such.
+    fn performable(&self, run: &RunPrincipal, document: &[u8]) -> Result<(CallId, CanonicalCall), Error> {
         if document.len() > MAX_CALL {
             return Err(Error::Limit {
                 what: "call in bytes",
@@ -55,51 +101,7 @@ impl Authority {
         // What nobody can perform, nobody shall be asked about.
         audience_for(call.tool()).ok_or(Error::ToolUnknown)?;
         self.parts.limits.for_call(&call)?;
-
-        let mut verdict = self.parts.rules.classify(call.tool(), call.args());
-        if let Some(claimed) = claimed {
-            verdict = verdict.claimed_by_model(claimed);
-        }
-        let reasons: Vec<String> = verdict.reasons().into_iter().map(str::to_owned).collect();
-        if let Some(outcome) = self.answered_before(run, id, &call).await? {
-            return Ok(match outcome {
-                Outcome::Pending(approval) => Authorized {
-                    risk: approval.risk,
-                    reasons: approval.reasons.clone(),
-                    outcome: Outcome::Pending(approval),
-                },
-                outcome => Authorized {
-                    risk: verdict.risk(),
-                    reasons,
-                    outcome,
-                },
-            });
-        }
-        let (risk, deadline) = (verdict.risk(), verdict.deadline());
-        let outcome = if risk == Risk::Low {
-            Outcome::Granted(self.grant_at_once(run, &call).await?)
-        } else {
-            let clock = &*self.parts.clock;
-            let approval = Approval {
-                id: ApprovalId::generate(clock),
-                run: run.clone(),
-                call,
-                risk,
-                reasons: reasons.clone(),
-                policy_version: self.parts.rules.version().to_owned(),
-                requested_at: clock.now(),
-                deadline: clock.now().plus(deadline),
-                event: EventId::generate(clock),
-                recorded: false,
-                decided: None,
-            };
-            Outcome::Pending(Box::new(self.ask(approval).await?))
-        };
-        Ok(Authorized {
-            risk,
-            reasons,
-            outcome,
-        })
+        Ok((id, call))
     }
 
     async fn grant_at_once(&self, run: &RunPrincipal, call: &CanonicalCall) -> Result<String, Error> {
@@ -114,10 +116,13 @@ impl Authority {
 
     /// Keeps the request, then records it, then lets it be known. Two that ask for the same call find one request.
     async fn ask(&self, approval: Approval) -> Result<Approval, Error> {
-        let asked = approval.call.digest();
+        let (id, asked) = (approval.id, approval.call.digest());
         let kept = self.parts.store.add_approval(approval).await?;
         if kept.call.digest() != asked {
             return Err(Error::CallMismatch("call with this id"));
+        }
+        if kept.id == id {
+            self.parts.numbers.opened(kept.risk);
         }
         self.make_known(kept).await
     }

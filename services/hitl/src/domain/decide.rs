@@ -1,17 +1,14 @@
 //! A person decides, or the deadline does.
 
-use harombe_types::{ApprovalId, EventId, Person, Tenant};
+use harombe_types::{ApprovalId, EventId, Person};
 
 use super::authority::Authority;
 use super::{Approval, Decided, Decision, record};
 use crate::Error;
-use crate::store::{Mark, Which};
+use crate::store::Mark;
 
 /// Longest comment, in bytes.
 const MAX_COMMENT: usize = 1024;
-/// Most requests in one list, and how many if none are asked for.
-const MAX_LIST: u32 = 1000;
-const DEFAULT_LIST: u32 = 100;
 
 /// What a person says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,25 +20,6 @@ pub struct Choice {
 }
 
 impl Authority {
-    /// The tenant's requests that are known, newest first.
-    ///
-    /// # Errors
-    /// The store cannot be read.
-    pub async fn list(&self, tenant: &Tenant, which: Which, limit: u32) -> Result<Vec<Approval>, Error> {
-        let limit = if limit == 0 {
-            DEFAULT_LIST
-        } else {
-            limit.min(MAX_LIST)
-        };
-        let mut approvals = self.parts.store.approvals(tenant, which, limit).await?;
-        approvals.retain(|approval| approval.recorded);
-        let now = self.parts.clock.now();
-        if which == Which::Pending {
-            approvals.retain(|approval| approval.decided.is_some() || approval.deadline > now);
-        }
-        Ok(approvals)
-    }
-
     /// Decides a request. The same decision again answers the same.
     ///
     /// # Errors
@@ -112,12 +90,18 @@ impl Authority {
 
     /// Keeps a decision, unless there is one, and settles the one that is kept.
     async fn keep(&self, approval: &Approval, decided: Decided) -> Result<Approval, Error> {
+        let event = decided.event;
         let kept = self
             .parts
             .store
             .decide(approval.tenant(), approval.id, decided)
-            .await?;
-        self.settle(kept.ok_or(Error::NotFound("approval"))?).await
+            .await?
+            .ok_or(Error::NotFound("approval"))?;
+        // Whoever asks at the same time finds the other's.
+        if let Some(decided) = kept.decided.as_ref().filter(|kept| kept.event == event) {
+            self.parts.numbers.decided(decided);
+        }
+        self.settle(kept).await
     }
 
     /// Records a kept decision, unless that has been done; only then does it exist for anyone.

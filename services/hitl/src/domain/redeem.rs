@@ -44,6 +44,7 @@ impl Authority {
                 (Error::Redeemed, Some(grant))
             }
         };
+        self.parts.numbers.refused(error.reason());
         let event = refusal_event(grant.as_ref(), self.parts.trail.operator());
         let event = record::refused(event, redeemer, error.reason().as_str(), grant.as_ref());
         self.parts.trail.record(event).await?;
@@ -58,6 +59,7 @@ impl Authority {
         if kept != redemption {
             return Ok(false);
         }
+        self.parts.numbers.redeemed();
         self.parts.trail.record(record::redeemed(&kept)).await?;
         // A lost mark costs one more append of the same event after a restart.
         let mark = Mark::Redemption(kept.run.tenant, kept.run.run, kept.call);

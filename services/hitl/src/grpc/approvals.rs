@@ -17,7 +17,7 @@ use tonic::{Request, Response, Status};
 
 use super::convert;
 use crate::Error;
-use crate::domain::{Approval, Authority};
+use crate::domain::{Approval, Authority, Listed, Order, Position, Wanted};
 use crate::store::Which;
 
 /// Changes that a slow reader may leave unread before its stream waits.
@@ -26,8 +26,8 @@ const UNREAD: usize = 16;
 const MAX_LIST_BYTES: usize = harombe_rpc::MAX_MESSAGE - (64 << 10);
 /// Most bytes with which a list frames one request: a tag and a length.
 const FRAME: usize = 6;
-/// Pending requests that a watcher is told of at first.
-const MOST_PENDING: u32 = 1000;
+/// Pending requests that are read at once for a watcher.
+const PENDING: u32 = 100;
 
 /// The handler.
 pub(crate) struct Approvals {
@@ -50,16 +50,23 @@ impl ApprovalService for Approvals {
         let ListRequest {
             include_decided,
             limit,
+            page_token,
         } = request.into_inner();
         let which = if include_decided {
             Which::All
         } else {
             Which::Pending
         };
-        let found = self.authority.list(&person.tenant, which, limit).await;
-        let found = found.map_err(|error| to_status(&error))?;
-        let approvals = fitting(found.iter().map(convert::approval));
-        Ok(Response::new(ListResponse { approvals }))
+        let after = convert::position(&page_token).map_err(|error| to_status(&error))?;
+        let wanted = Wanted {
+            which,
+            order: Order::NewestFirst,
+            after,
+            limit,
+        };
+        let listed = self.authority.list(&person.tenant, wanted).await;
+        let listed = listed.map_err(|error| to_status(&error))?;
+        Ok(Response::new(page(&listed)))
     }
 
     async fn watch(&self, request: Request<WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
@@ -90,6 +97,21 @@ impl ApprovalService for Approvals {
         Ok(Response::new(DecideResponse {
             approval: Some(convert::approval(&approval)),
         }))
+    }
+}
+
+/// What of the list fits into one message, and where the next one goes on.
+fn page(listed: &Listed) -> ListResponse {
+    let approvals = fitting(listed.approvals.iter().map(convert::approval));
+    let next = if approvals.len() < listed.approvals.len() {
+        let last = approvals.len().checked_sub(1);
+        last.and_then(|last| listed.approvals.get(last)).map(Position::of)
+    } else {
+        listed.next
+    };
+    ListResponse {
+        approvals,
+        next_page_token: next.map(|next| next.to_string()).unwrap_or_default(),
     }
 }
 
@@ -130,25 +152,30 @@ impl Watch {
         }
     }
 
-    /// Whether the watcher is still there.
+    /// Tells of everything that waits, oldest first; whether the watcher is still there.
     async fn send_pending(&self) -> bool {
-        match self
-            .authority
-            .list(&self.tenant, Which::Pending, MOST_PENDING)
-            .await
-        {
-            Ok(mut pending) => {
-                pending.reverse();
-                for approval in &pending {
-                    if !self.send(approval).await {
-                        return false;
-                    }
+        let mut wanted = Wanted {
+            which: Which::Pending,
+            order: Order::OldestFirst,
+            after: None,
+            limit: PENDING,
+        };
+        loop {
+            let listed = match self.authority.list(&self.tenant, wanted).await {
+                Ok(listed) => listed,
+                Err(error) => {
+                    let _ = self.updates.send(Err(to_status(&error))).await;
+                    return false;
                 }
-                true
+            };
+            for approval in &listed.approvals {
+                if !self.send(approval).await {
+                    return false;
+                }
             }
-            Err(error) => {
-                let _ = self.updates.send(Err(to_status(&error))).await;
-                false
+            wanted.after = listed.next;
+            if wanted.after.is_none() {
+                return true;
             }
         }
     }
@@ -178,7 +205,10 @@ mod tests {
         for (arguments, comment) in [(3 << 10, 4 << 10), (0, 8 << 10), (8 << 10, 0)] {
             let approvals = fitting((0..1000).map(|_| approval(arguments, comment)));
             assert!(approvals.len() > 400);
-            let list = ListResponse { approvals };
+            let list = ListResponse {
+                approvals,
+                next_page_token: "x".repeat(64),
+            };
             assert!(
                 list.encoded_len() <= harombe_rpc::MAX_MESSAGE,
                 "{}",

@@ -5,7 +5,7 @@ use harombe_proto::types::v1 as types;
 use harombe_types::Risk;
 
 use crate::Error;
-use crate::domain::{Approval, Authorized, Choice, Decided, Decision, Outcome};
+use crate::domain::{Approval, Authorized, Choice, Decided, Decision, Outcome, Position};
 
 pub(super) fn risk(risk: Risk) -> types::Risk {
     match risk {
@@ -49,6 +49,14 @@ pub(super) fn choice(request: proto::DecideRequest) -> Result<Choice, Error> {
         unattended: request.unattended,
         comment: request.comment,
     })
+}
+
+/// Where a list goes on; an empty token is its beginning.
+pub(super) fn position(page_token: &str) -> Result<Option<Position>, Error> {
+    Some(page_token)
+        .filter(|token| !token.is_empty())
+        .map(str::parse)
+        .transpose()
 }
 
 /// A decision whose audit event is not in the log is not shown.

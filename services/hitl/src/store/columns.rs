@@ -13,6 +13,7 @@ pub(super) trait Columns {
     fn free_text(&self, column: &str) -> Result<&str, Error>;
     fn bytes(&self, column: &str) -> Result<&[u8], Error>;
     fn integer(&self, column: &str) -> Result<i64, Error>;
+    fn optional_integer(&self, column: &str) -> Result<Option<i64>, Error>;
     fn flag(&self, column: &str) -> Result<bool, Error>;
 }
 
@@ -32,6 +33,10 @@ macro_rules! alike {
         }
 
         fn integer(&self, column: &str) -> Result<i64, Error> {
+            Ok(self.try_get(column)?)
+        }
+
+        fn optional_integer(&self, column: &str) -> Result<Option<i64>, Error> {
             Ok(self.try_get(column)?)
         }
 

@@ -13,8 +13,8 @@ use harombe_types::{
 };
 use serde_json::json;
 
-use super::{Mark, Opened, Store, Which};
-use crate::domain::{Approval, Decided, Decision, Redemption};
+use super::{Mark, Opened, Page, Store, Which};
+use crate::domain::{Approval, Decided, Decision, Order, Position, Redemption};
 
 const NOW: Timestamp = Timestamp::from_millis(1_790_000_000_000);
 
@@ -89,10 +89,12 @@ macro_rules! on_each {
 on_each![
     a_request_reads_back_as_it_was_and_a_call_has_one,
     the_first_decision_stays,
-    lists_are_the_tenants_newest_first_and_limited,
+    lists_are_the_tenants_in_order,
+    pages_are_bounded_in_number_and_in_bytes_and_miss_nothing,
     a_call_is_redeemed_once_however_many_ask,
     a_call_has_one_request_and_one_decision_however_many_ask,
     unfinished_business_is_found_and_ends,
+    unfinished_business_is_read_on_from_any_name,
     open_requests_are_those_that_are_known_and_undecided,
     everything_is_there_after_a_restart,
 ];
@@ -213,7 +215,20 @@ async fn the_first_decision_stays(place: Place) {
     );
 }
 
-async fn lists_are_the_tenants_newest_first_and_limited(place: Place) {
+/// A page of pending requests, newest first, that everything fits into.
+const PAGE: Page = Page {
+    which: Which::Pending,
+    order: Order::NewestFirst,
+    after: None,
+    limit: 100,
+    bytes: usize::MAX,
+};
+
+fn ids(list: &[Approval]) -> Vec<ApprovalId> {
+    list.iter().map(|approval| approval.id).collect()
+}
+
+async fn lists_are_the_tenants_in_order(place: Place) {
     let store = place.open().await;
     let (a, b) = (run("a"), run("b"));
     let mut asked = Vec::new();
@@ -227,11 +242,57 @@ async fn lists_are_the_tenants_newest_first_and_limited(place: Place) {
         .await
         .unwrap();
     store.mark(vec![Mark::Decision(asked[1].id)]).await.unwrap();
-    let ids = |list: Vec<Approval>| list.into_iter().map(|approval| approval.id).collect::<Vec<_>>();
-    let pending = ids(store.approvals(&a.tenant, Which::Pending, 9).await.unwrap());
-    assert_eq!(pending, [asked[2].id, asked[0].id]);
-    let all = ids(store.approvals(&a.tenant, Which::All, 2).await.unwrap());
-    assert_eq!(all, [asked[2].id, asked[1].id]);
+    let list = async |which, order| {
+        let page = Page { which, order, ..PAGE };
+        ids(&store.approvals(&a.tenant, page).await.unwrap())
+    };
+    let ids = ids(&asked);
+    let (pending, all) = (Which::Pending, Which::All);
+    assert_eq!(list(pending, Order::NewestFirst).await, [ids[2], ids[0]]);
+    assert_eq!(list(pending, Order::OldestFirst).await, [ids[0], ids[2]]);
+    assert_eq!(list(all, Order::NewestFirst).await, [ids[2], ids[1], ids[0]]);
+    assert_eq!(list(all, Order::OldestFirst).await, [ids[0], ids[1], ids[2]]);
+}
+
+async fn pages_are_bounded_in_number_and_in_bytes_and_miss_nothing(place: Place) {
+    let store = place.open().await;
+    let run = run("a");
+    // Many of one moment, told apart by their ids alone; large ones first, in between and last.
+    let mut asked = Vec::new();
+    for number in 0..9_u64 {
+        let code = "x".repeat(if number % 4 == 0 { 60_000 } else { 10 });
+        let time = NOW.plus(Duration::from_secs(number / 5));
+        asked.push(store.add_approval(approval(&run, &code, time)).await.unwrap());
+    }
+    asked.sort_by_key(|approval| (approval.requested_at, approval.id));
+    for order in [Order::OldestFirst, Order::NewestFirst] {
+        for (limit, bytes) in [(2, usize::MAX), (100, 1), (100, 60_000), (3, 130_000)] {
+            let mut page = Page {
+                order,
+                limit,
+                bytes,
+                ..PAGE
+            };
+            let mut seen = Vec::new();
+            loop {
+                let found = store.approvals(&run.tenant, page).await.unwrap();
+                let Some((last, before)) = found.split_last() else {
+                    break;
+                };
+                let ahead: usize = before.iter().map(|approval| approval.call.bytes().len()).sum();
+                assert!(found.len() <= limit as usize && ahead < bytes, "{page:?}");
+                let is_full = found.len() == limit as usize || ahead + last.call.bytes().len() >= bytes;
+                page.after = Some(Position::of(last));
+                seen.extend(found);
+                assert!(is_full || seen.len() == asked.len(), "{page:?}");
+            }
+            let mut expected = asked.clone();
+            if order == Order::NewestFirst {
+                expected.reverse();
+            }
+            assert_eq!(ids(&seen), ids(&expected), "{page:?}");
+        }
+    }
 }
 
 /// What all replicas answer when each is asked `attempts` at once.
@@ -330,40 +391,77 @@ async fn unfinished_business_is_found_and_ends(place: Place) {
     let store = place.open().await;
     let run = run("a");
     let asked = store.add_approval(approval(&run, "1", NOW)).await.unwrap();
+    let name = (run.tenant.clone(), asked.id);
     let later = NOW.plus(Duration::from_secs(900));
-    assert!(
-        store
-            .overdue(later.plus(Duration::ZERO), 9)
-            .await
-            .unwrap()
-            .iter()
-            .any(|one| one.id == asked.id)
-    );
-    assert!(store.overdue(NOW, 9).await.unwrap().is_empty());
-    assert_eq!(store.unrecorded_approvals(9).await.unwrap().len(), 1);
+    let overdue = async |now| store.overdue(now, None, 9).await.unwrap();
+    let unrecorded = async || store.unrecorded_approvals(None, 9).await.unwrap();
+    let waiting = async || store.waiting().await.unwrap();
+    assert_eq!(overdue(later).await, std::slice::from_ref(&name));
+    assert_eq!(overdue(NOW).await, []);
+    assert_eq!(unrecorded().await, std::slice::from_ref(&name));
+    assert_eq!(waiting().await, (0, None));
     store.mark(vec![Mark::Request(asked.id)]).await.unwrap();
-    assert!(store.unrecorded_approvals(9).await.unwrap().is_empty());
+    assert_eq!(unrecorded().await, []);
+    assert_eq!(waiting().await, (1, Some(NOW)));
     store
         .decide(&run.tenant, asked.id, decided(Decision::Denied, None))
         .await
         .unwrap();
-    assert!(store.overdue(later, 9).await.unwrap().is_empty());
-    assert_eq!(store.unrecorded_approvals(9).await.unwrap().len(), 1);
+    assert_eq!(overdue(later).await, []);
+    assert_eq!(unrecorded().await, [name]);
+    assert_eq!(waiting().await, (0, None));
     store.mark(vec![Mark::Decision(asked.id)]).await.unwrap();
-    assert!(store.unrecorded_approvals(9).await.unwrap().is_empty());
+    assert_eq!(unrecorded().await, []);
 
     let spent = store
         .redeem(redemption(&run, CallId::generate(&SystemClock)))
         .await
         .unwrap();
-    assert!(store.unrecorded_redemptions(NOW, 9).await.unwrap().is_empty());
-    assert_eq!(
-        store.unrecorded_redemptions(later, 9).await.unwrap(),
-        std::slice::from_ref(&spent)
-    );
-    let mark = Mark::Redemption(spent.run.tenant.clone(), spent.run.run, spent.call);
-    store.mark(vec![mark]).await.unwrap();
-    assert!(store.unrecorded_redemptions(later, 9).await.unwrap().is_empty());
+    let name = (spent.run.tenant.clone(), spent.run.run, spent.call);
+    let unrecorded = async |before| store.unrecorded_redemptions(before, None, 9).await.unwrap();
+    assert_eq!(unrecorded(NOW).await, []);
+    assert_eq!(unrecorded(later).await, std::slice::from_ref(&name));
+    let (tenant, run, call) = name;
+    store
+        .mark(vec![Mark::Redemption(tenant, run, call)])
+        .await
+        .unwrap();
+    assert_eq!(unrecorded(later).await, []);
+}
+
+async fn unfinished_business_is_read_on_from_any_name(place: Place) {
+    let store = place.open().await;
+    let (mut requests, mut calls) = (Vec::new(), Vec::new());
+    for tenant in ["b", "a", "b", "c"] {
+        let run = run(tenant);
+        let asked = store.add_approval(approval(&run, "1", NOW)).await.unwrap();
+        requests.push((run.tenant.clone(), asked.id));
+        let spent = store.redeem(redemption(&run, call_of(&asked))).await.unwrap();
+        calls.push((run.tenant.clone(), run.run, spent.call));
+    }
+    requests.sort_by_key(|(_, id)| *id);
+    calls.sort();
+    let later = NOW.plus(Duration::from_secs(900));
+    let mut after = None;
+    for name in &requests {
+        let [unrecorded] = &store.unrecorded_approvals(after, 1).await.unwrap()[..] else {
+            panic!("one name");
+        };
+        let [overdue] = &store.overdue(later, after, 1).await.unwrap()[..] else {
+            panic!("one name");
+        };
+        assert_eq!((unrecorded, overdue), (name, name));
+        after = Some(name.1);
+    }
+    assert_eq!(store.unrecorded_approvals(after, 1).await.unwrap(), []);
+    assert_eq!(store.overdue(later, after, 1).await.unwrap(), []);
+    let mut after = None;
+    for name in calls {
+        let found = store.unrecorded_redemptions(later, after, 1).await.unwrap();
+        assert_eq!(found, std::slice::from_ref(&name));
+        after = Some(name);
+    }
+    assert_eq!(store.unrecorded_redemptions(later, after, 1).await.unwrap(), []);
 }
 
 async fn everything_is_there_after_a_restart(place: Place) {

@@ -10,31 +10,16 @@ use harombe_sql::{Error, Migrator, Postgres, PostgresConfig};
 use harombe_types::{ApprovalId, CallId, RunId, Tenant, Timestamp};
 use sqlx::query::Query;
 
-use super::{Mark, Store, Which, rows};
+use super::statements::{
+    self, BY_CALL, BY_ID, OPEN, OVERDUE, REDEMPTION, UNRECORDED, UNRECORDED_REDEMPTIONS, WAITING,
+};
+use super::{CallName, Mark, Page, Store, call_texts, rows};
 use crate::domain::{Approval, Decided, Redemption};
 
 pub(crate) use peers::PostgresPeers;
 
 static MIGRATIONS: Migrator = harombe_sql::migrate!("migrations/postgres");
 const SCHEMA: &str = "harombe_hitl";
-
-const BY_ID: &str = "SELECT * FROM approvals WHERE approval_id = $1 AND tenant = $2";
-const BY_CALL: &str = "SELECT * FROM approvals WHERE tenant = $1 AND run = $2 AND call = $3";
-const PENDING: &str = "SELECT * FROM approvals WHERE tenant = $1 AND (decision IS NULL OR NOT decision_recorded) \
-                       ORDER BY requested_at DESC, approval_id DESC LIMIT $2";
-const ALL: &str =
-    "SELECT * FROM approvals WHERE tenant = $1 ORDER BY requested_at DESC, approval_id DESC LIMIT $2";
-const OPEN: &str = "SELECT tenant, approval_id FROM approvals \
-                    WHERE request_recorded AND (decision IS NULL OR NOT decision_recorded) \
-                    ORDER BY requested_at DESC LIMIT $1";
-const OVERDUE: &str =
-    "SELECT * FROM approvals WHERE decision IS NULL AND deadline <= $1 ORDER BY deadline LIMIT $2";
-const UNRECORDED: &str = "SELECT * FROM approvals \
-                          WHERE NOT request_recorded OR (decision IS NOT NULL AND NOT decision_recorded) \
-                          ORDER BY approval_id LIMIT $1";
-const REDEMPTION: &str = "SELECT * FROM redemptions WHERE tenant = $1 AND run = $2 AND call = $3";
-const UNRECORDED_REDEMPTIONS: &str =
-    "SELECT * FROM redemptions WHERE NOT recorded AND redeemed_at < $1 ORDER BY redeemed_at LIMIT $2";
 
 const ADD: &str = "INSERT INTO approvals (approval_id, tenant, subject, agent, session, run, call, document, risk, \
                    reasons, policy_version, requested_at, deadline, request_event) \
@@ -178,12 +163,16 @@ impl Store for PostgresStore {
             .await
     }
 
-    async fn approvals(&self, tenant: &Tenant, which: Which, limit: u32) -> Result<Vec<Approval>, Error> {
-        let sql = match which {
-            Which::Pending => PENDING,
-            Which::All => ALL,
+    async fn approvals(&self, tenant: &Tenant, page: Page) -> Result<Vec<Approval>, Error> {
+        let (at, id) = page.beyond();
+        let query = || {
+            sqlx::query(statements::page(page.which, page.order))
+                .bind(tenant.to_string())
+                .bind(at)
+                .bind(id.clone())
+                .bind(i64::from(page.limit))
+                .bind(page.most_bytes())
         };
-        let query = || sqlx::query(sql).bind(tenant.to_string()).bind(i64::from(limit));
         self.many(query, rows::approval).await
     }
 
@@ -268,23 +257,55 @@ impl Store for PostgresStore {
             .await
     }
 
-    async fn overdue(&self, now: Timestamp, limit: u32) -> Result<Vec<Approval>, Error> {
-        let query = || sqlx::query(OVERDUE).bind(now.as_millis()).bind(i64::from(limit));
-        self.many(query, rows::approval).await
+    async fn waiting(&self) -> Result<(u64, Option<Timestamp>), Error> {
+        let counted = self.one(|| sqlx::query(WAITING), rows::waiting).await?;
+        Ok(counted.unwrap_or_default())
     }
 
-    async fn unrecorded_approvals(&self, limit: u32) -> Result<Vec<Approval>, Error> {
-        self.many(|| sqlx::query(UNRECORDED).bind(i64::from(limit)), rows::approval)
-            .await
+    async fn overdue(
+        &self,
+        now: Timestamp,
+        after: Option<ApprovalId>,
+        limit: u32,
+    ) -> Result<Vec<(Tenant, ApprovalId)>, Error> {
+        let query = || {
+            sqlx::query(OVERDUE)
+                .bind(now.as_millis())
+                .bind(after.map_or_else(String::new, |id| id.to_string()))
+                .bind(i64::from(limit))
+        };
+        self.many(query, rows::name).await
     }
 
-    async fn unrecorded_redemptions(&self, before: Timestamp, limit: u32) -> Result<Vec<Redemption>, Error> {
+    async fn unrecorded_approvals(
+        &self,
+        after: Option<ApprovalId>,
+        limit: u32,
+    ) -> Result<Vec<(Tenant, ApprovalId)>, Error> {
+        let query = || {
+            sqlx::query(UNRECORDED)
+                .bind(after.map_or_else(String::new, |id| id.to_string()))
+                .bind(i64::from(limit))
+        };
+        self.many(query, rows::name).await
+    }
+
+    async fn unrecorded_redemptions(
+        &self,
+        before: Timestamp,
+        after: Option<CallName>,
+        limit: u32,
+    ) -> Result<Vec<CallName>, Error> {
+        let [tenant, run, call] = call_texts(after);
         let query = || {
             sqlx::query(UNRECORDED_REDEMPTIONS)
                 .bind(before.as_millis())
+                .bind(tenant.clone())
+                .bind(run.clone())
+                .bind(call.clone())
                 .bind(i64::from(limit))
         };
-        self.many(query, rows::redemption).await
+        self.many(query, rows::call_name).await
     }
 
     async fn close(&self) {

@@ -4,6 +4,7 @@ use harombe_canonical::CanonicalCall;
 use harombe_sql::Error;
 use harombe_types::{ApprovalId, RunPrincipal, Tenant, Timestamp};
 
+use super::CallName;
 use super::columns::Columns;
 use crate::domain::{Approval, Decided, Redemption};
 
@@ -91,4 +92,18 @@ pub(super) fn redemption(row: &impl Columns) -> Result<Redemption, Error> {
 /// Whose request, and which.
 pub(super) fn name(row: &impl Columns) -> Result<(Tenant, ApprovalId), Error> {
     Ok((parsed(row, "tenant")?, parsed(row, "approval_id")?))
+}
+
+/// Whose call, and which.
+pub(super) fn call_name(row: &impl Columns) -> Result<CallName, Error> {
+    Ok((parsed(row, "tenant")?, parsed(row, "run")?, parsed(row, "call")?))
+}
+
+/// How many wait, and since when the oldest does.
+pub(super) fn waiting(row: &impl Columns) -> Result<(u64, Option<Timestamp>), Error> {
+    let oldest = row.optional_integer("oldest")?;
+    Ok((
+        row.integer("waiting")?.unsigned_abs(),
+        oldest.map(Timestamp::from_millis),
+    ))
 }

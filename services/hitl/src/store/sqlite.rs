@@ -8,7 +8,10 @@ use harombe_sql::{Connection, Database, Error, Limits, Migrator, UnitError, Unit
 use harombe_types::{ApprovalId, CallId, RunId, Tenant, Timestamp};
 use sqlx::sqlite::SqliteRow;
 
-use super::{Mark, Store, Which, rows};
+use super::statements::{
+    self, BY_CALL, BY_ID, OPEN, OVERDUE, REDEMPTION, UNRECORDED, UNRECORDED_REDEMPTIONS, WAITING,
+};
+use super::{CallName, Mark, Page, Store, call_texts, rows};
 use crate::domain::{Approval, Decided, Redemption};
 
 static MIGRATIONS: Migrator = harombe_sql::migrate!("migrations/sqlite");
@@ -71,10 +74,6 @@ impl SqliteStore {
     }
 }
 
-const BY_ID: &str = "SELECT * FROM approvals WHERE approval_id = ? AND tenant = ?";
-const BY_CALL: &str = "SELECT * FROM approvals WHERE tenant = ? AND run = ? AND call = ?";
-const REDEMPTION: &str = "SELECT * FROM redemptions WHERE tenant = ? AND run = ? AND call = ?";
-
 #[async_trait]
 impl Store for SqliteStore {
     async fn add_approval(&self, approval: Approval) -> Result<Approval, Error> {
@@ -106,18 +105,15 @@ impl Store for SqliteStore {
         self.one(query, rows::approval).await
     }
 
-    async fn approvals(&self, tenant: &Tenant, which: Which, limit: u32) -> Result<Vec<Approval>, Error> {
-        let sql = match which {
-            Which::Pending => {
-                "SELECT * FROM approvals WHERE tenant = ? AND (decision IS NULL OR decision_recorded = 0) \
-                 ORDER BY requested_at DESC, approval_id DESC LIMIT ?"
-            }
-            Which::All => {
-                "SELECT * FROM approvals WHERE tenant = ? ORDER BY requested_at DESC, approval_id DESC LIMIT ?"
-            }
-        };
-        self.many(sqlx::query(sql).bind(tenant.as_str()).bind(limit), rows::approval)
-            .await
+    async fn approvals(&self, tenant: &Tenant, page: Page) -> Result<Vec<Approval>, Error> {
+        let (at, id) = page.beyond();
+        let query = sqlx::query(statements::page(page.which, page.order))
+            .bind(tenant.as_str())
+            .bind(at)
+            .bind(id)
+            .bind(page.limit)
+            .bind(page.most_bytes());
+        self.many(query, rows::approval).await
     }
 
     async fn decide(
@@ -166,35 +162,53 @@ impl Store for SqliteStore {
         .await
     }
 
-    async fn overdue(&self, now: Timestamp, limit: u32) -> Result<Vec<Approval>, Error> {
-        let sql =
-            "SELECT * FROM approvals WHERE decision IS NULL AND deadline <= ? ORDER BY deadline LIMIT ?";
-        self.many(sqlx::query(sql).bind(now.as_millis()).bind(limit), rows::approval)
-            .await
-    }
-
-    async fn unrecorded_approvals(&self, limit: u32) -> Result<Vec<Approval>, Error> {
-        let sql = "SELECT * FROM approvals \
-                   WHERE request_recorded = 0 OR (decision IS NOT NULL AND decision_recorded = 0) \
-                   ORDER BY approval_id LIMIT ?";
-        self.many(sqlx::query(sql).bind(limit), rows::approval).await
-    }
-
-    async fn unrecorded_redemptions(&self, before: Timestamp, limit: u32) -> Result<Vec<Redemption>, Error> {
-        let sql =
-            "SELECT * FROM redemptions WHERE recorded = 0 AND redeemed_at < ? ORDER BY redeemed_at LIMIT ?";
-        self.many(
-            sqlx::query(sql).bind(before.as_millis()).bind(limit),
-            rows::redemption,
-        )
-        .await
-    }
-
     async fn open_requests(&self, limit: u32) -> Result<Vec<(Tenant, ApprovalId)>, Error> {
-        let sql = "SELECT tenant, approval_id FROM approvals \
-                   WHERE request_recorded = 1 AND (decision IS NULL OR decision_recorded = 0) \
-                   ORDER BY requested_at DESC LIMIT ?";
-        self.many(sqlx::query(sql).bind(limit), rows::name).await
+        self.many(sqlx::query(OPEN).bind(limit), rows::name).await
+    }
+
+    async fn waiting(&self) -> Result<(u64, Option<Timestamp>), Error> {
+        let counted = self.one(sqlx::query(WAITING), rows::waiting).await?;
+        Ok(counted.unwrap_or_default())
+    }
+
+    async fn overdue(
+        &self,
+        now: Timestamp,
+        after: Option<ApprovalId>,
+        limit: u32,
+    ) -> Result<Vec<(Tenant, ApprovalId)>, Error> {
+        let query = sqlx::query(OVERDUE)
+            .bind(now.as_millis())
+            .bind(after.map_or_else(String::new, |id| id.to_string()))
+            .bind(limit);
+        self.many(query, rows::name).await
+    }
+
+    async fn unrecorded_approvals(
+        &self,
+        after: Option<ApprovalId>,
+        limit: u32,
+    ) -> Result<Vec<(Tenant, ApprovalId)>, Error> {
+        let query = sqlx::query(UNRECORDED)
+            .bind(after.map_or_else(String::new, |id| id.to_string()))
+            .bind(limit);
+        self.many(query, rows::name).await
+    }
+
+    async fn unrecorded_redemptions(
+        &self,
+        before: Timestamp,
+        after: Option<CallName>,
+        limit: u32,
+    ) -> Result<Vec<CallName>, Error> {
+        let [tenant, run, call] = call_texts(after);
+        let query = sqlx::query(UNRECORDED_REDEMPTIONS)
+            .bind(before.as_millis())
+            .bind(tenant)
+            .bind(run)
+            .bind(call)
+            .bind(limit);
+        self.many(query, rows::call_name).await
     }
 
     async fn close(&self) {

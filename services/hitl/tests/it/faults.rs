@@ -1,12 +1,14 @@
 //! What happens when audit or the disk does not play along.
 
+use std::time::Duration;
+
 use harombe_error::Reason;
 use harombe_hitl::{BuildError, Config};
 use harombe_proto::types::v1::Decision;
 use harombe_rpc::TaskSet;
 use harombe_testkit::{AuditSink, Fault, TestPki};
 use harombe_trail::Kind;
-use harombe_types::ServiceName;
+use harombe_types::{RunPrincipal, ServiceName};
 
 use crate::world::{BROKER, World, approver, reason};
 
@@ -71,6 +73,41 @@ async fn what_a_crash_left_unrecorded_is_recorded_once_after_the_restart() {
     assert_eq!((event.outcome.as_str(), &event.approval_id), ("denied", &id));
     assert_eq!(world.decision(&run, &id).await.decision(), Decision::Denied);
     assert_eq!(world.sink.of_kind(Kind::ApprovalDecided).len(), 1);
+}
+
+#[tokio::test]
+async fn a_record_that_audit_refuses_holds_up_no_other_and_is_tried_again() {
+    let world = World::new().await;
+    let mine = world.run("ann");
+    let theirs = RunPrincipal {
+        tenant: harombe_testkit::tenant("elsewhere"),
+        ..world.run("eve")
+    };
+    world.sink.fail(Fault::RejectsTenant(theirs.tenant.clone()));
+    // The oldest of all, so that whoever looks in order meets it first.
+    let stuck = world.authorize(&theirs, &world.python(&theirs)).await;
+    assert_eq!(reason(stuck), Reason::Internal);
+    world.clock.advance(Duration::from_secs(1));
+    let id = world.pending(&mine, &world.python(&mine)).await;
+    world.clock.advance(Duration::from_secs(3600));
+    let event = world.sink.wait_for_kind(Kind::ApprovalDecided).await;
+    assert_eq!((event.outcome.as_str(), &event.approval_id), ("expired", &id));
+    let failures = world.metrics.encode();
+    assert!(
+        failures.contains("harombe_hitl_sweep_failures_total{of=\"record\"}"),
+        "{failures}"
+    );
+
+    world.sink.fail(Fault::None);
+    // It rests, and is then recorded and expired too.
+    world.clock.advance(Duration::from_secs(3600));
+    world.sink.wait_for(4).await;
+    let events = world.sink.events().into_iter();
+    let kinds: Vec<_> = events
+        .filter(|event| event.tenant == "elsewhere")
+        .map(|event| event.kind)
+        .collect();
+    assert_eq!(kinds, ["approval.requested", "approval.decided"]);
 }
 
 async fn refused(config: Config, prepare: impl FnOnce(&std::path::Path)) -> BuildError {

@@ -7,7 +7,10 @@
 
 mod authorize;
 mod decide;
+mod disk;
 mod faults;
+mod list;
+mod numbers;
 mod postgres;
 mod redeem;
 mod replicas;

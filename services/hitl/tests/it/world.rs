@@ -1,5 +1,6 @@
 //! A running hitl with an audit log that tests read, and the questions its callers ask.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,10 +14,10 @@ use harombe_proto::hitl::v1::authorize_response::Outcome;
 use harombe_proto::hitl::v1::await_decision_response::Update;
 use harombe_proto::hitl::v1::{
     Approval, AuthorizeRequest, AuthorizeResponse, AwaitDecisionRequest, AwaitDecisionResponse,
-    DecideRequest, Decided, ListRequest, RedeemGrantRequest, WatchRequest, WatchResponse,
+    DecideRequest, Decided, ListRequest, ListResponse, RedeemGrantRequest, WatchRequest, WatchResponse,
 };
 use harombe_proto::types::v1::{Decision, Risk};
-use harombe_rpc::{GrpcChannel, RequestExt as _, TaskSet};
+use harombe_rpc::{GrpcChannel, Metrics, RequestExt as _, TaskSet};
 use harombe_testkit::{AuditSink, TestPki};
 use harombe_types::{CallId, Clock as _, ManualClock, Person, RunPrincipal, ServiceName};
 use serde_json::{Value, json};
@@ -29,9 +30,16 @@ pub(crate) struct World {
     pub(crate) pki: Arc<TestPki>,
     pub(crate) sink: AuditSink,
     pub(crate) service: Service,
+    pub(crate) metrics: Metrics,
+    place: Arc<Place>,
+    _tasks: TaskSet,
+}
+
+/// What a process is started with, and again.
+struct Place {
     config: Config,
-    dir: Arc<tempfile::TempDir>,
-    tasks: TaskSet,
+    data: PathBuf,
+    _dir: tempfile::TempDir,
 }
 
 impl World {
@@ -44,60 +52,58 @@ impl World {
     }
 
     pub(crate) async fn with(config: Config) -> Self {
+        Self::at(config, None).await
+    }
+
+    /// With the state in `data`, if that is given.
+    pub(crate) async fn at(config: Config, data: Option<PathBuf>) -> Self {
         let clock = harombe_testkit::clock();
         let pki = Arc::new(TestPki::new(clock.clone()));
         let sink = AuditSink::new(&pki, clock.clone());
-        let dir = Arc::new(tempfile::tempdir().unwrap());
-        let tasks = TaskSet::new();
-        let service = start(&config, &clock, &pki, &sink, &dir, &tasks).await;
-        Self {
-            clock,
-            pki,
-            sink,
-            service,
+        let dir = tempfile::tempdir().unwrap();
+        let place = Place {
             config,
-            dir,
-            tasks,
-        }
+            data: data.unwrap_or_else(|| dir.path().join("hitl")),
+            _dir: dir,
+        };
+        Self::start(clock, pki, sink, Arc::new(place)).await
     }
 
     /// A second process beside this one, on the same server; each may go without the other.
     pub(crate) async fn replica(&self) -> Self {
-        let tasks = TaskSet::new();
-        let (clock, pki, sink, dir) = (&self.clock, &self.pki, &self.sink, &self.dir);
-        let service = start(&self.config, clock, pki, sink, dir, &tasks).await;
-        Self {
-            clock: Arc::clone(clock),
-            pki: Arc::clone(pki),
-            sink: sink.clone(),
-            service,
-            config: self.config.clone(),
-            dir: Arc::clone(dir),
-            tasks,
-        }
+        self.replica_with(Arc::clone(&self.clock)).await
+    }
+
+    /// One with a clock of its own.
+    pub(crate) async fn replica_with(&self, clock: Arc<ManualClock>) -> Self {
+        let (pki, sink, place) = (Arc::clone(&self.pki), self.sink.clone(), Arc::clone(&self.place));
+        Self::start(clock, pki, sink, place).await
     }
 
     /// Another process on the same data.
     pub(crate) async fn restarted(self) -> Self {
-        let Self {
-            clock,
-            pki,
-            sink,
-            service,
-            config,
-            dir,
-            tasks,
-        } = self;
-        service.shutdown(Duration::from_secs(5)).await;
-        let service = start(&config, &clock, &pki, &sink, &dir, &tasks).await;
+        self.service.shutdown(Duration::from_secs(5)).await;
+        Self::start(self.clock, self.pki, self.sink, self.place).await
+    }
+
+    async fn start(clock: Arc<ManualClock>, pki: Arc<TestPki>, sink: AuditSink, place: Arc<Place>) -> Self {
+        let (tasks, metrics) = (TaskSet::new(), Metrics::new());
+        let deps = Deps {
+            metrics: metrics.clone(),
+            clock: clock.clone(),
+            identity: pki.identity(ServiceName::Hitl),
+            trail: sink.trail(ServiceName::Hitl, clock.clone(), &tasks),
+            data: place.data.clone(),
+        };
+        let service = harombe_hitl::build(place.config.clone(), deps).await.unwrap();
         Self {
             clock,
             pki,
             sink,
             service,
-            config,
-            dir,
-            tasks,
+            metrics,
+            place,
+            _tasks: tasks,
         }
     }
 
@@ -191,17 +197,19 @@ impl World {
     }
 
     pub(crate) async fn list(&self, person: &Person, include_decided: bool) -> Vec<Approval> {
-        let request = Request::new(ListRequest {
+        let request = ListRequest {
             include_decided,
-            limit: 0,
-        })
-        .with_token(self.pki.person_token(person, ServiceName::Hitl));
+            ..ListRequest::default()
+        };
+        self.page(person, request).await.unwrap().approvals
+    }
+
+    pub(crate) async fn page(&self, person: &Person, request: ListRequest) -> Result<ListResponse, Status> {
+        let request = Request::new(request).with_token(self.pki.person_token(person, ServiceName::Hitl));
         self.approvals()
             .list(request)
             .await
-            .unwrap()
-            .into_inner()
-            .approvals
+            .map(tonic::Response::into_inner)
     }
 
     pub(crate) async fn watch(&self, person: &Person) -> Streaming<WatchResponse> {
@@ -252,24 +260,6 @@ impl World {
             .grant(grant, audience, self.clock.now())
             .unwrap()
     }
-}
-
-async fn start(
-    config: &Config,
-    clock: &Arc<ManualClock>,
-    pki: &TestPki,
-    sink: &AuditSink,
-    dir: &tempfile::TempDir,
-    tasks: &TaskSet,
-) -> Service {
-    let deps = Deps {
-        metrics: harombe_rpc::Metrics::new(),
-        clock: clock.clone(),
-        identity: pki.identity(ServiceName::Hitl),
-        trail: sink.trail(ServiceName::Hitl, clock.clone(), tasks),
-        data: dir.path().join("hitl"),
-    };
-    harombe_hitl::build(config.clone(), deps).await.unwrap()
 }
 
 pub(crate) fn call_with_id(run: &RunPrincipal, call: &str, tool: &str, args: &Value) -> CanonicalCall {

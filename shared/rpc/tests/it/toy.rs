@@ -131,6 +131,7 @@ impl hitl::approval_service_server::ApprovalService for Toy {
         };
         Ok(Response::new(hitl::ListResponse {
             approvals: vec![approval],
+            ..Default::default()
         }))
     }
 

@@ -71,7 +71,7 @@ async fn a_decision_stands(topology: Topology) {
         .approvals
         .list(ListRequest {
             include_decided: true,
-            limit: 0,
+            ..ListRequest::default()
         })
         .await;
     let listed = listed.unwrap().into_inner().approvals;

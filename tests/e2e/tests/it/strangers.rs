@@ -231,7 +231,7 @@ async fn lists_show_only_ones_own(topology: Topology) {
     let channel = world.channel(ServiceName::Hitl, ServiceName::Gateway).unwrap();
     let everything = ListRequest {
         include_decided: true,
-        limit: 0,
+        ..ListRequest::default()
     };
     let listed = ApprovalServiceClient::new(channel)
         .list(Request::new(everything).with_token(token.as_str()))

@@ -52,6 +52,7 @@ impl ApprovalService for HitlGrpc {
         self.see(&request)?;
         Ok(Response::new(hitl::ListResponse {
             approvals: vec![hitl::Approval::default()],
+            ..Default::default()
         }))
     }
 
