@@ -101,7 +101,8 @@ async fn what_does_not_end_in_time_is_broken_off_and_given_up() {
     let first = world.node(&script("hang")).await;
     let mut stream = first.send(&world.token(), "m1", "hi").await.unwrap();
     until(&mut stream, is_started).await;
-    first.service.shutdown(Duration::from_millis(400)).await;
+    // a quarter of it is left for giving the run up
+    first.service.shutdown(Duration::from_secs(4)).await;
 
     let _second = world.node(&script("hang")).await;
     assert_eq!(ended_run(&world).await.epoch, 3);
