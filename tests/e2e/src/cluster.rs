@@ -1,38 +1,20 @@
 //! Every service in a process of its own, on a loopback address that no other test has.
 
 use std::collections::BTreeMap;
-use std::fs::Permissions;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::os::unix::fs::PermissionsExt as _;
+use std::error::Error;
+use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use harombe::attach::{Client, Elsewhere};
-use harombe::compose::{Config, ListenAddresses, PeerAddresses, StartError, init};
-use harombe_proto::agent::v1::key_service_client::KeyServiceClient;
-use harombe_proto::agent::v1::{CreateKeyRequest, Key, KeyLimits, ListKeysRequest};
-use harombe_rpc::{GrpcChannel, Public, TlsError};
+use harombe::attach::Client;
+use harombe::compose::{Config, init};
+use harombe_proto::agent::v1::KeyLimits;
+use harombe_rpc::{GrpcChannel, Public};
 use harombe_testkit::loopback;
-use harombe_types::{Role, ServiceName, SystemClock};
+use harombe_types::{ServiceName, SystemClock};
 use http::Uri;
 
-use crate::Node;
-use crate::outside::Outside;
-
-/// Each calls only those before it. All start at once: none waits for another.
-const SERVICES: [ServiceName; 7] = [
-    ServiceName::Audit,
-    ServiceName::Hitl,
-    ServiceName::EgressProxy,
-    ServiceName::SandboxBroker,
-    ServiceName::Memory,
-    ServiceName::Runtime,
-    ServiceName::Gateway,
-];
-
-/// How often something is looked for before a test gives up, and how long between two looks.
-const TRIES: u32 = 600;
-const PAUSE: Duration = Duration::from_millis(50);
+use crate::place::SERVICES;
+use crate::{Clocks, Cut, Node, Outside, Place};
 
 /// More than any test needs.
 const UNLIMITED: KeyLimits = KeyLimits {
@@ -51,16 +33,22 @@ pub struct Plan {
     pub config: Config,
     /// The world outside, if the test has one of its own.
     pub outside: Option<Outside>,
+    /// Wires that will be cut, if any.
+    pub cut: Option<Cut>,
+    /// What they log, as JSON into a file each; trouble only, for people, if it is not said.
+    pub log: Option<String>,
     /// Runtimes, and gateways: so many of each. Gateways that are more than one share a store, which `config` names.
     pub replicas: u8,
     /// Where steps are counted and deaths are ordered, if they are.
     pub points: Option<PathBuf>,
+    /// The clocks that they go by; the machine's own when there are none.
+    pub clocks: Option<Clocks>,
 }
 
 /// Services as processes, each alive or not.
 pub struct Cluster {
     plan: Plan,
-    place: Ipv4Addr,
+    place: Place,
     nodes: BTreeMap<Instance, Node>,
     /// Opens the public door for one who may do everything, and approve what their own runs ask for.
     key: PathBuf,
@@ -75,17 +63,12 @@ impl Cluster {
     /// # Panics
     /// When one does not start: a test cannot go on.
     #[expect(clippy::expect_used, reason = "a test's world: without it there is no test")]
-    pub async fn start(mut plan: Plan) -> Self {
-        let pki = plan.dir.join("pki");
-        init(&pki, "e2e.harombe", &SystemClock).expect("the certificates");
-        let place = loopback();
-        plan.config.network.pki = Some(pki);
-        plan.config.network.ops = place.to_string();
-        plan.config.network.peers = peers(place, plan.replicas);
+    pub async fn start(plan: Plan) -> Self {
+        init(&plan.dir.join("pki"), "e2e.harombe", &SystemClock).expect("the certificates");
         let mut cluster = Self {
             key: plan.dir.join("key"),
             plan,
-            place,
+            place: Place::at(loopback()),
             nodes: BTreeMap::new(),
         };
         let instances = cluster.instances();
@@ -101,46 +84,10 @@ impl Cluster {
                 .nodes
                 .insert(instance, node.await.expect("a service starts"));
         }
-        cluster.make_key().await;
+        let data: Vec<_> = (0..cluster.plan.replicas).map(|nth| cluster.data(nth)).collect();
+        let made = cluster.place.make_key(&data, UNLIMITED, &cluster.key).await;
+        made.expect("a key for the tests");
         cluster
-    }
-
-    /// The first key, which a gateway writes once it is recorded, makes the one that tests use.
-    #[expect(clippy::expect_used, reason = "a test's world: without it there is no test")]
-    async fn make_key(&self) {
-        let (mut keys, first) = self.admitted().await.expect("a first key is in force");
-        let request = CreateKeyRequest {
-            name: "tests".to_owned(),
-            subject: first.subject,
-            roles: Role::ALL.iter().map(ToString::to_string).collect(),
-            allow_self: true,
-            limits: Some(UNLIMITED),
-            ..CreateKeyRequest::default()
-        };
-        let made = keys.create_key(request).await.expect("a key").into_inner();
-        std::fs::write(&self.key, made.api_key).expect("the key's file");
-        std::fs::set_permissions(&self.key, Permissions::from_mode(0o600)).expect("the key's mode");
-    }
-
-    /// The first key, once a gateway admits it. A file is there a moment before its key is in force, and goes again where
-    /// another gateway was faster.
-    async fn admitted(&self) -> Option<(KeyServiceClient<GrpcChannel>, Key)> {
-        for _ in 0..TRIES {
-            for nth in 0..self.plan.replicas {
-                let path = self.data(nth).join("admin.key");
-                let Ok(client) = self.client_with(nth, &path) else {
-                    continue;
-                };
-                let mut keys = client.keys;
-                let listed = keys.list_keys(ListKeysRequest::default()).await;
-                let first = listed.ok().and_then(|listed| listed.into_inner().keys.pop());
-                if let Some(first) = first {
-                    return Some((keys, first));
-                }
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
-        None
     }
 
     /// A client of the nth gateway.
@@ -150,34 +97,20 @@ impl Cluster {
     #[must_use]
     #[expect(clippy::expect_used, reason = "a test's world: without it there is no test")]
     pub fn client(&self, nth: u8) -> Client {
-        self.client_with(nth, &self.key).expect("a client")
-    }
-
-    fn client_with(&self, nth: u8, key: &Path) -> Result<Client, StartError> {
-        let server = Elsewhere {
-            url: self.door(nth),
-            key_file: Some(key.to_owned()),
-            ca: None,
-        };
-        Client::elsewhere(&server)
+        self.place.client(nth, &self.key).expect("a client")
     }
 
     /// The channel of a client of the first gateway.
     ///
     /// # Errors
     /// The compiled protos cannot be read.
-    pub fn public(&self) -> Result<GrpcChannel, TlsError> {
-        GrpcChannel::public(&Public {
-            uri: self.door(0),
+    pub fn public(&self) -> Result<GrpcChannel, Box<dyn Error + Send + Sync>> {
+        let door = Public {
+            uri: self.place.door(0)?,
             ca: None,
             key: std::fs::read_to_string(&self.key).ok(),
-        })
-    }
-
-    #[expect(clippy::expect_used, reason = "a test's world: without it there is no test")]
-    fn door(&self, nth: u8) -> Uri {
-        let address = address(self.place, ServiceName::Gateway, nth);
-        format!("http://{address}").parse().expect("an address")
+        };
+        Ok(GrpcChannel::public(&door)?)
     }
 
     fn instances(&self) -> Vec<Instance> {
@@ -194,8 +127,8 @@ impl Cluster {
     #[expect(clippy::expect_used, reason = "a test's world: without it there is no test")]
     fn write_config(&self, service: ServiceName, nth: u8) {
         let mut config = self.plan.config.clone();
-        config.network.listen = listen(self.place, nth);
-        config.gateway.public.listen = Some(SocketAddr::from((self.place, port(ServiceName::Gateway, nth))));
+        self.place
+            .configure(&mut config, &self.pki(), nth, self.plan.replicas);
         let text = config.to_toml().expect("a configuration");
         std::fs::write(self.config_file((service, nth)), text).expect("the configuration file");
     }
@@ -213,6 +146,7 @@ impl Cluster {
         }
     }
 
+    #[expect(clippy::expect_used, reason = "a test's world: without it there is no test")]
     fn node(&self, instance: Instance) -> impl Future<Output = Node> + Send + use<> {
         let (service, nth) = instance;
         let mut command = tokio::process::Command::new(&self.plan.program);
@@ -224,8 +158,22 @@ impl Cluster {
         if let Some(points) = &self.plan.points {
             command.arg("--points").arg(points);
         }
+        if let Some(clocks) = &self.plan.clocks {
+            command.arg("--skew").arg(clocks.file(service));
+        }
+        if let Some(log) = &self.plan.log {
+            let path = self.plan.dir.join(format!("{service}-{nth}.log"));
+            let file = File::options().append(true).create(true).open(path);
+            command
+                .arg("--log")
+                .arg(log)
+                .stderr(file.expect("a file for the log"));
+        }
+        if let Some(cut) = &self.plan.cut {
+            command.args(cut.arguments());
+        }
         if let (ServiceName::EgressProxy, Some(outside)) = (service, &self.plan.outside) {
-            command.args(outside.arguments(&self.plan.dir));
+            command.args(outside.arguments());
         }
         async move { Node::spawn(&mut command).await }
     }
@@ -237,9 +185,7 @@ impl Cluster {
     #[must_use]
     #[expect(clippy::expect_used, reason = "a test's world: without it there is no test")]
     pub fn uri(&self, service: ServiceName) -> Uri {
-        let addresses = listen(self.place, 0);
-        let address = addresses.of(service).expect("a service that others call");
-        format!("https://{address}").parse().expect("an address")
+        self.place.uri(service).expect("an address")
     }
 
     /// The directory with every service's certificate.
@@ -307,48 +253,5 @@ impl Cluster {
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.plan.dir
-    }
-}
-
-/// The nth process of a service listens ten ports further for each.
-fn port(service: ServiceName, nth: u8) -> u16 {
-    let base = match service {
-        ServiceName::Runtime => 7401,
-        ServiceName::Memory => 7402,
-        ServiceName::SandboxBroker => 7403,
-        ServiceName::EgressProxy => 7404,
-        ServiceName::Hitl => 7405,
-        ServiceName::Audit => 7406,
-        ServiceName::Gateway | ServiceName::Client => 7400,
-    };
-    base + 10 * u16::from(nth)
-}
-
-fn address(place: Ipv4Addr, service: ServiceName, nth: u8) -> String {
-    format!("{place}:{}", port(service, nth))
-}
-
-fn listen(place: Ipv4Addr, nth: u8) -> ListenAddresses {
-    let at = |service| address(place, service, nth);
-    ListenAddresses {
-        runtime: at(ServiceName::Runtime),
-        memory: at(ServiceName::Memory),
-        sandbox_broker: at(ServiceName::SandboxBroker),
-        egress_proxy: at(ServiceName::EgressProxy),
-        hitl: at(ServiceName::Hitl),
-        audit: at(ServiceName::Audit),
-    }
-}
-
-fn peers(place: Ipv4Addr, replicas: u8) -> PeerAddresses {
-    let at = |service, nth| address(place, service, nth);
-    let one = |service| vec![at(service, 0)];
-    PeerAddresses {
-        runtime: (0..replicas).map(|nth| at(ServiceName::Runtime, nth)).collect(),
-        memory: one(ServiceName::Memory),
-        sandbox_broker: one(ServiceName::SandboxBroker),
-        egress_proxy: one(ServiceName::EgressProxy),
-        hitl: one(ServiceName::Hitl),
-        audit: one(ServiceName::Audit),
     }
 }

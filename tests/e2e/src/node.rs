@@ -1,5 +1,6 @@
 //! A process of its own, started by a test and ended with it.
 
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::Stdio;
 
@@ -15,11 +16,11 @@ pub struct Node {
 }
 
 impl Node {
-    /// The audit service with those keys and that directory, on that port; on any free one if it is 0.
-    pub async fn audit(program: &str, keys: &Path, data: &Path, port: u16) -> Self {
-        let port = port.to_string();
+    /// The audit service with those keys and that directory, at that address, which is the test's own.
+    pub async fn audit(program: &str, keys: &Path, data: &Path, place: Ipv4Addr) -> Self {
+        let place = place.to_string();
         let mut command = Command::new(program);
-        command.arg("audit").arg(keys).arg(data).args(["--port", &port]);
+        command.arg("audit").arg(keys).arg(data).arg(place);
         Self::spawn(&mut command).await
     }
 

@@ -16,6 +16,8 @@ use harombe_types::{EventId, SystemClock};
 use sha2::{Digest as _, Sha256};
 use tonic::{Status, Streaming};
 
+use crate::Account;
+
 /// Longest silence of a run: not a measure, only an end for what hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -34,6 +36,10 @@ pub struct Talk {
     pub session: String,
     /// Every event of the last run that was received, in order.
     pub events: Vec<RunEvent>,
+    /// Where whatever is received is kept, if anywhere.
+    account: Option<Account>,
+    /// Streams begun so far.
+    streams: u64,
 }
 
 impl Talk {
@@ -48,11 +54,26 @@ impl Talk {
             .await?
             .into_inner();
         let session = created.session.unwrap_or_default().session_id;
-        Ok(Self {
+        Ok(Self::of(client, session))
+    }
+
+    /// In a session that is there.
+    #[must_use]
+    pub fn of(client: Client, session: String) -> Self {
+        Self {
             client,
             session,
             events: Vec::new(),
-        })
+            account: None,
+            streams: 0,
+        }
+    }
+
+    /// The same, and whatever is received is kept there.
+    #[must_use]
+    pub fn kept_in(mut self, account: Option<Account>) -> Self {
+        self.account = account;
+        self
     }
 
     /// Sends a message and follows its run to the end.
@@ -79,6 +100,7 @@ impl Talk {
     /// The server's refusal.
     pub async fn send(&mut self, id: &str, text: &str) -> Result<Streaming<SendMessageResponse>, Status> {
         self.events.clear();
+        self.streams += 1;
         let request = SendMessageRequest {
             session_id: self.session.clone(),
             client_message_id: id.to_owned(),
@@ -97,7 +119,7 @@ impl Talk {
         stream: &mut Streaming<SendMessageResponse>,
         name: &str,
     ) -> Result<RunEvent, Status> {
-        while let Some(event) = next(stream).await? {
+        while let Some(event) = self.next(stream).await? {
             self.events.push(event.clone());
             if name_of(&event) == name {
                 return Ok(event);
@@ -115,7 +137,7 @@ impl Talk {
         mut stream: Streaming<SendMessageResponse>,
         answer: Answer,
     ) -> Result<(), Status> {
-        while let Some(event) = next(&mut stream).await? {
+        while let Some(event) = self.next(&mut stream).await? {
             if let Some(Event::ApprovalRequired(required)) = &event.event {
                 let decision = match answer {
                     Answer::Approve => Some(Decision::Approved),
@@ -131,6 +153,17 @@ impl Talk {
             self.events.push(event);
         }
         Ok(())
+    }
+
+    /// The next event, or an end to what hangs.
+    async fn next(&self, stream: &mut Streaming<SendMessageResponse>) -> Result<Option<RunEvent>, Status> {
+        let received = tokio::time::timeout(PATIENCE, stream.message()).await;
+        let received = received.map_err(|_| Status::deadline_exceeded("the run says nothing any more"))??;
+        let event = received.map(|response| response.event.unwrap_or_default());
+        if let (Some(account), Some(event)) = (&self.account, &event) {
+            account.hear(self.streams, event);
+        }
+        Ok(event)
     }
 
     /// The journalled events of a run from its beginning.
@@ -275,13 +308,6 @@ pub fn name_of(event: &RunEvent) -> &'static str {
         Some(Event::RunFailed(_)) => "run_failed",
         None => "none",
     }
-}
-
-/// The next event, or an end to what hangs.
-async fn next(stream: &mut Streaming<SendMessageResponse>) -> Result<Option<RunEvent>, Status> {
-    let received = tokio::time::timeout(PATIENCE, stream.message()).await;
-    let received = received.map_err(|_| Status::deadline_exceeded("the run says nothing any more"))??;
-    Ok(received.map(|response| response.event.unwrap_or_default()))
 }
 
 /// Why a call was refused.

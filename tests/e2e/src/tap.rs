@@ -1,10 +1,9 @@
-//! Faults on the wires between services: every call of one to another passes here.
+//! Deaths on the wires between services: every call of one to another passes here.
 
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use harombe::compose::Wire;
-use harombe_error::{Code, Failure, Reason};
 use harombe_rpc::{GrpcChannel, Tap};
 use harombe_types::ServiceName;
 use rustix::process::{Pid, Signal};
@@ -170,81 +169,4 @@ impl Tap for Killer {
     fn after(&self, nth: u64) {
         self.pass(nth, Side::After);
     }
-}
-
-/// Cuts the wires to one service, until it is mended.
-#[derive(Clone, Debug)]
-pub struct Cut {
-    /// Only the wire from this service, if it names one.
-    from: Option<ServiceName>,
-    to: ServiceName,
-    /// Calls that still pass.
-    left: Arc<AtomicU64>,
-}
-
-/// As many as come.
-const ALL: u64 = u64::MAX;
-
-impl Cut {
-    /// Not cut yet.
-    #[must_use]
-    pub fn to(to: ServiceName) -> Self {
-        Self {
-            from: None,
-            to,
-            left: Arc::new(AtomicU64::new(ALL)),
-        }
-    }
-
-    /// Of those wires only one service's.
-    #[must_use]
-    pub fn between(from: ServiceName, to: ServiceName) -> Self {
-        Self {
-            from: Some(from),
-            ..Self::to(to)
-        }
-    }
-
-    pub fn cut(&self) {
-        self.cut_after(0);
-    }
-
-    /// Lets so many calls pass before.
-    pub fn cut_after(&self, calls: u64) {
-        self.left.store(calls, Ordering::SeqCst);
-    }
-
-    pub fn mend(&self) {
-        self.left.store(ALL, Ordering::SeqCst);
-    }
-}
-
-impl Wire for Cut {
-    fn connect(&self, from: ServiceName, to: ServiceName, channel: GrpcChannel) -> GrpcChannel {
-        if to == self.to && self.from.is_none_or(|only| only == from) {
-            channel.tapped(Arc::new(self.clone()))
-        } else {
-            channel
-        }
-    }
-}
-
-impl Tap for Cut {
-    fn before(&self, _method: &str) -> Result<u64, Status> {
-        let fewer = |left: u64| {
-            if left == ALL {
-                Some(ALL)
-            } else {
-                left.checked_sub(1)
-            }
-        };
-        let passes = self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fewer);
-        if passes.is_err() {
-            let failure = Failure::new(Code::Unavailable, Reason::Unavailable, "the wire is cut");
-            return Err(failure.to_status());
-        }
-        Ok(0)
-    }
-
-    fn after(&self, _ticket: u64) {}
 }

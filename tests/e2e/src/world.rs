@@ -1,16 +1,19 @@
 //! A system with a scripted model, in a directory of its own, in one process or in many.
 
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use harombe::attach::Client;
-use harombe::compose::{Assembly, AuditPlace, Config, DataDir, Direct, Embedded, ModelSource, Pki, Wire};
+use harombe::compose::{Assembly, AuditPlace, Config, DataDir, Embedded, ModelSource, Pki};
 use harombe_identity::{ServiceIdentity, TokenMinter};
 use harombe_rpc::{GrpcChannel, Remote};
+use harombe_testkit::loopback;
 use harombe_types::{Clock as _, ServiceName, SystemClock};
+use tonic::Status;
 
-use crate::{Cluster, Log, Node, Outside, Plan};
+use crate::{Account, Cluster, Cut, Killer, Log, Node, Outside, Plan, Stage, Talk};
 
 /// How the services are spread over processes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,21 +29,25 @@ pub enum Topology {
 /// What a test may change of a system before it starts.
 pub struct Setup {
     pub config: Config,
-    /// Around the wires between services in this process.
-    pub wire: Arc<dyn Wire>,
+    /// Kills at the wires between services in this process.
+    pub killer: Option<Killer>,
+    /// Wires that will be cut, wherever the services are.
+    pub cut: Option<Cut>,
+    /// What processes log, as JSON into a file each; trouble only, for people, if it is not said.
+    pub log: Option<String>,
     pub outside: Option<Outside>,
 }
 
 impl AuditNode {
     /// The system makes its certificates at first start; a process apart needs its own before.
-    #[expect(clippy::expect_used, reason = "a test's world: without it there is no test")]
     async fn start(program: &str, world: &World) -> Self {
         make_certificates(&world.data());
         let log = world.dir.path().join("audit");
-        let alive = Node::audit(program, &world.data().join("audit/keys"), &log, 0).await;
+        let place = loopback();
+        let alive = Node::audit(program, &world.data().join("audit/keys"), &log, place).await;
         Self {
             program: program.to_owned(),
-            port: alive.uri().port_u16().expect("a port"),
+            place,
             alive: Some(alive),
         }
     }
@@ -57,19 +64,20 @@ pub struct World {
     embedded: Option<Embedded>,
     audit: Option<AuditNode>,
     cluster: Option<Cluster>,
+    account: Option<Account>,
 }
 
 /// Audit as a process of its own, alive or not.
 struct AuditNode {
     program: String,
-    port: u16,
+    place: Ipv4Addr,
     alive: Option<Node>,
 }
 
 impl World {
     /// Starts a system whose model plays `script`. `node` is the program that runs services apart.
-    pub async fn start(topology: Topology, node: &str, script: &str) -> Self {
-        Self::start_with(topology, node, script, |_| {}).await
+    pub async fn start(stage: impl Into<Stage>, node: &str, script: &str) -> Self {
+        Self::start_with(stage, node, script, |_| {}).await
     }
 
     /// The same, with changes.
@@ -78,11 +86,13 @@ impl World {
     /// When it does not start: a test cannot go on.
     #[expect(clippy::expect_used, reason = "a test's world: without it there is no test")]
     pub async fn start_with(
-        topology: Topology,
+        stage: impl Into<Stage>,
         node: &str,
         script: &str,
         change: impl FnOnce(&mut Setup),
     ) -> Self {
+        let stage = stage.into();
+        let topology = stage.topology();
         let dir = tempfile::Builder::new()
             .prefix("harombe-e2e-")
             .tempdir()
@@ -91,7 +101,9 @@ impl World {
         std::fs::write(&model, script).expect("the script");
         let mut setup = Setup {
             config: quick(),
-            wire: Arc::new(Direct),
+            killer: None,
+            cut: None,
+            log: None,
             outside: None,
         };
         change(&mut setup);
@@ -100,6 +112,7 @@ impl World {
             embedded: None,
             audit: None,
             cluster: None,
+            account: stage.account(),
         };
         let model = ModelSource::Scripted(model);
         if topology == Topology::Processes {
@@ -107,7 +120,12 @@ impl World {
             return world;
         }
         let mut assembly = Assembly::new(&world.data(), setup.config, Some(model));
-        assembly.wire = setup.wire;
+        if let Some(cut) = setup.cut {
+            assembly.wire = Arc::new(cut.wire());
+        }
+        if let Some(killer) = setup.killer {
+            assembly.wire = Arc::new(killer);
+        }
         assembly.edges = setup.outside.as_ref().map(Outside::edges);
         if topology == Topology::AuditApart {
             let audit = AuditNode::start(node, &world).await;
@@ -128,8 +146,11 @@ impl World {
             dir: self.dir.path().to_owned(),
             config,
             outside: setup.outside,
+            cut: setup.cut,
+            log: setup.log,
             replicas: 1,
             points: None,
+            clocks: None,
         };
         Cluster::start(plan).await
     }
@@ -160,6 +181,15 @@ impl World {
             return cluster.client(0);
         }
         Client::at(&DataDir::socket_of(&self.data())).expect("a client")
+    }
+
+    /// A client in a session of its own.
+    ///
+    /// # Errors
+    /// The server's refusal.
+    pub async fn talk(&self) -> Result<Talk, Status> {
+        let talk = Talk::begin(self.client()).await?;
+        Ok(talk.kept_in(self.account.clone()))
     }
 
     /// The channel by which `from` calls a service in this process.
@@ -211,6 +241,9 @@ impl World {
 
     /// Ends the audit process without a word to anybody; the system goes on without it.
     pub async fn kill_audit(&mut self) {
+        if let Some(cluster) = &mut self.cluster {
+            cluster.kill((ServiceName::Audit, 0)).await;
+        }
         if let Some(node) = self.audit.as_mut().and_then(|audit| audit.alive.take()) {
             node.kill().await;
         }
@@ -232,9 +265,12 @@ impl World {
 
     /// Starts the audit process again, where it was.
     pub async fn revive_audit(&mut self) {
+        if let Some(cluster) = &mut self.cluster {
+            cluster.revive((ServiceName::Audit, 0)).await;
+        }
         let (keys, log) = (self.data().join("audit/keys"), self.log_dir());
         if let Some(audit) = &mut self.audit {
-            audit.alive = Some(Node::audit(&audit.program, &keys, &log, audit.port).await);
+            audit.alive = Some(Node::audit(&audit.program, &keys, &log, audit.place).await);
         }
     }
 
@@ -249,6 +285,10 @@ impl World {
         }
         if let Some(node) = self.audit.take().and_then(|audit| audit.alive) {
             node.stop().await;
+        }
+        if let Some(account) = &self.account {
+            let dir = self.dir.path().to_string_lossy();
+            account.close(&Log::verified(&log).await, &dir);
         }
         Stopped { log, dir: self.dir }
     }

@@ -1,37 +1,21 @@
 //! The real program, once for each service, on a loopback address that nothing else has, with mutual TLS and SQLite.
 
-use std::fs::Permissions;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use harombe::attach::{Client, Elsewhere};
-use harombe::compose::{Config, ListenAddresses, PeerAddresses, init};
-use harombe_proto::agent::v1::{CreateKeyRequest, KeyLimits, ListKeysRequest};
-use harombe_types::{Role, ServiceName, SystemClock};
+use harombe::attach::Client;
+use harombe::compose::{Config, init};
+use harombe_e2e::{Place, SERVICES};
+use harombe_proto::agent::v1::KeyLimits;
+use harombe_testkit::loopback;
+use harombe_types::{ServiceName, SystemClock};
 use http::Uri;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
 use crate::what::Result;
-
-/// Each calls only those before it.
-const SERVICES: [ServiceName; 7] = [
-    ServiceName::Audit,
-    ServiceName::Hitl,
-    ServiceName::EgressProxy,
-    ServiceName::SandboxBroker,
-    ServiceName::Memory,
-    ServiceName::Runtime,
-    ServiceName::Gateway,
-];
-
-/// How long a first key may take to come into force, and how often it is tried.
-const PATIENCE: Duration = Duration::from_secs(30);
-const PAUSE: Duration = Duration::from_millis(20);
 
 /// As much as a key may be given; the quota of a day stays the gateway's default, which is none.
 const UNLIMITED: KeyLimits = KeyLimits {
@@ -52,7 +36,7 @@ pub(crate) struct Instance {
 /// All services.
 pub(crate) struct Cluster {
     dir: PathBuf,
-    place: Ipv4Addr,
+    place: Place,
     instances: Vec<Instance>,
     /// In whose name the key calls.
     pub(crate) subject: String,
@@ -63,12 +47,8 @@ impl Cluster {
     pub(crate) async fn start(program: &Path, dir: &Path, mut config: Config) -> Result<Self> {
         let pki = dir.join("pki");
         init(&pki, "load.harombe", &SystemClock)?;
-        let place = place();
-        config.network.pki = Some(pki);
-        config.network.ops = place.to_string();
-        config.network.listen = listen(place);
-        config.network.peers = peers(place);
-        config.gateway.public.listen = Some(SocketAddr::from((place, port(ServiceName::Gateway))));
+        let place = Place::at(loopback());
+        place.configure(&mut config, &pki, 0, 1);
         std::fs::write(dir.join("harombe.toml"), config.to_toml()?)?;
         let mut cluster = Self {
             dir: dir.to_owned(),
@@ -79,39 +59,9 @@ impl Cluster {
         for service in SERVICES {
             cluster.instances.push(serve(program, dir, service).await?);
         }
-        cluster.make_key().await?;
+        let (data, key) = ([cluster.data()], cluster.key());
+        cluster.subject = place.make_key(&data, UNLIMITED, &key).await?;
         Ok(cluster)
-    }
-
-    /// The first key makes the one that the measurement uses. Its file is there a moment before it is in force.
-    async fn make_key(&mut self) -> Result<()> {
-        let first = self.dir.join("data/admin.key");
-        let began = Instant::now();
-        loop {
-            if let Ok(client) = self.client_with(&first) {
-                let mut keys = client.keys;
-                let listed = keys.list_keys(ListKeysRequest::default()).await;
-                if let Some(admin) = listed.ok().and_then(|listed| listed.into_inner().keys.pop()) {
-                    let request = CreateKeyRequest {
-                        name: "load".to_owned(),
-                        subject: admin.subject.clone(),
-                        roles: Role::ALL.iter().map(ToString::to_string).collect(),
-                        allow_self: true,
-                        limits: Some(UNLIMITED),
-                        ..CreateKeyRequest::default()
-                    };
-                    let made = keys.create_key(request).await?.into_inner();
-                    std::fs::write(self.key(), made.api_key)?;
-                    std::fs::set_permissions(self.key(), Permissions::from_mode(0o600))?;
-                    self.subject = admin.subject;
-                    return Ok(());
-                }
-            }
-            if began.elapsed() > PATIENCE {
-                return Err("the gateway admits no first key".into());
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
     }
 
     fn key(&self) -> PathBuf {
@@ -120,21 +70,12 @@ impl Cluster {
 
     /// A client of the public door, with a connection of its own.
     pub(crate) fn client(&self) -> Result<Client> {
-        self.client_with(&self.key())
-    }
-
-    fn client_with(&self, key: &Path) -> Result<Client> {
-        let url = format!("http://{}", address(self.place, ServiceName::Gateway));
-        Ok(Client::elsewhere(&Elsewhere {
-            url: url.parse()?,
-            key_file: Some(key.to_owned()),
-            ca: None,
-        })?)
+        self.place.client(0, &self.key())
     }
 
     /// Where a service is reached over mutual TLS.
     pub(crate) fn uri(&self, service: ServiceName) -> Result<Uri> {
-        Ok(format!("https://{}", address(self.place, service)).parse()?)
+        Ok(self.place.uri(service)?)
     }
 
     /// The certificate and key of a service.
@@ -201,50 +142,4 @@ async fn serve(program: &Path, dir: &Path, service: ServiceName) -> Result<Insta
         child,
         ready_after,
     })
-}
-
-/// An address of the loopback network (RFC 1122, 3.2.1.3) that no other measurement has at the same time.
-fn place() -> Ipv4Addr {
-    let [_, _, high, low] = std::process::id().to_be_bytes();
-    Ipv4Addr::new(127, 200, high, low)
-}
-
-const fn port(service: ServiceName) -> u16 {
-    match service {
-        ServiceName::Gateway | ServiceName::Client => 7400,
-        ServiceName::Runtime => 7401,
-        ServiceName::Memory => 7402,
-        ServiceName::SandboxBroker => 7403,
-        ServiceName::EgressProxy => 7404,
-        ServiceName::Hitl => 7405,
-        ServiceName::Audit => 7406,
-    }
-}
-
-fn address(place: Ipv4Addr, service: ServiceName) -> String {
-    format!("{place}:{}", port(service))
-}
-
-fn listen(place: Ipv4Addr) -> ListenAddresses {
-    let at = |service| address(place, service);
-    ListenAddresses {
-        runtime: at(ServiceName::Runtime),
-        memory: at(ServiceName::Memory),
-        sandbox_broker: at(ServiceName::SandboxBroker),
-        egress_proxy: at(ServiceName::EgressProxy),
-        hitl: at(ServiceName::Hitl),
-        audit: at(ServiceName::Audit),
-    }
-}
-
-fn peers(place: Ipv4Addr) -> PeerAddresses {
-    let at = |service| vec![address(place, service)];
-    PeerAddresses {
-        runtime: at(ServiceName::Runtime),
-        memory: at(ServiceName::Memory),
-        sandbox_broker: at(ServiceName::SandboxBroker),
-        egress_proxy: at(ServiceName::EgressProxy),
-        hitl: at(ServiceName::Hitl),
-        audit: at(ServiceName::Audit),
-    }
 }

@@ -18,7 +18,7 @@ use super::admit::{Admitted, Refused, admit};
 use super::body::Guarded;
 use super::patience::Prompt;
 use super::{Inner, Route};
-use crate::{Door, Place, timeout, trace};
+use crate::{Door, Place, TraceContext, timeout, trace};
 
 /// How long a call that anyone may make takes to begin its answer; what it asks is short.
 const OPEN: Duration = Duration::from_secs(10);
@@ -76,11 +76,16 @@ pub(crate) async fn call(server: &Inner, request: Request<Body>, peer: &Peer) ->
     let mut counted = route.tally.begin(begun);
     let allowed = timeout::parse(request.headers());
     let deadline = allowed.and_then(|allowed| begun.checked_add(allowed));
+    let parent = request.headers().get(trace::HEADER);
+    let parent = parent.and_then(|value| TraceContext::parse(value.as_bytes()));
     let trace = trace::incoming(request.headers());
     let span = trace::span_of_call(&route.method.path, trace);
     let work = admitted(server, route, request, peer, deadline);
     let response = trace.scope(work).instrument(span.clone()).await;
     counted.answered(&response);
+    // A line for each call, so that a trace can be followed from span to span across processes.
+    let parent = parent.map(|parent| tracing::field::display(parent.span_id()));
+    span.in_scope(|| tracing::debug!(parent_id = parent, "answered"));
     if route.method.unary || response.headers().contains_key(Status::GRPC_STATUS) {
         return response;
     }

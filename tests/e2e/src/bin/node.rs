@@ -9,12 +9,14 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use harombe::compose::{Assembly, Config, ModelSource, Process};
-use harombe_e2e::{CountedWire, Counting, Outside, RunCalls, Side, quick};
+use harombe_e2e::{CountedWire, Counting, CutWire, Outside, RunCalls, Side, SkewedClock, quick};
 use harombe_identity::ServiceIdentity;
 use harombe_telemetry::{Format, Options};
 use harombe_types::{Clock, ServiceName, SystemClock};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+
+const AUDIT_PORT: u16 = 7406;
 
 #[derive(Parser)]
 struct Args {
@@ -24,13 +26,11 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Command {
-    /// The audit service, on a loopback port that it names
+    /// The audit service, at an address of which every port is free
     Audit {
         keys: PathBuf,
         data: PathBuf,
-        /// Any free one if it is 0
-        #[arg(long, default_value_t = 0)]
-        port: u16,
+        place: Ipv4Addr,
     },
     /// The whole system; at the end it names the calls of the run
     Up {
@@ -50,11 +50,18 @@ enum Command {
         /// Count calls there, and die or kill where that is ordered
         #[arg(long)]
         points: Option<PathBuf>,
-        /// The world outside is the test's: its one host's server, and who vouches for it
-        #[arg(long, requires = "outside_root")]
-        outside_port: Option<u16>,
+        /// Go by a clock that is as wrong as this file says
         #[arg(long)]
-        outside_root: Option<PathBuf>,
+        skew: Option<PathBuf>,
+        /// Which wires may be cut, and where it is said that they are
+        #[arg(long, conflicts_with = "points")]
+        cut: Option<String>,
+        /// What is logged, as JSON; trouble only, for people, if it is not said
+        #[arg(long)]
+        log: Option<String>,
+        /// The world outside is the test's, which that directory tells of
+        #[arg(long)]
+        outside: Option<PathBuf>,
     },
 }
 
@@ -67,7 +74,7 @@ enum When {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     match Args::parse().command {
-        Command::Audit { keys, data, port } => audit(&keys, data, port).await,
+        Command::Audit { keys, data, place } => audit(&keys, data, place).await,
         Command::Up {
             data,
             script,
@@ -86,22 +93,30 @@ async fn main() -> Result<(), Box<dyn Error>> {
             data,
             config,
             points,
-            outside_port,
-            outside_root,
+            skew,
+            cut,
+            log,
+            outside,
         } => {
             let mut process = Process::new(service, &data, Config::load(Some(&config))?);
+            if let Some(file) = skew {
+                process.clock = Arc::new(SkewedClock::read(&file));
+            }
             if let Some(points) = points {
                 process.wire = Arc::new(CountedWire(Arc::new(Counting::new(&points))));
             }
-            if let (Some(port), Some(root)) = (outside_port, outside_root) {
-                process.edges = Some(Outside::new(port, std::fs::read_to_string(root)?).edges());
+            if let Some(cut) = cut {
+                process.wire = Arc::new(CutWire::told(&cut).ok_or("no such wire")?);
             }
-            serve(process).await
+            if let Some(outside) = outside {
+                process.edges = Some(Outside::edges_at(&outside)?);
+            }
+            serve(process, log).await
         }
     }
 }
 
-async fn audit(keys: &Path, data: PathBuf, port: u16) -> Result<(), Box<dyn Error>> {
+async fn audit(keys: &Path, data: PathBuf, place: Ipv4Addr) -> Result<(), Box<dyn Error>> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let identity = ServiceIdentity::load(keys, clock.now())?;
     let deps = harombe_audit::Deps {
@@ -111,7 +126,7 @@ async fn audit(keys: &Path, data: PathBuf, port: u16) -> Result<(), Box<dyn Erro
         data,
     };
     let service = harombe_audit::build(harombe_audit::Config::default(), deps).await?;
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+    let listener = TcpListener::bind((place, AUDIT_PORT)).await?;
     say(&format!("https://{}", listener.local_addr()?))?;
     let stop = CancellationToken::new();
     let serving = tokio::spawn({
@@ -138,13 +153,16 @@ async fn up(data: &Path, script: PathBuf, calls: RunCalls) -> Result<(), Box<dyn
     Ok(())
 }
 
-async fn serve(process: Process) -> Result<(), Box<dyn Error>> {
+async fn serve(process: Process, log: Option<String>) -> Result<(), Box<dyn Error>> {
     // What goes wrong inside of a service is told nobody but its log.
-    let log = Options {
+    let trouble = Options {
         format: Format::Human,
         filter: "error".to_owned(),
     };
-    harombe_telemetry::init(&log)?;
+    harombe_telemetry::init(&log.map_or(trouble, |filter| Options {
+        format: Format::Json,
+        filter,
+    }))?;
     let serving = process.start().await?;
     say(serving.address())?;
     end_of_input().await?;

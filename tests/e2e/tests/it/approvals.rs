@@ -1,6 +1,6 @@
 //! Approvals: yes, no, too late, twice.
 
-use harombe_e2e::{Answer, Talk, Topology, World, reason_of};
+use harombe_e2e::{Answer, Stage, Talk, World, reason_of};
 use harombe_error::Reason;
 use harombe_proto::hitl::v1::ListRequest;
 use harombe_proto::types::v1::run_event::Event;
@@ -39,15 +39,15 @@ async fn check_not_performed(world: World, talk: &Talk, reason: &str) {
     assert_eq!(log.count("approval.decided"), 1);
 }
 
-async fn a_denied_call_is_not_performed(topology: Topology) {
-    let world = start(topology, &script()).await;
+async fn a_denied_call_is_not_performed(stage: &Stage) {
+    let world = start(stage, &script()).await;
     let mut talk = talk(&world).await;
     talk.say("Do it.", Answer::Deny).await.unwrap();
     check_not_performed(world, &talk, "APPROVAL_DENIED").await;
 }
 
-async fn a_decision_stands(topology: Topology) {
-    let world = start(topology, &script()).await;
+async fn a_decision_stands(stage: &Stage) {
+    let world = start(stage, &script()).await;
     let mut talk = talk(&world).await;
     let mut stream = talk.send("m", "Do it.").await.unwrap();
     talk.until(&mut stream, "approval_required").await.unwrap();
@@ -90,7 +90,7 @@ async fn a_decision_stands(topology: Topology) {
     assert_eq!(stopped.log().await.count("approval.decided"), 1);
 }
 
-async fn nobody_answers_in_time(topology: Topology) {
+async fn nobody_answers_in_time(stage: &Stage) {
     let rules = tempfile::NamedTempFile::new().unwrap();
     let rule = r#"
 [[rule]]
@@ -101,7 +101,7 @@ reason = "Is not waited for."
 deadline = "1s"
 "#;
     std::fs::write(rules.path(), rule).unwrap();
-    let world = start_with(topology, &script(), |setup| {
+    let world = start_with(stage, &script(), |setup| {
         setup.config.hitl.rules = vec![rules.path().to_owned()];
     })
     .await;

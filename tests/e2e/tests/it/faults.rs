@@ -2,16 +2,33 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
-use harombe_e2e::{Answer, Cut, Stopped, Talk, Topology, World, reason_of};
+use harombe_e2e::{Answer, Cut, Stage, Stopped, Talk, World, reason_of};
 use harombe_error::Reason;
 use harombe_proto::types::v1::run_event::Event;
 use harombe_proto::types::v1::{ApprovalRequired, Decision, ToolOutcome};
 use harombe_types::ServiceName;
 
 use crate::support::{ANSWER, call, ending, in_workspace, outcomes, shell, start, start_with, talk};
+
+both!(
+    without_the_log_nothing_is_begun,
+    without_the_log_nothing_is_approved,
+    when_the_log_comes_back_the_work_goes_on,
+    without_the_log_the_broker_does_not_act,
+    an_act_whose_end_cannot_be_recorded_is_not_called_refused,
+    without_the_log_hitl_grants_nothing,
+    without_hitl_nothing_is_authorized,
+    without_hitl_no_grant_is_spent,
+    without_a_broker_nothing_runs,
+    a_pending_approval_keeps_its_deadline_while_hitl_is_away,
+    without_the_way_out_nothing_leaves,
+    without_memory_nothing_is_begun,
+    a_run_goes_on_when_memory_comes_back,
+    without_its_isolation_no_code_runs,
+    without_a_usable_policy_nothing_leaves
+);
 
 const WRITE: &str = "tool = \"file_write\"\narguments = { path = \"written.txt\", content = \"x\" }";
 const FETCH: &str = "tool = \"web_fetch\"\narguments = { url = \"https://elsewhere.example.com/\" }";
@@ -21,9 +38,9 @@ fn acts() -> String {
     [shell("echo done > effect.txt"), call(WRITE), ANSWER.to_owned()].concat()
 }
 
-async fn start_cut(script: &str, cut: &Cut) -> World {
-    start_with(Topology::Embedded, script, |setup| {
-        setup.wire = Arc::new(cut.clone());
+async fn start_cut(stage: &Stage, script: &str, cut: &Cut) -> World {
+    start_with(stage, script, |setup| {
+        setup.cut = Some(cut.clone());
     })
     .await
 }
@@ -35,8 +52,8 @@ fn no_effect(stopped: &Stopped) {
 }
 
 /// Both acts with the wire cut, then both again with the wire whole: refused for that reason, then done.
-async fn refused_while_cut(cut: Cut, reason: Reason) {
-    let world = start_cut(&acts(), &cut).await;
+async fn refused_while_cut(stage: &Stage, cut: Cut, reason: Reason) {
+    let world = start_cut(stage, &acts(), &cut).await;
     let mut talk = talk(&world).await;
     cut.cut();
     talk.say("Act.", Answer::Approve).await.unwrap();
@@ -76,9 +93,8 @@ async fn asked(
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_the_log_nothing_is_begun() {
-    let mut world = start(Topology::AuditApart, &acts()).await;
+async fn without_the_log_nothing_is_begun(stage: &Stage) {
+    let mut world = start(&stage.with_audit_apart(), &acts()).await;
     let mut talk = talk(&world).await;
     talk.upload("before.txt", b"before").await.unwrap();
     world.kill_audit().await;
@@ -92,9 +108,8 @@ async fn without_the_log_nothing_is_begun() {
     no_effect(&world.stop().await);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_the_log_nothing_is_approved() {
-    let mut world = start(Topology::AuditApart, &acts()).await;
+async fn without_the_log_nothing_is_approved(stage: &Stage) {
+    let mut world = start(&stage.with_audit_apart(), &acts()).await;
     let mut talk = talk(&world).await;
     let (required, stream) = asked(&mut talk).await;
     world.kill_audit().await;
@@ -114,9 +129,8 @@ async fn without_the_log_nothing_is_approved() {
     no_effect(&world.stop().await);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn when_the_log_comes_back_the_work_goes_on() {
-    let mut world = start(Topology::AuditApart, &acts()).await;
+async fn when_the_log_comes_back_the_work_goes_on(stage: &Stage) {
+    let mut world = start(&stage.with_audit_apart(), &acts()).await;
     let mut talk = talk(&world).await;
     let (required, stream) = asked(&mut talk).await;
     world.kill_audit().await;
@@ -133,16 +147,14 @@ async fn when_the_log_comes_back_the_work_goes_on() {
     assert_eq!(log.count("approval.decided"), 1);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_the_log_the_broker_does_not_act() {
+async fn without_the_log_the_broker_does_not_act(stage: &Stage) {
     let cut = Cut::between(ServiceName::SandboxBroker, ServiceName::Audit);
-    refused_while_cut(cut, Reason::AuditUnavailable).await;
+    refused_while_cut(stage, cut, Reason::AuditUnavailable).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_act_whose_end_cannot_be_recorded_is_not_called_refused() {
+async fn an_act_whose_end_cannot_be_recorded_is_not_called_refused(stage: &Stage) {
     let cut = Cut::between(ServiceName::SandboxBroker, ServiceName::Audit);
-    let world = start_cut(&[call(WRITE), ANSWER.to_owned()].concat(), &cut).await;
+    let world = start_cut(stage, &[call(WRITE), ANSWER.to_owned()].concat(), &cut).await;
     let mut talk = talk(&world).await;
     // Its start passes.
     cut.cut_after(1);
@@ -155,32 +167,32 @@ async fn an_act_whose_end_cannot_be_recorded_is_not_called_refused() {
     assert_eq!(log.count("exec.finished"), 1);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_the_log_hitl_grants_nothing() {
+async fn without_the_log_hitl_grants_nothing(stage: &Stage) {
     let cut = Cut::between(ServiceName::Hitl, ServiceName::Audit);
-    refused_while_cut(cut, Reason::AuditUnavailable).await;
+    refused_while_cut(stage, cut, Reason::AuditUnavailable).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_hitl_nothing_is_authorized() {
-    refused_while_cut(Cut::to(ServiceName::Hitl), Reason::HitlUnavailable).await;
+async fn without_hitl_nothing_is_authorized(stage: &Stage) {
+    refused_while_cut(stage, Cut::to(ServiceName::Hitl), Reason::HitlUnavailable).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_hitl_no_grant_is_spent() {
+async fn without_hitl_no_grant_is_spent(stage: &Stage) {
     let cut = Cut::between(ServiceName::SandboxBroker, ServiceName::Hitl);
-    refused_while_cut(cut, Reason::HitlUnavailable).await;
+    refused_while_cut(stage, cut, Reason::HitlUnavailable).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_a_broker_nothing_runs() {
-    refused_while_cut(Cut::to(ServiceName::SandboxBroker), Reason::SandboxUnavailable).await;
+async fn without_a_broker_nothing_runs(stage: &Stage) {
+    refused_while_cut(
+        stage,
+        Cut::to(ServiceName::SandboxBroker),
+        Reason::SandboxUnavailable,
+    )
+    .await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_pending_approval_keeps_its_deadline_while_hitl_is_away() {
+async fn a_pending_approval_keeps_its_deadline_while_hitl_is_away(stage: &Stage) {
     let cut = Cut::to(ServiceName::Hitl);
-    let world = start_cut(&acts(), &cut).await;
+    let world = start_cut(stage, &acts(), &cut).await;
     let mut talk = talk(&world).await;
     let (required, stream) = asked(&mut talk).await;
     cut.cut();
@@ -203,10 +215,9 @@ async fn a_pending_approval_keeps_its_deadline_while_hitl_is_away() {
     world.stop().await.log().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_the_way_out_nothing_leaves() {
+async fn without_the_way_out_nothing_leaves(stage: &Stage) {
     let cut = Cut::to(ServiceName::EgressProxy);
-    let world = start_cut(&[call(FETCH), ANSWER.to_owned()].concat(), &cut).await;
+    let world = start_cut(stage, &[call(FETCH), ANSWER.to_owned()].concat(), &cut).await;
     let mut talk = talk(&world).await;
     cut.cut();
     talk.say("Fetch.", Answer::Approve).await.unwrap();
@@ -215,10 +226,9 @@ async fn without_the_way_out_nothing_leaves() {
     assert_eq!(log.count("approval.requested"), 0);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_memory_nothing_is_begun() {
+async fn without_memory_nothing_is_begun(stage: &Stage) {
     let cut = Cut::to(ServiceName::Memory);
-    let world = start_cut(&acts(), &cut).await;
+    let world = start_cut(stage, &acts(), &cut).await;
     let mut talk = talk(&world).await;
     cut.cut();
     let refused = talk.say("Act.", Answer::Approve).await.unwrap_err();
@@ -230,10 +240,13 @@ async fn without_memory_nothing_is_begun() {
     assert_eq!(stopped.log().await.count("run.started"), 0);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_run_goes_on_when_memory_comes_back() {
+async fn a_run_goes_on_when_memory_comes_back(stage: &Stage) {
+    // Whether the run goes on or is taken up again is a matter of time, and what is taken up again asks again.
+    for kind in ["run.started", "call.authorized"] {
+        stage.leave_out(kind);
+    }
     let cut = Cut::between(ServiceName::Runtime, ServiceName::Memory);
-    let world = start_cut(&acts(), &cut).await;
+    let world = start_cut(stage, &acts(), &cut).await;
     let mut talk = talk(&world).await;
     let (required, mut stream) = asked(&mut talk).await;
     let run_id = talk.run_id().to_owned();
@@ -267,12 +280,11 @@ fn old_runsc(dir: &tempfile::TempDir) -> PathBuf {
     path
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_its_isolation_no_code_runs() {
+async fn without_its_isolation_no_code_runs(stage: &Stage) {
     let dir = tempfile::tempdir().unwrap();
     for runsc in [dir.path().join("nothing"), old_runsc(&dir)] {
         let script = [shell("echo done > effect.txt"), ANSWER.to_owned()].concat();
-        let world = start_with(Topology::Embedded, &script, |setup| {
+        let world = start_with(stage, &script, |setup| {
             setup.config.sandbox_broker.runsc = Some(runsc.clone());
         })
         .await;
@@ -289,8 +301,7 @@ async fn without_its_isolation_no_code_runs() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_a_usable_policy_nothing_leaves() {
+async fn without_a_usable_policy_nothing_leaves(stage: &Stage) {
     let dir = tempfile::tempdir().unwrap();
     let garbage = dir.path().join("policy.toml");
     std::fs::write(
@@ -299,13 +310,9 @@ async fn without_a_usable_policy_nothing_leaves() {
     )
     .unwrap();
     for policy in [dir.path().join("missing.toml"), garbage] {
-        let world = start_with(
-            Topology::Embedded,
-            &[call(FETCH), ANSWER.to_owned()].concat(),
-            |setup| {
-                setup.config.egress_proxy.policy = Some(policy.clone());
-            },
-        )
+        let world = start_with(stage, &[call(FETCH), ANSWER.to_owned()].concat(), |setup| {
+            setup.config.egress_proxy.policy = Some(policy.clone());
+        })
         .await;
         let mut talk = talk(&world).await;
         talk.say("Fetch.", Answer::Approve).await.unwrap();

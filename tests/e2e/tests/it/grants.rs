@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use harombe_canonical::{CallParts, CanonicalCall};
-use harombe_e2e::{Topology, World, reason_of};
+use harombe_e2e::{Stage, World, reason_of};
 use harombe_error::Reason;
 use harombe_grant::{Grant, Signer, Verifier};
 use harombe_proto::hitl::v1::authorization_service_client::AuthorizationServiceClient;
@@ -38,8 +38,8 @@ struct Liar {
 }
 
 impl Liar {
-    async fn new(topology: Topology) -> Self {
-        let world = start(topology, ANSWER).await;
+    async fn new(stage: &Stage) -> Self {
+        let world = start(stage, ANSWER).await;
         let run = harombe_testkit::run("owner", &SystemClock);
         let now = SystemClock.now();
         let token = world.minter().run(&run, now.plus(Duration::from_secs(60)), now);
@@ -135,8 +135,8 @@ fn permission(grant: &str, call: &CanonicalCall) -> Permission {
     }
 }
 
-async fn a_grant_is_for_one_call_and_once(topology: Topology) {
-    let liar = Liar::new(topology).await;
+async fn a_grant_is_for_one_call_and_once(stage: &Stage) {
+    let liar = Liar::new(stage).await;
     let id = Liar::id();
     let call = liar.write(id, "as granted");
     let grant = liar.granted(&call).await;
@@ -157,8 +157,8 @@ async fn a_grant_is_for_one_call_and_once(topology: Topology) {
     assert_eq!(log.count("exec.started"), 1);
 }
 
-async fn a_grant_that_hitl_did_not_sign_is_worth_nothing(topology: Topology) {
-    let liar = Liar::new(topology).await;
+async fn a_grant_that_hitl_did_not_sign_is_worth_nothing(stage: &Stage) {
+    let liar = Liar::new(stage).await;
     let id = Liar::id();
     let call = liar.write(id, "forged");
     let genuine = liar.granted(&call).await;
@@ -214,8 +214,8 @@ async fn a_grant_that_hitl_did_not_sign_is_worth_nothing(topology: Topology) {
     assert_eq!(log.count("exec.started") + log.count("grant.redeemed"), 0);
 }
 
-async fn a_grant_is_spent_only_by_whom_it_is_for(topology: Topology) {
-    let liar = Liar::new(topology).await;
+async fn a_grant_is_spent_only_by_whom_it_is_for(stage: &Stage) {
+    let liar = Liar::new(stage).await;
     let call = liar.write(Liar::id(), "mine");
     let grant = liar.granted(&call).await;
     let request = RedeemGrantRequest {

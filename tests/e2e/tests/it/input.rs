@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use harombe::compose::{Assembly, ModelSource, StartError};
-use harombe_e2e::{Answer, Topology, quick, reason_of};
+use harombe_e2e::{Answer, Stage, Topology, quick, reason_of};
 use harombe_error::Reason;
 use harombe_proto::agent::v1::{CancelRunRequest, DeleteSessionRequest, GetRunRequest, GetSessionRequest};
 
@@ -11,8 +11,8 @@ use crate::support::{ANSWER, ending, start, talk};
 
 both!(a_message_must_have_a_size_and_an_id, an_id_must_be_one);
 
-async fn a_message_must_have_a_size_and_an_id(topology: Topology) {
-    let world = start(topology, "[[turn]]\ntext = \"I have heard you.\"\n").await;
+async fn a_message_must_have_a_size_and_an_id(stage: &Stage) {
+    let world = start(stage, "[[turn]]\ntext = \"I have heard you.\"\n").await;
     let mut talk = talk(&world).await;
     let (huge, long) = ("x".repeat(10 << 20), "x".repeat((1 << 20) + 1));
     let long_id = "x".repeat(10_000);
@@ -36,8 +36,8 @@ async fn a_message_must_have_a_size_and_an_id(topology: Topology) {
     assert_eq!(log.count("run.started"), 1);
 }
 
-async fn an_id_must_be_one(topology: Topology) {
-    let world = start(topology, ANSWER).await;
+async fn an_id_must_be_one(stage: &Stage) {
+    let world = start(stage, ANSWER).await;
     let mut talk = talk(&world).await;
     let (nothing, unknown) = ("no id at all", "01a206bb-ae62-7ba7-b127-fcf7a922668b");
     for (id, reason) in [

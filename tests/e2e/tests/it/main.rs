@@ -10,22 +10,14 @@
     reason = "how much was walked and killed is worth knowing"
 )]
 
-/// Each of these tests in both topologies.
+/// Each of these scenarios in one process and in many, where it must tell the same.
 macro_rules! both {
-    ($($test:ident),* $(,)?) => {
-        mod embedded {
+    ($($scenario:ident),* $(,)?) => {
+        mod both {
             $(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $test() {
-                    super::$test(harombe_e2e::Topology::Embedded).await;
-                }
-            )*
-        }
-        mod processes {
-            $(
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $test() {
-                    super::$test(harombe_e2e::Topology::Processes).await;
+                async fn $scenario() {
+                    crate::support::both(super::$scenario).await;
                 }
             )*
         }
@@ -51,4 +43,5 @@ mod secrets;
 mod spine;
 mod strangers;
 mod support;
+mod traces;
 mod workspace;

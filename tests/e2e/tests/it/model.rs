@@ -1,6 +1,6 @@
 //! Models that misbehave: what they get is an answer they can use, and a run that ends.
 
-use harombe_e2e::{Answer, Log, Talk, Topology};
+use harombe_e2e::{Answer, Log, Stage, Talk};
 use harombe_proto::types::v1::ToolOutcome;
 
 use crate::support::{ANSWER, call, ending, outcomes, shell, start, start_with, talk};
@@ -12,8 +12,8 @@ both!(
     a_model_that_says_nothing_fails_the_run
 );
 
-async fn play(topology: Topology, script: &str) -> (Talk, Log) {
-    let world = start(topology, script).await;
+async fn play(stage: &Stage, script: &str) -> (Talk, Log) {
+    let world = start(stage, script).await;
     let mut talk = talk(&world).await;
     talk.say("Go on.", Answer::Approve).await.unwrap();
     let run_id = talk.run_id().to_owned();
@@ -28,7 +28,7 @@ async fn play(topology: Topology, script: &str) -> (Talk, Log) {
     (talk, log)
 }
 
-async fn calls_that_make_no_sense_are_told_so_and_dispatched_to_nobody(topology: Topology) {
+async fn calls_that_make_no_sense_are_told_so_and_dispatched_to_nobody(stage: &Stage) {
     let bad = [
         ("tool = \"rm_rf\"\narguments = { path = \"/\" }", "TOOL_UNKNOWN"),
         ("tool = \"\"\narguments = \"\"", "TOOL_UNKNOWN"),
@@ -66,7 +66,7 @@ async fn calls_that_make_no_sense_are_told_so_and_dispatched_to_nobody(topology:
         format!("[[turn]]\ntext = \"Now.\"\n{calls}")
     };
     let script = [calls(&bad[..5]), calls(&bad[5..]), ANSWER.to_owned()].concat();
-    let (talk, log) = play(topology, &script).await;
+    let (talk, log) = play(stage, &script).await;
     let mut expected: Vec<_> = bad
         .iter()
         .map(|(_, reason)| (ToolOutcome::Invalid, *reason))
@@ -79,26 +79,26 @@ async fn calls_that_make_no_sense_are_told_so_and_dispatched_to_nobody(topology:
     assert_eq!(log.count("call.authorized") + log.count("approval.requested"), 0);
 }
 
-async fn the_same_call_over_and_over_ends_the_run(topology: Topology) {
+async fn the_same_call_over_and_over_ends_the_run(stage: &Stage) {
     let script = format!(
         "repeat = true\n{}",
         shell("echo again >> count.txt; cat count.txt")
     );
-    let (talk, log) = play(topology, &script).await;
+    let (talk, log) = play(stage, &script).await;
     let (ok, invalid) = ((ToolOutcome::Ok, ""), (ToolOutcome::Invalid, "MODEL_INVALID"));
     assert_eq!(outcomes(&talk), [ok, ok, invalid]);
     assert_eq!(ending(&talk.events), "failed:MODEL_INVALID");
     assert_eq!(log.count("exec.started"), 2);
 }
 
-async fn a_model_without_end_stops_at_its_limit(topology: Topology) {
+async fn a_model_without_end_stops_at_its_limit(stage: &Stage) {
     let list = |path: &str| {
         call(&format!(
             "tool = \"file_list\"\narguments = {{ path = \"{path}\" }}"
         ))
     };
     let script = format!("repeat = true\n{}{}", list("."), call("tool = \"file_list\""));
-    let world = start_with(topology, &script, |setup| {
+    let world = start_with(stage, &script, |setup| {
         let agent = setup.config.runtime.agents.get_mut("default").unwrap();
         agent.max_steps = 5;
     })
@@ -113,7 +113,7 @@ async fn a_model_without_end_stops_at_its_limit(topology: Topology) {
     world.stop().await.log().await;
 }
 
-async fn a_model_that_says_nothing_fails_the_run(topology: Topology) {
-    let (talk, _) = play(topology, "[[turn]]\ntext = \"\"\n").await;
+async fn a_model_that_says_nothing_fails_the_run(stage: &Stage) {
+    let (talk, _) = play(stage, "[[turn]]\ntext = \"\"\n").await;
     assert_eq!(ending(&talk.events), "failed:MODEL_INVALID");
 }

@@ -1,10 +1,11 @@
 //! The way out: one allowed host, which is a real TLS server on loopback.
 
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
-use harombe_e2e::{ADDRESS, Answer, Cut, HOST, Outside, Setup, Topology};
+use harombe_e2e::{ADDRESS, Answer, Cut, HOST, Outside, Setup, Stage};
 use harombe_proto::types::v1::ToolOutcome;
+use harombe_testkit::loopback;
 use harombe_types::ServiceName;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::ServerConfig;
@@ -15,13 +16,18 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::support::{ANSWER, call, outcomes, start_with, talk};
 
-both!(an_allowed_host_is_reached_and_no_other);
+both!(
+    an_allowed_host_is_reached_and_no_other,
+    without_the_log_nobody_is_called,
+    without_hitl_nobody_is_called,
+    a_proxy_that_goes_away_after_its_check_calls_nobody
+);
 
 const RESPONSE: &str =
     "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 13\r\n\r\n103,407.52 EU";
 
 /// A server with a certificate for [`HOST`], the root that signed it, and the requests it heard.
-async fn serve() -> (u16, String, Arc<Mutex<Vec<String>>>) {
+async fn serve() -> (SocketAddr, String, Arc<Mutex<Vec<String>>>) {
     let mut params = CertificateParams::new(Vec::<String>::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
@@ -42,8 +48,8 @@ async fn serve() -> (u16, String, Arc<Mutex<Vec<String>>>) {
         )
         .unwrap();
 
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
+    let listener = TcpListener::bind((loopback(), 443)).await.unwrap();
+    let address = listener.local_addr().unwrap();
     let heard = Arc::new(Mutex::new(Vec::new()));
     let acceptor = TlsAcceptor::from(Arc::new(config));
     tokio::spawn({
@@ -62,7 +68,7 @@ async fn serve() -> (u16, String, Arc<Mutex<Vec<String>>>) {
             }
         }
     });
-    (port, root, heard)
+    (address, root, heard)
 }
 
 /// The test's server, and what came of it.
@@ -74,11 +80,11 @@ struct Server {
 
 impl Server {
     async fn new() -> Self {
-        let (port, root, heard) = serve().await;
+        let (address, root, heard) = serve().await;
         let policy = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(policy.path(), format!("[[allow]]\nhost = \"{HOST}\"\n")).unwrap();
         Self {
-            outside: Outside::new(port, root),
+            outside: Outside::new(address, &root),
             heard,
             policy,
         }
@@ -101,7 +107,7 @@ fn fetch(url: &str) -> String {
     ))
 }
 
-async fn an_allowed_host_is_reached_and_no_other(topology: Topology) {
+async fn an_allowed_host_is_reached_and_no_other(stage: &Stage) {
     let server = Server::new().await;
     let script = [
         fetch(&format!("https://{HOST}/2025.txt?q=1")),
@@ -111,7 +117,7 @@ async fn an_allowed_host_is_reached_and_no_other(topology: Topology) {
         ANSWER.to_owned(),
     ]
     .concat();
-    let world = start_with(topology, &script, |setup| server.around(setup)).await;
+    let world = start_with(stage, &script, |setup| server.around(setup)).await;
     let mut talk = talk(&world).await;
     talk.say("Compare the figures.", Answer::Approve).await.unwrap();
 
@@ -123,9 +129,7 @@ async fn an_allowed_host_is_reached_and_no_other(topology: Topology) {
         "{}",
         finished[0].result
     );
-    if topology == Topology::Embedded {
-        assert_eq!(server.outside.dialled(), [(IpAddr::from(ADDRESS), 443)]);
-    }
+    assert_eq!(server.outside.dialled(), [SocketAddr::from((ADDRESS, 443))]);
     let heard = server.heard();
     assert_eq!(heard.len(), 1);
     assert!(
@@ -155,12 +159,12 @@ async fn an_allowed_host_is_reached_and_no_other(topology: Topology) {
 }
 
 /// One allowed fetch, with that wire cut after so many calls.
-async fn fetch_with_a_cut(cut: Cut, calls: u64, expected: (ToolOutcome, &str)) {
+async fn fetch_with_a_cut(stage: &Stage, cut: Cut, calls: u64, expected: (ToolOutcome, &str)) {
     let server = Server::new().await;
     let script = [fetch(&format!("https://{HOST}/")), ANSWER.to_owned()].concat();
-    let world = start_with(Topology::Embedded, &script, |setup| {
+    let world = start_with(stage, &script, |setup| {
         server.around(setup);
-        setup.wire = Arc::new(cut.clone());
+        setup.cut = Some(cut.clone());
     })
     .await;
     let mut talk = talk(&world).await;
@@ -172,20 +176,17 @@ async fn fetch_with_a_cut(cut: Cut, calls: u64, expected: (ToolOutcome, &str)) {
     world.stop().await.log_after_a_fault().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_the_log_nobody_is_called() {
+async fn without_the_log_nobody_is_called(stage: &Stage) {
     let cut = Cut::between(ServiceName::EgressProxy, ServiceName::Audit);
-    fetch_with_a_cut(cut, 0, (ToolOutcome::Denied, "AUDIT_UNAVAILABLE")).await;
+    fetch_with_a_cut(stage, cut, 0, (ToolOutcome::Denied, "AUDIT_UNAVAILABLE")).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_hitl_nobody_is_called() {
+async fn without_hitl_nobody_is_called(stage: &Stage) {
     let cut = Cut::between(ServiceName::EgressProxy, ServiceName::Hitl);
-    fetch_with_a_cut(cut, 0, (ToolOutcome::Denied, "HITL_UNAVAILABLE")).await;
+    fetch_with_a_cut(stage, cut, 0, (ToolOutcome::Denied, "HITL_UNAVAILABLE")).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_proxy_that_goes_away_after_its_check_calls_nobody() {
+async fn a_proxy_that_goes_away_after_its_check_calls_nobody(stage: &Stage) {
     let cut = Cut::to(ServiceName::EgressProxy);
-    fetch_with_a_cut(cut, 1, (ToolOutcome::Unknown, "EGRESS_UNAVAILABLE")).await;
+    fetch_with_a_cut(stage, cut, 1, (ToolOutcome::Unknown, "EGRESS_UNAVAILABLE")).await;
 }

@@ -60,8 +60,11 @@ impl Pair {
             dir: dir.path().to_owned(),
             config,
             outside: None,
+            cut: None,
+            log: None,
             replicas: 2,
             points: points.map(|name| dir.path().join(name)),
+            clocks: None,
         };
         Self {
             cluster: Cluster::start(plan).await,

@@ -78,11 +78,7 @@ impl Memory {
     }
 
     pub(crate) fn talk(&self, client: &Client) -> Talk {
-        Talk {
-            client: client.clone(),
-            session: self.session.clone(),
-            events: Vec::new(),
-        }
+        Talk::of(client.clone(), self.session.clone())
     }
 
     /// The run's whole journal.

@@ -1,6 +1,6 @@
 //! Runs: they outlive their client, can be watched from anywhere in them, and end when told to.
 
-use harombe_e2e::{Answer, Topology, name_of, reason_of};
+use harombe_e2e::{Answer, Stage, name_of, reason_of};
 use harombe_error::Reason;
 use harombe_proto::agent::v1::{
     CancelRunRequest, DeleteSessionRequest, GetRunRequest, GetSessionRequest, RunState,
@@ -38,8 +38,8 @@ fn read_by_model(events: &[RunEvent]) -> u64 {
     }
 }
 
-async fn a_second_turn_knows_the_first(topology: Topology) {
-    let world = start(topology, "[[turn]]\ntext = \"I have heard you.\"\n").await;
+async fn a_second_turn_knows_the_first(stage: &Stage) {
+    let world = start(stage, "[[turn]]\ntext = \"I have heard you.\"\n").await;
     let mut talk = talk(&world).await;
     let long = "Remember this. ".repeat(200);
     talk.say(&long, Answer::Approve).await.unwrap();
@@ -62,8 +62,8 @@ async fn a_second_turn_knows_the_first(topology: Topology) {
     world.stop().await.log().await;
 }
 
-async fn a_run_outlives_its_client(topology: Topology) {
-    let world = start(topology, &script()).await;
+async fn a_run_outlives_its_client(stage: &Stage) {
+    let world = start(stage, &script()).await;
     let mut talk = talk(&world).await;
     let mut stream = talk.send("m", "Do it.").await.unwrap();
     let asked = talk.until(&mut stream, "approval_required").await.unwrap();
@@ -104,8 +104,8 @@ async fn a_run_outlives_its_client(topology: Topology) {
     assert_eq!(stopped.log().await.count("exec.started"), 1);
 }
 
-async fn a_run_can_be_watched_from_any_event(topology: Topology) {
-    let world = start(topology, &script()).await;
+async fn a_run_can_be_watched_from_any_event(stage: &Stage) {
+    let world = start(stage, &script()).await;
     let mut talk = talk(&world).await;
     talk.say("Do it.", Answer::Approve).await.unwrap();
     let run_id = talk.run_id().to_owned();
@@ -126,9 +126,9 @@ async fn a_run_can_be_watched_from_any_event(topology: Topology) {
     world.stop().await.log().await;
 }
 
-async fn a_cancelled_run_ends(topology: Topology) {
+async fn a_cancelled_run_ends(stage: &Stage) {
     let script = [shell("echo begun > begun.txt; sleep 60"), ANSWER.to_owned()].concat();
-    let world = start(topology, &script).await;
+    let world = start(stage, &script).await;
     let mut talk = talk(&world).await;
     let mut stream = talk.send("m", "Take your time.").await.unwrap();
     let asked = talk.until(&mut stream, "approval_required").await.unwrap();

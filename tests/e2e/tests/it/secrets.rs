@@ -1,6 +1,6 @@
 //! A secret that a tool prints goes no further than the workspace it came from.
 
-use harombe_e2e::{Answer, Topology};
+use harombe_e2e::{Answer, Stage};
 use harombe_proto::audit::v1::{QueryRequest, query_response};
 use harombe_proto::types::v1::ToolOutcome;
 
@@ -11,7 +11,7 @@ both!(a_printed_secret_is_redacted_everywhere);
 /// Put together where it is printed: neither the script nor the call's arguments hold it.
 const PARTS: [&str; 3] = ["pQ7x", "Lm2v", "Zt9r"];
 
-async fn a_printed_secret_is_redacted_everywhere(topology: Topology) {
+async fn a_printed_secret_is_redacted_everywhere(stage: &Stage) {
     let secret = PARTS.concat();
     let [a, b, c] = PARTS;
     let print = format!(
@@ -19,7 +19,7 @@ async fn a_printed_secret_is_redacted_everywhere(topology: Topology) {
     );
     let read = call("tool = \"file_read\"\narguments = { path = \"config.txt\" }");
     let script = [python(&print), read, ANSWER.to_owned()].concat();
-    let world = start(topology, &script).await;
+    let world = start(stage, &script).await;
     let mut talk = talk(&world).await;
     talk.say("How does one connect?", Answer::Approve).await.unwrap();
 

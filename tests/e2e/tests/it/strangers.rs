@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use harombe_e2e::{Answer, Talk, Topology, World, reason_of};
+use harombe_e2e::{Answer, Stage, Talk, World, reason_of};
 use harombe_error::Reason;
 use harombe_proto::agent::v1::SendMessageResponse;
 use harombe_proto::audit::v1::audit_service_client::AuditServiceClient;
@@ -127,13 +127,13 @@ fn request(method: &Method, theirs: &Theirs) -> Option<DynamicMessage> {
     (named && !own.iter().any(|name| method.path.ends_with(name))).then_some(message)
 }
 
-async fn their_world(topology: Topology) -> (World, Talk, Streaming<SendMessageResponse>, Theirs) {
+async fn their_world(stage: &Stage) -> (World, Talk, Streaming<SendMessageResponse>, Theirs) {
     let script = [
         call("tool = \"file_write\"\narguments = { path = \"a.txt\", content = \"private\" }"),
         shell("echo done > effect.txt"),
         ANSWER.to_owned(),
     ];
-    let world = start(topology, &script.concat()).await;
+    let world = start(stage, &script.concat()).await;
     let mut talk = talk(&world).await;
     let mut stream = talk.send("m", "Do it.").await.unwrap();
     let asked = talk.until(&mut stream, "approval_required").await.unwrap();
@@ -164,8 +164,8 @@ async fn their_world(topology: Topology) -> (World, Talk, Streaming<SendMessageR
     (world, talk, stream, theirs)
 }
 
-async fn what_is_somebody_elses_is_not_there(topology: Topology) {
-    let (world, mut talk, stream, theirs) = their_world(topology).await;
+async fn what_is_somebody_elses_is_not_there(stage: &Stage) {
+    let (world, mut talk, stream, theirs) = their_world(stage).await;
     let mut asked = 0;
     for stranger in [theirs.elsewhere(), FOREIGN_SUBJECT] {
         for method in methods() {
@@ -215,8 +215,8 @@ async fn what_is_somebody_elses_is_not_there(topology: Topology) {
     world.stop().await.log().await;
 }
 
-async fn lists_show_only_ones_own(topology: Topology) {
-    let (world, _talk, stream, theirs) = their_world(topology).await;
+async fn lists_show_only_ones_own(stage: &Stage) {
+    let (world, _talk, stream, theirs) = their_world(stage).await;
     for stranger in [theirs.elsewhere(), FOREIGN_SUBJECT] {
         let channel = world.channel(ServiceName::Memory, ServiceName::Gateway).unwrap();
         let token = stranger.person(&world, ServiceName::Memory);

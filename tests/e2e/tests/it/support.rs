@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use harombe_e2e::{Setup, Talk, Topology, World};
+use harombe_e2e::{Setup, Stage, Talk, Topology, World, differences};
 use harombe_proto::types::v1::run_event::Event;
 use harombe_proto::types::v1::{RunEvent, ToolFinished, ToolOutcome};
 
@@ -13,16 +13,34 @@ pub(crate) const NODE: &str = env!("CARGO_BIN_EXE_harombe-e2e-node");
 /// How often a condition is looked at before a test gives up on it.
 const TRIES: u32 = 600;
 
-pub(crate) async fn start(topology: Topology, script: &str) -> World {
-    World::start(topology, NODE, script).await
+/// Plays a scenario in one process, then in many: what clients and the log are told is the same.
+pub(crate) async fn both(scenario: impl AsyncFn(&Stage)) {
+    let mut told = Vec::new();
+    for topology in [Topology::Embedded, Topology::Processes] {
+        println!("{topology:?}");
+        let stage = Stage::compared(topology);
+        scenario(&stage).await;
+        told.push(stage.told());
+    }
+    if let Some(differences) = differences(&told[0], &told[1]) {
+        panic!("told in one process (-) and in many (+):\n{differences}");
+    }
 }
 
-pub(crate) async fn start_with(topology: Topology, script: &str, change: impl FnOnce(&mut Setup)) -> World {
-    World::start_with(topology, NODE, script, change).await
+pub(crate) async fn start(stage: impl Into<Stage>, script: &str) -> World {
+    World::start(stage, NODE, script).await
+}
+
+pub(crate) async fn start_with(
+    stage: impl Into<Stage>,
+    script: &str,
+    change: impl FnOnce(&mut Setup),
+) -> World {
+    World::start_with(stage, NODE, script, change).await
 }
 
 pub(crate) async fn talk(world: &World) -> Talk {
-    Talk::begin(world.client()).await.unwrap()
+    world.talk().await.unwrap()
 }
 
 /// A turn of the script that calls `code_execute` with Python.

@@ -1,6 +1,6 @@
 //! Files: what is written is what is read, by code, by tools and by the person.
 
-use harombe_e2e::{Answer, Topology, reason_of};
+use harombe_e2e::{Answer, Stage, reason_of};
 use harombe_error::Reason;
 use harombe_proto::agent::v1::DeleteSessionRequest;
 use harombe_proto::agent::v1::GetSessionRequest;
@@ -36,7 +36,7 @@ tool = "file_write"
 arguments = { path = "sub/b.txt", content = "from the tool" }
 "#;
 
-async fn files_go_round(topology: Topology) {
+async fn files_go_round(stage: &Stage) {
     let script = [
         shell("printf 'from the shell' > a.txt"),
         WRITE.to_owned(),
@@ -44,7 +44,7 @@ async fn files_go_round(topology: Topology) {
         shell("cat a.txt; echo; cat sub/b.txt"),
         ANSWER.to_owned(),
     ];
-    let world = start(topology, &script.concat()).await;
+    let world = start(stage, &script.concat()).await;
     let mut talk = talk(&world).await;
     talk.say("Write and read.", Answer::Approve).await.unwrap();
     assert_eq!(outcomes(&talk), [(ToolOutcome::Ok, ""); 6]);
@@ -65,8 +65,8 @@ async fn files_go_round(topology: Topology) {
     );
 }
 
-async fn files_go_in_and_out(topology: Topology) {
-    let world = start(topology, ANSWER).await;
+async fn files_go_in_and_out(stage: &Stage) {
+    let world = start(stage, ANSWER).await;
     let mut talk = talk(&world).await;
     // Neither text nor a multiple of any frame.
     let content: Vec<u8> = (0..300_001_u32)
@@ -89,10 +89,10 @@ async fn files_go_in_and_out(topology: Topology) {
     stopped.log().await;
 }
 
-async fn a_deleted_session_leaves_nothing_behind(topology: Topology) {
+async fn a_deleted_session_leaves_nothing_behind(stage: &Stage) {
     const SAID: &str = "a remark about walnut marmalade";
     let script = [shell("echo kept > kept.txt"), ANSWER.to_owned()].concat();
-    let world = start(topology, &script).await;
+    let world = start(stage, &script).await;
     let mut talk = talk(&world).await;
     talk.say(SAID, Answer::Approve).await.unwrap();
     let run_id = talk.run_id().to_owned();
