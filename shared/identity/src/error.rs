@@ -50,9 +50,11 @@ pub enum Error {
     Claim(&'static str),
     #[error("token is not for this service")]
     Audience,
-    #[error("token has expired")]
+    #[error(
+        "token has expired; if it was made a moment ago, compare the clocks of the gateway and this machine"
+    )]
     Expired,
-    #[error("token is not valid yet")]
+    #[error("token is not valid yet; compare the clocks of the gateway and this machine")]
     NotYetValid,
 }
 

@@ -17,8 +17,9 @@ use crate::{Error, ServiceIdentity, TrustRoots};
 /// The longest token that is made or read, in bytes.
 pub const MAX_TOKEN: usize = 16 * 1024;
 
-/// By how much another machine's clock may be ahead of ours.
-const LEEWAY: Duration = Duration::from_secs(5);
+/// By how much another machine's clock may be ahead of ours. Tokens are made to be used at once, so that one which is used
+/// early gives nobody anything; their ends are kept to the second.
+const LEEWAY: Duration = Duration::from_secs(60);
 
 const ALGORITHM: &str = "EdDSA";
 

@@ -26,15 +26,43 @@ const IDLE_SECONDS: u32 = 60;
 /// Keys remembered before idle ones are looked for.
 const REMEMBERED: usize = 4096;
 
-/// The clock of the service, for the limiter.
+/// The clock of the service for the limiter, to which time only goes forward: a clock that is set back must not keep a key
+/// waiting until it has come there again.
 #[derive(Clone, Debug)]
-struct Ticks(Arc<dyn Clock>);
+struct Ticks {
+    clock: Arc<dyn Clock>,
+    seen: Arc<Mutex<Seen>>,
+}
+
+#[derive(Debug)]
+struct Seen {
+    last: Timestamp,
+    passed: Duration,
+}
+
+impl Ticks {
+    fn new(clock: Arc<dyn Clock>) -> Self {
+        let seen = Seen {
+            last: clock.now(),
+            passed: Duration::ZERO,
+        };
+        Self {
+            clock,
+            seen: Arc::new(Mutex::new(seen)),
+        }
+    }
+}
 
 impl governor::clock::Clock for Ticks {
     type Instant = Duration;
 
     fn now(&self) -> Duration {
-        Duration::from_millis(u64::try_from(self.0.now().as_millis()).unwrap_or(0))
+        let mut seen = self.seen.lock();
+        let now = self.clock.now();
+        let since = seen.last.until(now);
+        seen.passed += since;
+        seen.last = now;
+        seen.passed
     }
 }
 
@@ -253,7 +281,7 @@ impl Uses {
             Arc::new(Live::new(
                 key,
                 self.defaults,
-                Ticks(Arc::clone(&self.clock)),
+                Ticks::new(Arc::clone(&self.clock)),
                 self.numbers.clone(),
             ))
         });
