@@ -18,6 +18,7 @@ pub mod domain;
 mod error;
 pub mod fetch;
 mod grpc;
+mod metrics;
 pub mod net;
 mod service;
 mod tunnel;

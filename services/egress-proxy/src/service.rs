@@ -21,6 +21,7 @@ use crate::domain::policy::{DEFAULT_POLICY, Policy, PolicyFaults};
 use crate::domain::resolver::Resolver;
 use crate::fetch::{Fetcher, Limits};
 use crate::grpc::Handler;
+use crate::metrics::Numbers;
 use crate::net::cache::CachingResolver;
 use crate::net::dialer::{Dialer, TcpDialer};
 use crate::net::roots::Roots;
@@ -103,6 +104,7 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
             clock: deps.clock.clone(),
             upstreams,
             secrets: deps.secrets,
+            numbers: Numbers::new(&deps.metrics),
         },
         fetcher: Fetcher::new(
             deps.edges.dialer,

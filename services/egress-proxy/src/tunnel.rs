@@ -75,6 +75,7 @@ impl Tunnels {
         replies: Replies,
         permit: OwnedSemaphorePermit,
     ) {
+        let _open = self.admission.numbers.open();
         if let Err(error) = self.run(&by, &mut frames, &replies).await {
             // A caller that has gone, or does not read, needs no answer.
             let _ = timeout(CLOSING, replies.send(Err(harombe_error::to_status(&error)))).await;

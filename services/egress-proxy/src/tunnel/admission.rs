@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use harombe_canonical::CanonicalCall;
-use harombe_error::{Code, Failure, Reason};
+use harombe_error::{Code, Failure, Reason, ServiceError as _};
 use harombe_grant::{Grant, Lease, Verifier, check_call};
 use harombe_proto::hitl::v1::RedeemGrantRequest;
 use harombe_proto::hitl::v1::authorization_service_client::AuthorizationServiceClient;
@@ -25,7 +25,8 @@ use crate::domain::call::FetchCall;
 use crate::domain::decision::{Admitted, Allowed, Decider, Request};
 use crate::domain::denial::Denial;
 use crate::domain::headers::{self, Outgoing};
-use crate::tunnel::record::{self, Attempt, Record};
+use crate::metrics::Numbers;
+use crate::tunnel::record::{self, Attempt, Peer, Record};
 use crate::upstream::Upstream;
 
 pub(crate) use search::SearchAct;
@@ -70,6 +71,7 @@ pub(crate) struct Admission {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) upstreams: BTreeMap<String, Arc<Upstream>>,
     pub(crate) secrets: Arc<dyn Secrets>,
+    pub(crate) numbers: Numbers,
 }
 
 impl fmt::Debug for Admission {
@@ -123,6 +125,7 @@ impl Admission {
         if let Err(error @ (Error::Grant(_) | Error::Lease(_) | Error::ForeignCall(_) | Error::Tool)) =
             &admitted
         {
+            self.numbers.refused(error.reason().as_str());
             // Refused it is in any case, and for its own reason.
             let tool = CanonicalCall::parse(call).map(|call| call.tool().chars().take(MAX_TOOL).collect());
             let tool: String = tool.unwrap_or_default();
@@ -186,19 +189,22 @@ impl Admission {
         self.trail
             .record(Record::allowed(run, &act, self.policy_version()))
             .await?;
+        self.numbers.allowed();
         Ok(act)
     }
 
     /// The record of how an admitted call ended; it is written when the tunnel closes.
     pub(crate) fn closing(&self, run: &RunPrincipal, act: &Act) -> Record {
-        let host = json!({ "host": act.allowed.target.authority().to_string() });
-        Record::new(
-            self.trail.clone(),
-            self.clock.clone(),
-            run,
-            act.attempt.call,
-            host,
-        )
+        let peer = Peer {
+            upstream: String::new(),
+            details: json!({ "host": act.allowed.target.authority().to_string() }),
+        };
+        self.begun(run, act.attempt.call, peer)
+    }
+
+    fn begun(&self, run: &RunPrincipal, call: Option<CallId>, peer: Peer) -> Record {
+        let (trail, clock, numbers) = (self.trail.clone(), self.clock.clone(), self.numbers.clone());
+        Record::new(trail, clock, numbers, run, call, peer)
     }
 
     async fn decide(&self, run: &RunPrincipal, fetch: &FetchCall) -> Result<(Allowed, Outgoing), Denial> {
@@ -220,6 +226,7 @@ impl Admission {
         attempt: &Attempt,
         denial: &Denial,
     ) -> Result<(), Error> {
+        self.numbers.denied(denial.code());
         let event = Record::denied(run, attempt, denial, self.policy_version());
         Ok(self.trail.record(event).await?)
     }

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::Error;
 use crate::domain::denial::Denial;
+use crate::metrics::{Ended, Exchange, Numbers};
 use crate::tunnel::Act;
 use crate::upstream::Upstream;
 
@@ -74,11 +75,21 @@ pub(crate) struct Tally {
     pub(crate) truncated: AtomicBool,
 }
 
+/// With whom an exchange is.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    /// Its name in the configuration; empty for a host of the policy's.
+    pub(crate) upstream: String,
+    /// What the log says of it.
+    pub(crate) details: Value,
+}
+
 /// The record of one exchange that was allowed. When it is dropped without being closed, that is recorded too.
 pub(crate) struct Record {
     trail: Trail,
     event: Event,
-    details: Value,
+    peer: Peer,
+    numbers: Numbers,
     clock: Arc<dyn Clock>,
     began: Timestamp,
     tally: Arc<Tally>,
@@ -94,19 +105,20 @@ impl fmt::Debug for Record {
 }
 
 impl Record {
-    /// `details` say with whom.
     pub(super) fn new(
         trail: Trail,
         clock: Arc<dyn Clock>,
+        numbers: Numbers,
         run: &RunPrincipal,
         call: Option<CallId>,
-        details: Value,
+        peer: Peer,
     ) -> Self {
         let began = clock.now();
         Self {
             trail,
             event: event(Kind::EgressClosed, run, call),
-            details,
+            peer,
+            numbers,
             clock,
             began,
             tally: Arc::default(),
@@ -138,13 +150,29 @@ impl Record {
 
     fn note(&self, outcome: Outcome, reason: Option<&str>) {
         let elapsed = self.began.until(self.clock.now());
-        let mut details = self.details.clone();
+        let status = self.tally.status.load(Ordering::Relaxed);
+        let sent = self.tally.sent.load(Ordering::Relaxed);
+        let received = self.tally.received.load(Ordering::Relaxed);
+        let ended = match outcome {
+            Outcome::Ok => Ended::Answered(status),
+            _ => Ended::Failed,
+        };
+        self.numbers.exchanged(
+            &self.peer.upstream,
+            Exchange {
+                ended,
+                took: elapsed,
+                sent,
+                received,
+            },
+        );
+        let mut details = self.peer.details.clone();
         merge(
             &mut details,
             json!({
-                "status": self.tally.status.load(Ordering::Relaxed),
-                "sent_bytes": self.tally.sent.load(Ordering::Relaxed),
-                "received_bytes": self.tally.received.load(Ordering::Relaxed),
+                "status": status,
+                "sent_bytes": sent,
+                "received_bytes": received,
                 "truncated": self.tally.truncated.load(Ordering::Relaxed),
                 "duration_ms": u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
                 "reason": reason,

@@ -8,6 +8,7 @@ mod check;
 mod fetch;
 #[cfg(test)]
 mod hitl;
+mod metrics;
 #[cfg(test)]
 mod model;
 #[cfg(test)]

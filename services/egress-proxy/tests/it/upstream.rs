@@ -18,7 +18,7 @@ const POST: &str = "POST /v1/messages?beta=true HTTP/1.1\r\nHost: model\r\nConte
 const GET: &str = "GET /v1/models HTTP/1.1\r\nHost: model\r\n\r\n";
 
 /// A world with the upstream `model` at that URL.
-async fn world(url: &str, edit: impl FnOnce(&mut Upstream)) -> World {
+pub(crate) async fn world(url: &str, edit: impl FnOnce(&mut Upstream)) -> World {
     let upstream = upstream(url, edit);
     let configure = |config: &mut Config| {
         config.upstreams.insert("model".to_owned(), upstream);

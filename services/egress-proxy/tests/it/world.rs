@@ -51,6 +51,7 @@ pub(crate) struct World {
     pub(crate) resolver: Arc<ScriptedResolver>,
     pub(crate) service: Service,
     pub(crate) run: RunPrincipal,
+    pub(crate) metrics: harombe_rpc::Metrics,
     pub(crate) secrets: SealedFile,
     pub(crate) files: tempfile::TempDir,
     trail_tasks: TaskSet,
@@ -116,8 +117,9 @@ impl World {
         configure(&mut config);
         let trail_tasks = TaskSet::new();
         let secrets = SealedFile::new(files.path());
+        let metrics = harombe_rpc::Metrics::new();
         let deps = Deps {
-            metrics: harombe_rpc::Metrics::new(),
+            metrics: metrics.clone(),
             clock: clock.clone(),
             identity: pki.identity(ServiceName::EgressProxy),
             trail: audit.trail(ServiceName::EgressProxy, clock.clone(), &trail_tasks),
@@ -141,6 +143,7 @@ impl World {
             resolver,
             service,
             run,
+            metrics,
             secrets,
             files,
             trail_tasks,

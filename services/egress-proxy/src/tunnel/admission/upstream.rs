@@ -9,7 +9,7 @@ use super::Admission;
 use crate::Error;
 use crate::domain::denial::Denial;
 use crate::domain::upstream::Unfit;
-use crate::tunnel::record::{self, Attempt, Record};
+use crate::tunnel::record::{self, Attempt, Peer, Record};
 use crate::upstream::{Shown, Upstream};
 
 impl Admission {
@@ -52,6 +52,7 @@ impl Admission {
     ) -> Result<Shown, Error> {
         let shown = upstream.shown(&*self.secrets).await;
         if let Err(error) = &shown {
+            self.numbers.uncredentialed();
             tracing::warn!(
                 upstream = upstream.name,
                 reason = %error.reason(),
@@ -71,13 +72,11 @@ impl Admission {
         upstream: &Upstream,
     ) -> Result<Record, Error> {
         self.trail.record(Record::asked(run, attempt, upstream)).await?;
-        let details = record::destination(upstream);
-        Ok(Record::new(
-            self.trail.clone(),
-            self.clock.clone(),
-            run,
-            attempt.call,
-            details,
-        ))
+        self.numbers.allowed();
+        let peer = Peer {
+            upstream: upstream.name.clone(),
+            details: record::destination(upstream),
+        };
+        Ok(self.begun(run, attempt.call, peer))
     }
 }
