@@ -20,6 +20,6 @@ pub(crate) use follow::{Follow, Known};
 pub(crate) use journal::{Journal, Validity};
 pub(crate) use model::{
     Begin, Begun, Claimed, ClaimedTurn, Content, Entry, Expired, ExpiredPage, Finish, Header, Held, Lease,
-    Mark, NewEntry, Owner, Page, Position, Progress, Renewal, Run, RunState, Selection, Session, StoredPage,
-    StoredTurn, Turns,
+    Mark, NewEntry, Owner, Page, Position, Progress, Renewal, Room, Run, RunState, Selection, Session,
+    StoredPage, StoredTurn, Turns,
 };

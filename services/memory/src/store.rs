@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::{
     Begin, Begun, Claimed, Entry, Expired, ExpiredPage, Finish, Header, Held, Lease, Mark, NewEntry, Owner,
-    Position, Progress, Renewal, Run, RunState, Selection, Session, StoredPage,
+    Position, Progress, Renewal, Room, Run, RunState, Selection, Session, StoredPage,
 };
 use crate::error::Error;
 
@@ -107,8 +107,8 @@ pub(crate) trait Store: Send + Sync + 'static {
     async fn request_cancel(&self, run: &RunPrincipal, reason: &str) -> Result<RunState, Error>;
     async fn header(&self, run: &RunPrincipal) -> Result<Header, Error>;
     async fn run(&self, owner: &Owner, run: RunId) -> Result<Run, Error>;
-    /// Entries after a cursor, at most `limit`.
-    async fn entries(&self, owner: &Owner, run: RunId, after: u64, limit: u32) -> Result<Vec<Entry>, Error>;
+    /// Entries after a cursor, as many as there is room for; one if there is one at all.
+    async fn entries(&self, owner: &Owner, run: RunId, after: u64, room: Room) -> Result<Vec<Entry>, Error>;
 
     /// Finishes the writes that wait and lets the database go.
     async fn close(&self);

@@ -25,7 +25,7 @@ pub(crate) fn user_text(text: &str) -> Result<(), Error> {
     }
     if text.len() > TEXT_MAX {
         return invalid(format!(
-            "text has {} bytes; a message may have 1 MiB (1048576 bytes)",
+            "text has {} bytes; a message has at most 1 MiB (1048576 bytes)",
             text.len()
         ));
     }
@@ -62,7 +62,7 @@ pub(crate) fn renewals(count: usize) -> Result<(), Error> {
 
 pub(crate) fn turn(messages: &[Message]) -> Result<(), Error> {
     if messages.len() > MESSAGES_MAX || bytes(messages) > TURN_MAX {
-        return invalid("a turn may add 1000 messages and 2 MiB");
+        return invalid("a turn adds at most 1000 messages and 2 MiB");
     }
     if messages
         .iter()
@@ -82,7 +82,7 @@ pub(crate) fn entries(entries: &[JournalEntry]) -> Result<(), Error> {
         .iter()
         .any(|entry| prost::Message::encoded_len(entry) > ENTRY_MAX)
     {
-        return invalid("an entry may have 3 MiB");
+        return invalid("an entry has at most 3 MiB");
     }
     for event in entries.iter().filter_map(|entry| entry.event.as_ref()) {
         match event.event {

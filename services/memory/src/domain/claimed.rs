@@ -16,7 +16,7 @@ pub(crate) fn claimed_turns(history: Vec<ClaimedMessage>) -> Result<Vec<ClaimedT
     let bytes: usize = history.iter().map(|message| message.text.len()).sum();
     if history.len() > MESSAGES_MAX || bytes > HISTORY_MAX {
         return Err(Error::Invalid(
-            "history may have 1000 messages and 2 MiB; leave the oldest messages out".to_owned(),
+            "history has at most 1000 messages and 2 MiB; leave the oldest messages out".to_owned(),
         ));
     }
     let mut turns: Vec<Vec<Message>> = Vec::new();

@@ -11,13 +11,17 @@ use harombe_types::{Clock, RunId, RunPrincipal, Timestamp};
 
 use super::follow::Waiter;
 use crate::domain::{
-    Follow, Header, Held, Lease, Owner, Progress, Renewal, Run, RunState, check, decode_entry, encode_entries,
+    Follow, Header, Held, Lease, Owner, Progress, Renewal, Room, Run, RunState, check, decode_entry,
+    encode_entries,
 };
 use crate::error::Error;
 use crate::store::Store;
 
-/// Entries read at once.
-const PAGE: u32 = 64;
+/// Read at once; with one entry of the largest kind, a stream holds some 4 MiB.
+const PAGE: Room = Room {
+    entries: 64,
+    bytes: 1 << 20,
+};
 
 /// Whether a run's token still lets somebody act for the run.
 pub(crate) trait Validity: Send + Sync {

@@ -113,6 +113,14 @@ pub(crate) struct Entry {
     pub(crate) state: Vec<u8>,
 }
 
+/// How much is read at once: at least one entry, then as long as there is room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Room {
+    pub(crate) entries: u32,
+    /// No entry is read that begins beyond so many bytes.
+    pub(crate) bytes: u32,
+}
+
 /// A turn to begin.
 #[derive(Debug, Clone)]
 pub(crate) struct Begin {

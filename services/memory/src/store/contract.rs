@@ -2,6 +2,7 @@
 
 mod conversations;
 mod leases;
+mod pages;
 mod place;
 mod races;
 
@@ -10,7 +11,7 @@ use std::time::Duration;
 use harombe_types::{RunId, RunPrincipal, SessionId, SystemClock, Timestamp};
 
 use crate::domain::{
-    Begin, Begun, Content, Expired, Finish, Held, NewEntry, Owner, Renewal, RunState, Selection, Turns,
+    Begin, Begun, Content, Expired, Finish, Held, NewEntry, Owner, Renewal, Room, RunState, Selection, Turns,
 };
 use crate::error::Error;
 use crate::store::Store;
@@ -111,7 +112,7 @@ async fn begun(store: &dyn Store) -> (RunPrincipal, Begun) {
 
 /// The journal, as text.
 async fn journal(store: &dyn Store, run: &RunPrincipal) -> Vec<(u64, String)> {
-    let entries = store.entries(&ann(), run.run, 0, 1000).await.unwrap();
+    let entries = store.entries(&ann(), run.run, 0, ALL).await.unwrap();
     entries
         .into_iter()
         .map(|entry| (entry.cursor, String::from_utf8(entry.state).unwrap()))
@@ -132,6 +133,11 @@ async fn renew(store: &dyn Store, run: &RunPrincipal, epoch: u64, until: Timesta
     assert_eq!(renewed.len(), 1);
     renewed[0]
 }
+
+const ALL: Room = Room {
+    entries: 1000,
+    bytes: u32::MAX,
+};
 
 const KEPT: Renewal = Renewal::Held {
     cancel_requested: false,

@@ -20,7 +20,7 @@ use super::rows::expired_page;
 use super::{Store, Unit, refuse};
 use crate::domain::{
     Begin, Begun, Claimed, Entry, Expired, ExpiredPage, Finish, Header, Held, Lease, Mark, NewEntry, Owner,
-    Progress, Renewal, Run, RunState, Selection, Session, StoredPage,
+    Progress, Renewal, Room, Run, RunState, Selection, Session, StoredPage,
 };
 use crate::error::Error;
 
@@ -247,9 +247,9 @@ impl Store for PostgresStore {
         row.await?.ok_or(Error::NotFound("run"))?.try_into()
     }
 
-    async fn entries(&self, owner: &Owner, run: RunId, after: u64, limit: u32) -> Result<Vec<Entry>, Error> {
+    async fn entries(&self, owner: &Owner, run: RunId, after: u64, room: Room) -> Result<Vec<Entry>, Error> {
         let rows = self.at_once(with!(owner; |connection| async {
-            Ok(runs::entries(connection, &owner, run, after, limit).await?)
+            Ok(runs::entries(connection, &owner, run, after, room).await?)
         }));
         Ok(rows.await?.into_iter().map(Into::into).collect())
     }

@@ -15,7 +15,7 @@ use harombe_types::{AgentName, RunId, RunPrincipal, SessionId, Tenant, Timestamp
 
 use crate::domain::{
     Begin, Begun, Claimed, Entry, Expired, ExpiredPage, Finish, Header, Held, Lease, Mark, NewEntry, Owner,
-    Progress, Renewal, Run, RunState, Selection, Session, StoredPage,
+    Progress, Renewal, Room, Run, RunState, Selection, Session, StoredPage,
 };
 use crate::error::Error;
 use crate::store::newest::newest;
@@ -272,8 +272,8 @@ impl Store for SqliteStore {
             .try_into()
     }
 
-    async fn entries(&self, owner: &Owner, run: RunId, after: u64, limit: u32) -> Result<Vec<Entry>, Error> {
-        let rows = entries::page(self.database.readers(), owner, run, after, limit).await;
+    async fn entries(&self, owner: &Owner, run: RunId, after: u64, room: Room) -> Result<Vec<Entry>, Error> {
+        let rows = entries::page(self.database.readers(), owner, run, after, room).await;
         Ok(rows
             .map_err(|error| self.read_failed(error))?
             .into_iter()

@@ -8,6 +8,7 @@
 
 mod claimed;
 mod conversations;
+mod disk;
 mod faults;
 mod journal;
 mod leases;

@@ -66,12 +66,17 @@ impl Rig {
     }
 
     pub(crate) async fn on(config: Config, database: Option<Database>) -> Self {
+        Self::under(tempfile::tempdir().expect("directory"), config, database).await
+    }
+
+    /// With its files in this directory.
+    pub(crate) async fn under(directory: TempDir, config: Config, database: Option<Database>) -> Self {
         let clock = Arc::new(ManualClock::at(SystemClock.now()));
         let authority = CertificateAuthority::create("test.example", &*clock).expect("authority");
         let identity = |name| authority.issue(name, &*clock).expect("identity");
         let (gateway, memory) = (identity(ServiceName::Gateway), identity(ServiceName::Memory));
         let directory = Arc::new(Home {
-            directory: tempfile::tempdir().expect("directory"),
+            directory,
             _database: database,
         });
         let service = start(&config, &clock, &memory, directory.path()).await;

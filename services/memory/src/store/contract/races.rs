@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
+use harombe_types::WorkspaceId;
 
 use super::place::{Place, on_each};
 use super::*;
@@ -18,6 +19,7 @@ on_each![
     a_turn_ends_or_is_taken_over_and_never_both,
     beginning_and_ending_get_along,
     whoever_begins_knows_the_turn_that_has_just_ended,
+    a_session_is_deleted_or_has_a_turn_and_never_both,
 ];
 
 type Stores = Vec<Arc<dyn Store>>;
@@ -240,6 +242,48 @@ async fn whoever_begins_knows_the_turn_that_has_just_ended(place: Place) {
         };
         assert_eq!(begun.last_run, last, "in round {round}");
         run = next;
+    }
+}
+
+/// Nor is a workspace bound to what is gone.
+async fn a_session_is_deleted_or_has_a_turn_and_never_both(place: Place) {
+    let replicas = place.replicas().await;
+    for round in 0..12 {
+        let session = session(&*replicas[0]).await;
+        let run = run_in(session);
+        let (one, other) = (
+            &replicas[round % replicas.len()],
+            &replicas[(round + 1) % replicas.len()],
+        );
+        let owner = ann();
+        let workspace: WorkspaceId =
+            "0199f3a0-0000-7000-8000-00000000000a.0199f3a0-0000-7000-8000-000000000001"
+                .parse()
+                .unwrap();
+        let bound = Some(workspace.to_string());
+        let (begun, deleted, attached) = tokio::join!(
+            one.begin_turn(begin(&run, "m1")),
+            other.delete_session(&owner, session),
+            one.attach_workspace(&owner, session, workspace),
+        );
+        match (begun, deleted) {
+            (Ok(_), Err(Error::SessionBusy)) => {
+                assert_eq!(attached.ok(), bound);
+                one.finish_turn(finish(&run, 1, &["a"])).await.unwrap();
+                let deleted = other.delete_session(&owner, session).await.unwrap();
+                assert_eq!(deleted, bound, "for its broker to delete");
+            }
+            (Err(Error::NotFound("session")), Ok(deleted)) => match attached {
+                Ok(_) => assert_eq!(deleted, bound),
+                Err(Error::NotFound("session")) => assert_eq!(deleted, None),
+                other => panic!("{other:?}"),
+            },
+            other => panic!("{other:?}"),
+        }
+        let gone = one.begin_turn(begin(&run, "m2")).await;
+        assert!(matches!(gone, Err(Error::NotFound("session"))), "{gone:?}");
+        let gone = one.run(&owner, run.run).await;
+        assert!(matches!(gone, Err(Error::NotFound("run"))), "{gone:?}");
     }
 }
 

@@ -7,7 +7,7 @@ use sqlx::query::QueryAs;
 
 use super::statements;
 use super::{Unit, refuse};
-use crate::domain::{Finish, NewEntry, Owner, Position, Progress, RunState};
+use crate::domain::{Finish, NewEntry, Owner, Position, Progress, Room, RunState};
 use crate::error::Error;
 use crate::store::rows::{EntryRow, HeaderRow, RunRow, RunView, signed, state, state_number, unsigned};
 
@@ -180,23 +180,31 @@ pub(super) async fn header(
     .await
 }
 
+/// Sizes first, which Postgres knows without reading long entries.
 pub(super) async fn entries(
     connection: &mut PgConnection,
     owner: &Owner,
     run: RunId,
     after: u64,
-    limit: u32,
+    room: Room,
 ) -> Result<Vec<EntryRow>, sqlx::Error> {
     sqlx::query_as(
-        "SELECT j.cursor, j.written_ms, j.event, j.state \
-         FROM runs r JOIN sessions s ON s.id = r.session JOIN journal j ON j.run = r.id \
-         WHERE r.tenant = $1 AND r.run_id = $2 AND s.subject = $3 AND j.cursor > $4 ORDER BY j.cursor LIMIT $5",
+        "WITH listed AS ( \
+            SELECT j.run, j.cursor, coalesce(octet_length(j.event), 0) + octet_length(j.state) AS size \
+            FROM runs r JOIN sessions s ON s.id = r.session JOIN journal j ON j.run = r.id \
+            WHERE r.tenant = $1 AND r.run_id = $2 AND s.subject = $3 AND j.cursor > $4 \
+            ORDER BY j.cursor LIMIT $5), \
+         placed AS (SELECT run, cursor, SUM(size) OVER (ORDER BY cursor) - size AS begins FROM listed) \
+         SELECT j.cursor, j.written_ms, j.event, j.state \
+         FROM placed p JOIN journal j ON j.run = p.run AND j.cursor = p.cursor \
+         WHERE p.begins < $6 ORDER BY j.cursor",
     )
     .bind(owner.tenant.as_str())
     .bind(run.to_string())
     .bind(owner.subject.as_str())
     .bind(signed(after))
-    .bind(i64::from(limit))
+    .bind(i64::from(room.entries))
+    .bind(i64::from(room.bytes))
     .fetch_all(connection)
     .await
 }

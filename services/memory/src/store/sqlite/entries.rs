@@ -5,7 +5,7 @@ use harombe_types::{RunId, RunPrincipal, Timestamp};
 use sqlx::SqliteExecutor;
 
 use super::{Unit, refuse, runs};
-use crate::domain::{NewEntry, Owner, Progress};
+use crate::domain::{NewEntry, Owner, Progress, Room};
 use crate::error::Error;
 use crate::store::rows::{EntryRow, RunRow, signed, unsigned};
 
@@ -87,23 +87,31 @@ async fn written_before(
     Ok(rows.len() == entries.len() && rows.iter().zip(entries).all(same))
 }
 
+/// Sizes first, which SQLite knows without reading the entries.
 pub(super) async fn page(
     executor: impl SqliteExecutor<'_>,
     owner: &Owner,
     run: RunId,
     after: u64,
-    limit: u32,
+    room: Room,
 ) -> Result<Vec<EntryRow>, sqlx::Error> {
     sqlx::query_as(
-        "SELECT j.cursor, j.written_ms, j.event, j.state \
-         FROM runs r JOIN sessions s ON s.id = r.session JOIN journal j ON j.run = r.id \
-         WHERE r.tenant = ? AND r.run_id = ? AND s.subject = ? AND j.cursor > ? ORDER BY j.cursor LIMIT ?",
+        "WITH listed AS ( \
+            SELECT j.run, j.cursor, coalesce(length(j.event), 0) + length(j.state) AS size \
+            FROM runs r JOIN sessions s ON s.id = r.session JOIN journal j ON j.run = r.id \
+            WHERE r.tenant = ?1 AND r.run_id = ?2 AND s.subject = ?3 AND j.cursor > ?4 \
+            ORDER BY j.cursor LIMIT ?5), \
+         placed AS (SELECT run, cursor, SUM(size) OVER (ORDER BY cursor) - size AS begins FROM listed) \
+         SELECT j.cursor, j.written_ms, j.event, j.state \
+         FROM placed p JOIN journal j ON j.run = p.run AND j.cursor = p.cursor \
+         WHERE p.begins < ?6 ORDER BY j.cursor",
     )
     .bind(owner.tenant.as_str())
     .bind(run.to_string())
     .bind(owner.subject.as_str())
     .bind(signed(after))
-    .bind(limit)
+    .bind(room.entries)
+    .bind(room.bytes)
     .fetch_all(executor)
     .await
 }
