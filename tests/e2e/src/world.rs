@@ -100,7 +100,7 @@ impl World {
         let model = dir.path().join("model.toml");
         std::fs::write(&model, script).expect("the script");
         let mut setup = Setup {
-            config: quick(),
+            config: Config::default(),
             killer: None,
             cut: None,
             log: None,
