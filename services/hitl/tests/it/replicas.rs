@@ -1,5 +1,6 @@
 //! Two processes on one Postgres are one hitl.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use harombe_error::Reason;
@@ -8,8 +9,10 @@ use harombe_proto::types::v1::Decision;
 use harombe_sql::StoreConfig;
 use harombe_testkit::postgres::Database;
 use harombe_trail::Kind;
+use harombe_types::{Clock as _, ManualClock, Timestamp};
 use sqlx::Connection as _;
 use sqlx::postgres::PgConnection;
+use tonic::Status;
 
 use crate::world::{BROKER, World, approver, reason, until_decided};
 
@@ -166,4 +169,74 @@ async fn what_one_left_unrecorded_the_other_records() {
     let event = other.sink.wait_for_kind(Kind::ApprovalDecided).await;
     assert_eq!(event.approval_id, id);
     assert_eq!(other.decision(&run, &id).await.decision(), Decision::Denied);
+}
+
+/// A second process whose clock differs.
+async fn differing(world: &World, seconds: i64) -> World {
+    let now = Timestamp::from_millis(world.clock.now().as_millis() + seconds * 1000);
+    world.replica_with(Arc::new(ManualClock::at(now))).await
+}
+
+/// The refusal of a call that came too early by the clock of who was asked.
+fn assert_names_the_clocks<T: std::fmt::Debug>(refused: Result<T, Status>) {
+    let refused = refused.unwrap_err();
+    assert!(refused.message().contains("compare the clocks"), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_grant_is_honoured_by_a_clock_a_little_behind_and_refused_by_one_far_behind() {
+    let (_database, one, _other) = two().await;
+    let run = one.run("ann");
+    for (seconds, honoured) in [(-90, false), (-4, true), (4, true), (30, true)] {
+        let call = one.file_list(&run);
+        let grant = one.granted(&run, &call).await;
+        let elsewhere = differing(&one, seconds).await;
+        let spent = elsewhere.redeem(BROKER, &grant, &call).await;
+        if honoured {
+            assert!(spent.is_ok(), "{seconds}: {spent:?}");
+            continue;
+        }
+        assert_names_the_clocks(spent);
+        assert_eq!(one.sink.of_kind(Kind::GrantRefused).len(), 1);
+        // Nothing was spent by it.
+        one.redeem(BROKER, &grant, &call).await.unwrap();
+    }
+    // The grant has an end too, and no clock prolongs it.
+    let call = one.file_list(&run);
+    let grant = one.granted(&run, &call).await;
+    let late = differing(&one, 60).await.redeem(BROKER, &grant, &call).await;
+    assert_eq!(reason(late), Reason::GrantExpired);
+}
+
+#[tokio::test]
+async fn a_run_is_not_believed_whose_token_comes_from_a_clock_far_ahead() {
+    let (_database, one, _other) = two().await;
+    let run = one.run("ann");
+    for (seconds, believed) in [(-90, false), (-4, true), (30, true)] {
+        let elsewhere = differing(&one, seconds).await;
+        let call = one.file_list(&run);
+        let answer = elsewhere.authorize(&run, &call).await;
+        if believed {
+            assert!(answer.is_ok(), "{seconds}: {answer:?}");
+        } else {
+            assert_names_the_clocks(answer);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_deadline_that_is_over_by_one_clock_is_over_for_all() {
+    let (_database, one, _other) = two().await;
+    let run = one.run("ann");
+    let id = one.pending(&run, &one.python(&run)).await;
+    let behind = differing(&one, -30).await;
+    one.clock.advance(Duration::from_secs(15 * 60 - 20));
+    let ahead = differing(&one, 30).await;
+    assert_eq!(ahead.decision(&run, &id).await.decision(), Decision::Expired);
+    for world in [&one, &behind] {
+        let late = world.decide(&approver(), &id, Decision::Approved).await;
+        assert!(late.is_err(), "{late:?}");
+        assert_eq!(one.decision(&run, &id).await.decision(), Decision::Expired);
+    }
+    assert_eq!(one.sink.of_kind(Kind::ApprovalDecided).len(), 1);
 }
