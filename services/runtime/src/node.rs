@@ -68,7 +68,7 @@ pub(crate) struct Parts {
 }
 
 /// A person's message, as the gateway hands it on.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Message {
     /// The run that it is to begin.
     pub principal: RunPrincipal,

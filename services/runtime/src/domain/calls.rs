@@ -64,7 +64,6 @@ pub(crate) struct Finished {
 }
 
 /// A call that may be performed.
-#[derive(Debug)]
 pub(crate) struct Allowed<'a> {
     /// The call.
     pub open: &'a OpenCall,

@@ -44,8 +44,8 @@ pub(crate) struct Call {
     pub arguments: String,
 }
 
-/// What a model is asked to go on from.
-#[derive(Clone, Copy, Debug)]
+/// What a model is asked to go on from. It cannot be printed: it has a token.
+#[derive(Clone, Copy)]
 pub(crate) struct Request<'a> {
     /// The agent's system prompt.
     pub system: &'a str,

@@ -39,7 +39,8 @@ pub(super) fn check(response: &Response) -> Result<(), Stop> {
     if response.calls.len() > MAX_CALLS {
         return invalid(format!("it proposes more than {MAX_CALLS} calls"));
     }
-    if response.text.is_empty() && response.calls.is_empty() {
+    // spaces and line ends say nothing either
+    if response.text.trim().is_empty() && response.calls.is_empty() {
         return invalid(match response.stopped {
             Stopped::Length => {
                 "its limit of tokens was spent before it said anything; raise the model's max_output_tokens"

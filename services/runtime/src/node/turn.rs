@@ -20,7 +20,7 @@ use crate::domain::run::Run;
 use crate::domain::state::Progress;
 use crate::error::Error;
 use crate::live::Driving;
-use crate::peers::{Begun, Lease, Memory};
+use crate::peers::{Begun, Lease, Memory, NewTurn};
 use crate::room::Seat;
 
 /// A turn after BeginTurn.
@@ -89,7 +89,7 @@ impl Node {
             history,
             client_instructions,
         } = message;
-        let Parts { peers, hub, .. } = self.parts();
+        let peers = &self.parts().peers;
         let mut opening = Opening::new(&agent, &client_instructions, text);
         if opening.budget.is_none() {
             return Err(Error::MessageTooLong {
@@ -113,15 +113,29 @@ impl Node {
             history,
             client_instructions,
         };
-        let (lease, cursor, last_run) = match peers.memory.begin(&token, request).await? {
-            Begun::New {
-                lease,
-                cursor,
-                last_run,
-            } => (lease, cursor, last_run),
-            Begun::Again { lease } => return self.read_again(principal.run, token, lease, seat).await,
-            Begun::Existing { run } => return Ok(Opened::Before(self.joined(run))),
-        };
+        let whose = (principal, token);
+        match peers.memory.begin(&whose.1, request).await? {
+            Begun::New(turn) => self.begun(turn, told, agent, whose, (opening, seat)).await,
+            Begun::Again { lease } => self.read_again(whose, lease, seat).await,
+            Begun::Existing { run } => Ok(Opened::Before(self.joined(run))),
+        }
+    }
+
+    /// The run of a turn that is ours.
+    async fn begun(
+        &self,
+        turn: NewTurn,
+        told: Vec<RunEvent>,
+        agent: Arc<Agent>,
+        (principal, token): (RunPrincipal, String),
+        (mut opening, seat): (Opening, Seat),
+    ) -> Result<Opened, Error> {
+        let Parts { peers, hub, .. } = self.parts();
+        let NewTurn {
+            lease,
+            cursor,
+            last_run,
+        } = turn;
         let Some(driving) = hub.drive(&principal, lease) else {
             return Err(Error::ShuttingDown);
         };
@@ -148,10 +162,15 @@ impl Node {
     }
 
     /// The run of a message that another node had begun and not gone on with.
-    async fn read_again(&self, id: RunId, token: String, lease: Lease, seat: Seat) -> Result<Opened, Error> {
+    async fn read_again(
+        &self,
+        (principal, token): (RunPrincipal, String),
+        lease: Lease,
+        seat: Seat,
+    ) -> Result<Opened, Error> {
         Ok(match self.read(token, lease, seat).await? {
             Some((run, driving)) => Opened::New(Box::new(run), driving),
-            None => Opened::Before(Joined::Elsewhere(id.to_string())),
+            None => Opened::Before(Joined::Elsewhere(principal.run.to_string())),
         })
     }
 

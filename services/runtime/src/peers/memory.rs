@@ -1,7 +1,5 @@
 //! memory: the conversation, the run's journal, and the lease that says who may write it.
 
-use std::fmt;
-
 use futures_util::TryStreamExt as _;
 use harombe_error::{Failure, Reason};
 use harombe_proto::memory::v1 as wire;
@@ -36,6 +34,17 @@ pub(crate) struct History {
     pub last_run: Option<String>,
 }
 
+/// A turn that nobody had begun before.
+#[derive(Clone, Debug)]
+pub(crate) struct NewTurn {
+    /// The right to drive its run.
+    pub lease: Lease,
+    /// Of the last entry written.
+    pub cursor: u64,
+    /// The newest run that had ended.
+    pub last_run: Option<String>,
+}
+
 /// Of the lease with which a run begins; whoever takes the run over gets a higher one.
 const FIRST_EPOCH: u64 = 1;
 
@@ -43,14 +52,7 @@ const FIRST_EPOCH: u64 = 1;
 #[derive(Clone, Debug)]
 pub(crate) enum Begun {
     /// Ours to drive.
-    New {
-        /// The right to do so.
-        lease: Lease,
-        /// Of the last entry written.
-        cursor: u64,
-        /// The newest run that had ended.
-        last_run: Option<String>,
-    },
+    New(NewTurn),
     /// Ours to drive, but begun before, by a node that did nothing more: what it said first is in the journal.
     Again {
         /// The right to drive it.
@@ -64,7 +66,7 @@ pub(crate) enum Begun {
 }
 
 /// Runs that this node is to go on with.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Claims {
     /// Each with its lease.
     pub runs: Vec<Claim>,
@@ -83,22 +85,6 @@ pub(crate) struct Claim {
     pub lease: Lease,
     /// Somebody wants it to stop.
     pub cancel_requested: bool,
-}
-
-impl fmt::Debug for Claim {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            run_id,
-            lease,
-            cancel_requested,
-            ..
-        } = self;
-        f.debug_struct("Claim")
-            .field("run_id", run_id)
-            .field("lease", lease)
-            .field("cancel_requested", cancel_requested)
-            .finish_non_exhaustive()
-    }
 }
 
 /// What a write to the journal brought.
@@ -169,11 +155,11 @@ impl Memory {
         if lease.epoch > FIRST_EPOCH {
             return Ok(Begun::Again { lease });
         }
-        Ok(Begun::New {
+        Ok(Begun::New(NewTurn {
             lease,
             cursor,
             last_run: given(last_run_id),
-        })
+        }))
     }
 
     /// Closes the turn and gives the lease back.

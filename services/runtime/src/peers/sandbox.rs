@@ -18,7 +18,7 @@ use super::with_token;
 pub(crate) struct Sandbox(SandboxServiceClient<GrpcChannel>);
 
 /// What every act shows: who it is for, what was granted, and exactly what is to be done.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Permission {
     /// The run's token.
     pub token: String,

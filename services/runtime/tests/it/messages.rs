@@ -258,15 +258,17 @@ async fn a_model_in_a_loop_is_told_and_then_stopped() {
 
 #[tokio::test]
 async fn an_empty_response_fails_the_run_in_words_for_a_person() {
-    let world = World::new();
-    let node = world.node("[[turn]]").await;
-    let events = node.say(&world, "hi").await;
-    let Event::RunFailed(failed) = end(&events) else {
-        panic!("{events:?}")
-    };
-    assert_eq!(failed.reason, "MODEL_INVALID");
-    assert!(failed.message.contains("empty"), "{}", failed.message);
-    assert_eq!(world.memory.the_run().state, RunState::Failed);
+    for script in ["[[turn]]", "[[turn]]\ntext = \" \\n\\t\""] {
+        let world = World::new();
+        let node = world.node(script).await;
+        let events = node.say(&world, "hi").await;
+        let Event::RunFailed(failed) = end(&events) else {
+            panic!("{events:?}")
+        };
+        assert_eq!(failed.reason, "MODEL_INVALID");
+        assert!(failed.message.contains("empty"), "{}", failed.message);
+        assert_eq!(world.memory.the_run().state, RunState::Failed);
+    }
 }
 
 #[tokio::test]
