@@ -48,7 +48,9 @@ pub enum StartError {
         "services that are processes of their own need certificates: make them with `harombe pki init DIR` and set network.pki to DIR, or keep them in Vault (secrets.vault)"
     )]
     NoPki,
-    #[error("{service} did not get its certificate from Vault")]
+    #[error(
+        "{service} did not get its certificate from Vault; it has to be reachable and unsealed, and the role has to read services/{service} below secrets.vault.prefix"
+    )]
     Vault {
         service: ServiceName,
         #[source]
