@@ -8,13 +8,19 @@ use harombe_types::{
 
 use crate::domain::{Event, Limits};
 use crate::log::Log;
+use crate::metrics::Numbers;
 use crate::store::Place;
 
 pub(crate) const LIMITS: Limits = Limits { details: 4096 };
 
+/// Counted, and shown to nobody.
+pub(crate) fn numbers() -> Numbers {
+    Numbers::new(&harombe_rpc::Metrics::new())
+}
+
 pub(crate) async fn open(directory: &Path) -> Log {
     let place = Place::new(directory.to_owned(), harombe_sql::StoreConfig::default());
-    Log::open(place, harombe_sql::Limits::default(), LIMITS)
+    Log::open(place, harombe_sql::Limits::default(), LIMITS, &numbers())
         .await
         .unwrap()
 }

@@ -81,13 +81,14 @@ impl AuditService for Handler {
             next_index: found.next,
         };
         let log = Arc::clone(&self.log);
-        let entries = stream::iter(found.indexes).then(move |index| {
-            let log = Arc::clone(&log);
+        let filter = Arc::new(filter);
+        let entries = stream::iter(found.indexes).filter_map(move |index| {
+            let (log, filter) = (Arc::clone(&log), Arc::clone(&filter));
             async move {
-                let entry = log.entry(index).await.map_err(refused)?;
-                Ok(QueryResponse {
+                let entry = log.matching(&filter, index).await.map_err(refused).transpose()?;
+                Some(entry.map(|entry| QueryResponse {
                     item: Some(query_response::Item::Entry(convert::entry(entry))),
-                })
+                }))
             }
         });
         let end = stream::iter([Ok(QueryResponse {

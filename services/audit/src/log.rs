@@ -9,6 +9,7 @@ use harombe_types::ServiceName;
 
 use crate::Error;
 use crate::domain::{Event, Filter, Leaf, Limits, MAX_BATCH};
+use crate::metrics::Numbers;
 use crate::store::{
     Appended, DataKeys, Head, Index, Lane, Opened, Place, Row, Store, consistency, inclusion, open,
 };
@@ -71,8 +72,9 @@ impl Log {
         place: Place,
         queue: harombe_sql::Limits,
         limits: Limits,
+        numbers: &Numbers,
     ) -> Result<Self, Error> {
-        let Opened { store, keys, index } = open(&place, queue).await?;
+        let Opened { store, keys, index } = open(&place, queue, numbers).await?;
         Ok(Self {
             directory: place.directory,
             store,
@@ -128,12 +130,14 @@ impl Log {
             limit.min(MAX_FOUND)
         };
         let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
+        let reader = self.store.reader();
+        let (mut indexes, reach) = self.index.find(reader, filter, from, limit + 1).await?;
+        // Then: what the index has, the log has too.
         let log_size = self.head().await?.size();
-        let (mut indexes, reach) = self.index.find(filter, from, limit + 1).await?;
         let mut at = reach.max(from);
         let end = log_size.min(at.saturating_add(TAIL));
         while at < end && indexes.len() <= wanted {
-            let rows = self.store.reader().entries(at, PAGE).await?;
+            let rows = reader.entries(at, PAGE).await?;
             let Some(last) = rows.last() else { break };
             at = last.index + 1;
             indexes.extend(
@@ -154,7 +158,17 @@ impl Log {
         })
     }
 
+    /// One entry with its details, unless `filter` does not mean it: what the index says is only a help.
+    pub(crate) async fn matching(&self, filter: &Filter, index: u64) -> Result<Option<Entry>, Error> {
+        let row = self.store.reader().entry(index).await?;
+        match row.ok_or(Error::NoSuchEntry)? {
+            row if matches(filter, &row) => Ok(Some(opened(&self.keys, row).await?)),
+            _ => Ok(None),
+        }
+    }
+
     /// One entry with its details.
+    #[cfg(test)]
     pub(crate) async fn entry(&self, index: u64) -> Result<Entry, Error> {
         let row = self
             .store
@@ -207,6 +221,12 @@ impl Log {
     /// Lets the index take in more of the log; `false` when it has all of it.
     pub(crate) async fn index_more(&self) -> Result<bool, Error> {
         self.index.step(self.store.reader()).await
+    }
+
+    /// How many entries the index has not taken in.
+    pub(crate) async fn index_lag(&self) -> Result<u64, Error> {
+        let reach = self.index.reach(self.store.reader()).await?;
+        Ok(self.head().await?.size().saturating_sub(reach))
     }
 
     pub(crate) async fn close(&self) {

@@ -65,8 +65,8 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
     let limits = Limits {
         details: config.max_details_bytes(),
     };
-    let log = Arc::new(Log::open(config.place(&deps.data), queue, limits).await?);
     let numbers = Numbers::new(&deps.metrics);
+    let log = Arc::new(Log::open(config.place(&deps.data), queue, limits, &numbers).await?);
     let door = Door::Internal(Arc::new(TokenVerifier::new(deps.identity.roots().clone())));
     // A refusal of the log's own door cannot be recorded in the log by somebody who was refused there.
     let server_deps = harombe_rpc::Deps {
@@ -83,6 +83,7 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
     server.tasks().spawn(tasks::index(
         Arc::clone(&log),
         config.index_every.into(),
+        numbers.clone(),
         stop.clone(),
     ));
     // Before the first call comes: an instance that does not write must not be asked to.

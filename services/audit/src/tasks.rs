@@ -14,20 +14,29 @@ use crate::store::{CHECKPOINT_FILE, write_whole};
 
 /// Fills the query index behind the log. It works for half of the time at most: when appends come faster than it can
 /// follow, they go first, and queries say how far they are complete.
-pub(crate) async fn index(log: Arc<Log>, every: Duration, stop: CancellationToken) {
+pub(crate) async fn index(log: Arc<Log>, every: Duration, numbers: Numbers, stop: CancellationToken) {
     let mut heads = log.store().watch();
     loop {
         let begun = Instant::now();
-        let has_more = log.index_more().await.unwrap_or_else(|error| {
-            tracing::warn!(%error, "the query index could not be filled");
-            false
-        });
-        let pause = if has_more { begun.elapsed() } else { every };
+        let step = log.index_more().await;
+        let is_done = matches!(step, Ok(false));
+        let pause = match step {
+            Ok(true) => begun.elapsed(),
+            Ok(false) => every,
+            Err(error) => {
+                numbers.index_failures.inc();
+                tracing::warn!(%error, "the query index could not be filled, and is tried again");
+                every
+            }
+        };
+        if let Ok(lag) = log.index_lag().await {
+            numbers.set_index_lag(lag);
+        }
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(pause) => {}
         }
-        if has_more {
+        if !is_done {
             continue;
         }
         tokio::select! {

@@ -79,5 +79,6 @@ on_both! {
     queries:
         queries_see_the_newest_entry_with_and_without_the_index,
         queries_by_time,
-        a_page_of_the_tail_that_holds_no_match_does_not_end_the_search;
+        a_page_of_the_tail_that_holds_no_match_does_not_end_the_search,
+        an_answer_is_whole_up_to_where_it_says_while_the_log_grows;
 }

@@ -17,13 +17,18 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// Whether an index that came so far is of this log, and not of another history.
+    /// Whether an index that came so far is of this log, and not of another history, as after a restore of either.
     pub(super) async fn belongs_to(&self, log: &dyn Reader) -> Result<bool, Error> {
         let Some(last) = self.next.checked_sub(1) else {
             return Ok(true);
         };
         let row = log.entry(last).await?;
         Ok(row.is_some_and(|row| Some(row.hash) == self.hash))
+    }
+
+    /// Up to where such an index can be believed.
+    pub(super) async fn reach(&self, log: &dyn Reader) -> Result<u64, Error> {
+        Ok(if self.belongs_to(log).await? { self.next } else { 0 })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use async_trait::async_trait;
 use harombe_sql::Error as SqlError;
@@ -13,6 +14,7 @@ use super::snapshot::{self, State};
 use super::{Head, Snapshot};
 use crate::Error;
 use crate::domain::Draft;
+use crate::metrics::Numbers;
 
 /// The event id is in the log already, and belongs to another event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,9 +73,11 @@ pub(super) struct Ledger {
     /// The last sequence number of each tenant.
     tenants: HashMap<String, u64>,
     pending: Option<Pending>,
+    numbers: Numbers,
 }
 
 struct Pending {
+    begun: Instant,
     head: Arc<Head>,
     tenants: HashMap<String, u64>,
 }
@@ -83,12 +87,14 @@ impl Ledger {
         key: SigningKey,
         head: watch::Sender<Arc<Head>>,
         tenants: HashMap<String, u64>,
+        numbers: Numbers,
     ) -> Self {
         Self {
             key,
             head,
             tenants,
             pending: None,
+            numbers,
         }
     }
 
@@ -99,6 +105,7 @@ impl Ledger {
         target: &mut dyn Target,
         jobs: &[Vec<Draft>],
     ) -> Result<Vec<Reply>, SqlError> {
+        let begun = Instant::now();
         let mut known = Known::new();
         for _ in 0..ATTEMPTS {
             let base = self.head();
@@ -109,6 +116,7 @@ impl Ledger {
             }
             let head = Arc::new(Head::sign(plan.tree, &self.key).map_err(SqlError::handler)?);
             let pending = Pending {
+                begun,
                 head: Arc::clone(&head),
                 tenants: plan.tenants.clone(),
             };
@@ -165,7 +173,9 @@ impl Ledger {
 
     /// The last group is durable.
     pub(super) fn committed(&mut self) {
-        if let Some(Pending { head, tenants }) = self.pending.take() {
+        if let Some(Pending { begun, head, tenants }) = self.pending.take() {
+            let added = head.size().saturating_sub(self.head().size());
+            self.numbers.committed(added, begun.elapsed());
             self.tenants.extend(tenants);
             self.head.send_replace(head);
         }

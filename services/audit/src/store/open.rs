@@ -8,6 +8,7 @@ use super::postgres::{self, PostgresIndex, PostgresKeys, PostgresStore};
 use super::sqlite::{DATA_KEYS_FILE, SqliteIndex, SqliteKeys, SqliteStore};
 use super::{DataKeys, Index, KEYS_DIRECTORY, SIGNER_FILE, Store, WRAPPING_FILE};
 use crate::Error;
+use crate::metrics::Numbers;
 
 /// Where a log and its keys are.
 #[derive(Debug, Clone)]
@@ -42,12 +43,12 @@ pub(crate) struct Opened {
 }
 
 /// Opens the log at `place`, and makes one where there is none.
-pub(crate) async fn open(place: &Place, limits: Limits) -> Result<Opened, Error> {
+pub(crate) async fn open(place: &Place, limits: Limits, numbers: &Numbers) -> Result<Opened, Error> {
     let Some(config) = &place.config.postgres else {
         let directory = &place.directory;
-        let store = SqliteStore::open(directory, &place.signing_key, limits).await?;
+        let store = SqliteStore::open(directory, &place.signing_key, limits, numbers).await?;
         let keys = SqliteKeys::open(&directory.join(KEYS_DIRECTORY).join(DATA_KEYS_FILE)).await?;
-        let index = SqliteIndex::open(directory, store.reader()).await?;
+        let index = SqliteIndex::open(directory).await?;
         return Ok(Opened {
             store: Box::new(store),
             keys,
@@ -56,8 +57,8 @@ pub(crate) async fn open(place: &Place, limits: Limits) -> Result<Opened, Error>
     };
     let database = postgres::database(config).await?;
     let keys = PostgresKeys::open(config, &place.wrapping_key).await?;
-    let store = PostgresStore::open(&place.directory, &place.signing_key, database.clone(), limits).await?;
-    let index = PostgresIndex::open(database, store.reader()).await?;
+    let index = PostgresIndex::new(database.clone());
+    let store = PostgresStore::open(&place.directory, &place.signing_key, database, limits, numbers).await?;
     Ok(Opened {
         store: Box::new(store),
         keys,

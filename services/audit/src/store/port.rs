@@ -70,12 +70,21 @@ impl dyn Reader + '_ {
 /// The query index: filled behind the log, and never more than a help to find what the log says.
 #[async_trait]
 pub(crate) trait Index: Send + Sync {
-    /// Takes in the next entries; `false` when there were none.
+    /// Takes in the next entries; `false` when there were none. An index of another history than the log's is emptied first.
     async fn step(&self, log: &dyn Reader) -> Result<bool, Error>;
 
     /// At most `limit` positions of entries that match, from `from` on, in order; and the position up to which the index
     /// reaches.
-    async fn find(&self, filter: &Filter, from: u64, limit: u32) -> Result<(Vec<u64>, u64), Error>;
+    async fn find(
+        &self,
+        log: &dyn Reader,
+        filter: &Filter,
+        from: u64,
+        limit: u32,
+    ) -> Result<(Vec<u64>, u64), Error>;
+
+    /// The position up to which the index reaches; 0 for an index of another history than the log's.
+    async fn reach(&self, log: &dyn Reader) -> Result<u64, Error>;
 
     async fn close(&self);
 }

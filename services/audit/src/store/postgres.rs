@@ -25,6 +25,7 @@ use super::port::{Reader, Store};
 use super::{Head, KEYS_DIRECTORY, Lane, published, signer};
 use crate::Error;
 use crate::domain::Draft;
+use crate::metrics::Numbers;
 pub(crate) use data_keys::PostgresKeys;
 pub(crate) use index::PostgresIndex;
 pub(crate) use reader::PostgresReader;
@@ -82,6 +83,7 @@ impl PostgresStore {
         signing_key: &Path,
         database: Postgres,
         limits: Limits,
+        numbers: &Numbers,
     ) -> Result<Self, Error> {
         let key = identify(signing_key, &database).await?;
         let verifying = key.verifying_key().clone();
@@ -93,7 +95,7 @@ impl PostgresStore {
         let newest = follower.head().await?;
         published::check(directory, &reader, &newest, &verifying).await?;
         let (sender, head) = watch::channel(newest);
-        let ledger = Ledger::new(key, sender, HashMap::new());
+        let ledger = Ledger::new(key, sender, HashMap::new(), numbers.clone());
         let (queue, writes) = Writer::start(database.clone(), directory.to_owned(), ledger, limits);
         Ok(Self {
             queue,

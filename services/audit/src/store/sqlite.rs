@@ -21,6 +21,7 @@ use super::snapshot::State;
 use super::{Head, KEYS_DIRECTORY, Lane, published, signer, snapshot};
 use crate::Error;
 use crate::domain::Draft;
+use crate::metrics::Numbers;
 pub(crate) use data_keys::SqliteKeys;
 pub(crate) use index::SqliteIndex;
 pub(crate) use reader::SqliteReader;
@@ -43,7 +44,12 @@ pub(crate) struct SqliteStore {
 
 impl SqliteStore {
     /// Opens or creates the log in `directory`, and refuses one that contradicts its own newest checkpoint.
-    pub(crate) async fn open(directory: &Path, signing_key: &Path, limits: Limits) -> Result<Self, Error> {
+    pub(crate) async fn open(
+        directory: &Path,
+        signing_key: &Path,
+        limits: Limits,
+        numbers: &Numbers,
+    ) -> Result<Self, Error> {
         let (database, writer) = Database::open(&directory.join(LOG_FILE), &MIGRATIONS).await?;
         let reader = SqliteReader::new(database.clone());
         let is_new = reader.entries(0, 1).await?.is_empty();
@@ -58,7 +64,7 @@ impl SqliteStore {
         drop(connection);
         published::check(directory, &reader, &head, &verifying).await?;
         let (sender, head) = watch::channel(Arc::new(head));
-        let appender = Appender::new(Ledger::new(key, sender, tenants));
+        let appender = Appender::new(Ledger::new(key, sender, tenants, numbers.clone()));
         Ok(Self {
             commits: GroupCommit::start(writer, appender, limits),
             reader,

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::domain::Event;
 use crate::files::Source;
-use crate::fixture::{LIMITS, Writer};
+use crate::fixture::{LIMITS, Writer, numbers};
 use crate::log::Log;
 use crate::store::sqlite::LOG_FILE;
 use crate::store::{Appended, Place};
@@ -59,7 +59,7 @@ impl Bench {
             directory: directory.to_owned(),
             ..self.place()
         };
-        Log::open(place, harombe_sql::Limits::default(), LIMITS)
+        Log::open(place, harombe_sql::Limits::default(), LIMITS, &numbers())
             .await
             .unwrap()
     }

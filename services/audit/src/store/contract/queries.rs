@@ -101,3 +101,29 @@ pub(super) async fn a_page_of_the_tail_that_holds_no_match_does_not_end_the_sear
     assert_eq!((found.indexes, found.next), (vec![u64::from(PAGE) * 2], 0));
     log.close().await;
 }
+
+pub(super) async fn an_answer_is_whole_up_to_where_it_says_while_the_log_grows(bench: Bench) {
+    let log = bench.open().await;
+    let mut writer = Writer::new(ServiceName::Hitl);
+    let grow = async {
+        for _ in 0..40 {
+            log.append(writer.service, writer.events("alpha", 5))
+                .await
+                .unwrap();
+            log.index_more().await.unwrap();
+        }
+    };
+    let ask = async {
+        loop {
+            let found = log.find(&of("alpha"), 0, 0).await.unwrap();
+            assert_eq!(found.indexes, (0..found.complete_to).collect::<Vec<_>>());
+            assert_eq!(found.complete_to, found.log_size);
+            if found.log_size == 200 {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::join!(grow, ask);
+    log.close().await;
+}

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use crate::Error;
 use crate::domain::Filter;
 use crate::files::{Source, query};
-use crate::fixture::{LIMITS, Writer};
+use crate::fixture::{LIMITS, Writer, numbers};
 use crate::log::Log;
 use crate::store::contract::{Bench, persist};
 use crate::store::{CHECKPOINT_FILE, Place};
@@ -23,7 +23,7 @@ async fn connection(bench: &Bench) -> PgConnection {
 }
 
 async fn try_open(place: Place) -> Result<Log, Error> {
-    Log::open(place, harombe_sql::Limits::default(), LIMITS).await
+    Log::open(place, harombe_sql::Limits::default(), LIMITS, &numbers()).await
 }
 
 /// Ends the session that holds the writer's lock, as a network or an operator may.
@@ -131,7 +131,7 @@ async fn a_second_writer_without_the_lock_cannot_fork_the_log() {
     let crate::store::snapshot::State { head, tenants } =
         crate::store::snapshot::state(&mut *session, &key).await.unwrap();
     let sender = tokio::sync::watch::Sender::new(std::sync::Arc::new(head));
-    let mut rogue = super::Ledger::new(key, sender, tenants);
+    let mut rogue = super::Ledger::new(key, sender, tenants, numbers());
     persist(&log, writer.service, writer.events("alpha", 2)).await;
     let keys = super::PostgresKeys::open(place.config.postgres.as_ref().unwrap(), &place.wrapping_key)
         .await
@@ -383,4 +383,105 @@ async fn there_is_nothing_to_verify_where_no_log_was() {
         matches!(verdict, Err(VerifyError::Unreachable(Error::NoLog))),
         "{verdict:?}"
     );
+}
+
+/// What the index says, as far as it has come.
+async fn indexed(bench: &Bench) -> Vec<(i64, String)> {
+    sqlx::query_as("SELECT idx, tenant FROM harombe_audit.indexed ORDER BY idx")
+        .fetch_all(&mut connection(bench).await)
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn an_index_that_a_restore_has_left_is_not_believed_and_is_built_anew() {
+    let bench = Bench::postgres().await;
+    let log = bench.open().await;
+    let mut writer = Writer::new(ServiceName::Hitl);
+    persist(&log, writer.service, writer.events("alpha", 2)).await;
+    persist(&log, writer.service, writer.events("beta", 1)).await;
+    while log.index_more().await.unwrap() {}
+    let right = indexed(&bench).await;
+    assert_eq!(right.len(), 3);
+    let of = |tenant: &str| Filter {
+        tenant: Some(tenant.to_owned()),
+        ..Filter::default()
+    };
+    for left in [
+        // of another history, longer than the log
+        "UPDATE indexed SET tenant = 'beta'; UPDATE progress SET next = 9, hash = sha256('x')",
+        // of another history of the same length
+        "UPDATE indexed SET tenant = 'beta'; UPDATE progress SET hash = sha256('x')",
+        // rows without their progress, and no progress at all
+        "UPDATE indexed SET tenant = 'beta'; UPDATE progress SET next = 0, hash = NULL",
+        "UPDATE indexed SET tenant = 'beta'; DELETE FROM progress",
+        "DELETE FROM indexed; DELETE FROM progress",
+    ] {
+        bench.tamper(left).await;
+        assert_eq!(
+            log.find(&of("alpha"), 0, 0).await.unwrap().indexes,
+            [0, 1],
+            "{left}"
+        );
+        assert_eq!(log.find(&of("beta"), 0, 0).await.unwrap().indexes, [2], "{left}");
+        while log.index_more().await.unwrap() {}
+        assert_eq!(indexed(&bench).await, right, "{left}");
+        assert_eq!(log.index_lag().await.unwrap(), 0);
+    }
+    // Whatever the index says, nobody is shown what the entry itself does not say.
+    bench.tamper("UPDATE indexed SET tenant = 'beta'").await;
+    let found = log.find(&of("beta"), 0, 0).await.unwrap().indexes;
+    assert_eq!(found, [0, 1, 2]);
+    let mut shown = Vec::new();
+    for index in found {
+        shown.push(log.matching(&of("beta"), index).await.unwrap().is_some());
+    }
+    assert_eq!(shown, [false, false, true]);
+    log.close().await;
+}
+
+#[tokio::test]
+async fn two_that_empty_and_fill_the_index_at_once_leave_it_whole() {
+    let bench = Bench::postgres().await;
+    let other = TempDir::new().unwrap();
+    let (one, two) = (bench.open().await, bench.open_at(other.path()).await);
+    let mut writer = Writer::new(ServiceName::Hitl);
+    persist(&one, writer.service, writer.events("alpha", 50)).await;
+    let fill = async |log: &Log| while log.index_more().await.unwrap() {};
+    for _ in 0..10 {
+        bench
+            .tamper("UPDATE progress SET next = 9, hash = sha256('x')")
+            .await;
+        tokio::join!(fill(&one), fill(&two), fill(&two));
+        assert_eq!(indexed(&bench).await.len(), 50);
+    }
+    one.close().await;
+    two.close().await;
+}
+
+#[tokio::test]
+async fn an_index_that_could_not_be_filled_is_filled_later_though_nothing_is_appended() {
+    let bench = Bench::postgres().await;
+    let log = std::sync::Arc::new(bench.open().await);
+    let mut writer = Writer::new(ServiceName::Hitl);
+    bench.tamper("ALTER TABLE indexed RENAME TO hidden").await;
+    persist(&log, writer.service, writer.events("alpha", 3)).await;
+    let (numbers, stop) = (numbers(), tokio_util::sync::CancellationToken::new());
+    let every = std::time::Duration::from_millis(10);
+    let filling = tokio::spawn(crate::tasks::index(
+        std::sync::Arc::clone(&log),
+        every,
+        numbers.clone(),
+        stop.clone(),
+    ));
+    while numbers.index_failures.get() == 0 {
+        tokio::time::sleep(every).await;
+    }
+    bench.tamper("ALTER TABLE hidden RENAME TO indexed").await;
+    while indexed(&bench).await.len() < 3 {
+        tokio::time::sleep(every).await;
+    }
+    stop.cancel();
+    filling.await.unwrap();
+    log.close().await;
 }

@@ -25,6 +25,8 @@ mod session;
 const HEARTBEAT: Duration = Duration::from_secs(2);
 /// A commit that takes longer is given up together with its connection, and its callers are told to come again.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// Taking up a log reads little of it. Whoever does not come through in that time is cut off, and lets another one try.
+const TAKE_UP: Duration = Duration::from_secs(30);
 /// Most bytes of leaves and details in one statement.
 const STATEMENT: usize = 16 << 20;
 
@@ -131,7 +133,8 @@ impl Writer {
 
     async fn run(mut self) {
         while let Some(mut session) = self.stand_by().await {
-            if let Err(error) = self.take_up(&mut session).await {
+            let taken_up = timeout(TAKE_UP, self.take_up(&mut session)).await;
+            if let Err(error) = taken_up.unwrap_or(Err(Error::Store(SqlError::Closed))) {
                 tracing::error!(error = %Chain(&error), "elected to write the audit log, and not able to");
                 session::release(session).await;
                 if !self.refuse_for(session::RETRY_DAMAGED).await {

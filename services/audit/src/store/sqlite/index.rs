@@ -23,8 +23,8 @@ pub(crate) struct SqliteIndex {
 }
 
 impl SqliteIndex {
-    /// Opens the index of the log in `directory`; one that was made for another history is emptied.
-    pub(crate) async fn open(directory: &Path, log: &dyn Reader) -> Result<Self, Error> {
+    /// Opens the index of the log in `directory`.
+    pub(crate) async fn open(directory: &Path) -> Result<Self, Error> {
         let path = directory.join(INDEX_FILE);
         let opened = match Database::open(&path, &MIGRATIONS).await {
             Err(harombe_sql::Error::Corrupt { .. }) => {
@@ -37,16 +37,11 @@ impl SqliteIndex {
         let (database, writer) = opened?;
         let writer = Units::start(writer, Limits::default());
         let columns = "INSERT INTO indexed (idx, tenant, kind, service, run, session, call, time)";
-        let index = Self {
+        Ok(Self {
             database,
             writer,
             insert: BulkInsert::new(columns, 8),
-        };
-        if !index.progress().await?.belongs_to(log).await? {
-            tracing::warn!("the query index belongs to another log and is built anew");
-            index.clear().await?;
-        }
-        Ok(index)
+        })
     }
 
     async fn progress(&self) -> Result<Progress, Error> {
@@ -76,7 +71,13 @@ impl SqliteIndex {
 #[async_trait]
 impl Index for SqliteIndex {
     async fn step(&self, log: &dyn Reader) -> Result<bool, Error> {
-        let rows = log.entries(self.progress().await?.next, STEP).await?;
+        let progress = self.progress().await?;
+        if !progress.belongs_to(log).await? {
+            tracing::warn!("the query index belongs to another log and is built anew");
+            self.clear().await?;
+            return Ok(true);
+        }
+        let rows = log.entries(progress.next, STEP).await?;
         let Some(last) = rows.last() else { return Ok(false) };
         let (next, hash) = (row_id(last.index + 1), last.hash.clone());
         let indexed = rows.iter().map(indexed).collect::<Result<Vec<_>, Error>>()?;
@@ -113,15 +114,25 @@ impl Index for SqliteIndex {
         Ok(true)
     }
 
-    async fn find(&self, filter: &Filter, from: u64, limit: u32) -> Result<(Vec<u64>, u64), Error> {
+    async fn find(
+        &self,
+        log: &dyn Reader,
+        filter: &Filter,
+        from: u64,
+        limit: u32,
+    ) -> Result<(Vec<u64>, u64), Error> {
         // Read first: the index may grow meanwhile, and what is answered must not be more than what is promised.
-        let reach = self.progress().await?.next;
+        let reach = self.reach(log).await?;
         let found: Vec<i64> = search::<Sqlite>(filter, from, reach, limit)
             .build_query_scalar()
             .fetch_all(self.database.readers())
             .await
             .map_err(|error| self.database.error(error))?;
         Ok((found.into_iter().map(i64::unsigned_abs).collect(), reach))
+    }
+
+    async fn reach(&self, log: &dyn Reader) -> Result<u64, Error> {
+        self.progress().await?.reach(log).await
     }
 
     async fn close(&self) {

@@ -9,13 +9,13 @@ use tempfile::TempDir;
 use super::LOG_FILE;
 use crate::Error;
 use crate::domain::Filter;
-use crate::fixture::{LIMITS, Writer, open, written};
+use crate::fixture::{LIMITS, Writer, numbers, open, written};
 use crate::log::Log;
 use crate::store::Place;
 
 async fn try_open(directory: &Path) -> Result<Log, Error> {
     let place = Place::new(directory.to_owned(), harombe_sql::StoreConfig::default());
-    Log::open(place, harombe_sql::Limits::default(), LIMITS).await
+    Log::open(place, harombe_sql::Limits::default(), LIMITS, &numbers()).await
 }
 
 fn of(tenant: &str) -> Filter {
