@@ -255,7 +255,7 @@ async fn a_run_goes_on_when_memory_comes_back(stage: &Stage) {
         .decide(&required.approval_id, Decision::Approved, false, "")
         .await
         .unwrap();
-    // Leases are short here, so that by then the node has given the run up; on a slower machine it goes on all the same.
+    // Whether the node has given the run up by then or not, it goes on.
     let lapse = Duration::from_secs(3);
     let begun = tokio::time::timeout(lapse, talk.until(&mut stream, "tool_started")).await;
     assert!(
