@@ -11,7 +11,7 @@ use harombe_proto::types::v1::{RunEvent, ToolFinished, ToolOutcome};
 pub(crate) const NODE: &str = env!("CARGO_BIN_EXE_harombe-e2e-node");
 
 /// How often a condition is looked at before a test gives up on it.
-const TRIES: u32 = 600;
+const TRIES: u32 = 2400;
 
 /// Plays a scenario in one process, then in many: what clients and the log are told is the same.
 pub(crate) async fn both(scenario: impl AsyncFn(&Stage)) {
