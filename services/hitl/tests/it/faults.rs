@@ -69,6 +69,8 @@ async fn what_a_crash_left_unrecorded_is_recorded_once_after_the_restart() {
         Decision::Unspecified
     );
     world.sink.fail(Fault::None);
+    // it may have been tried, and rests
+    world.clock.advance(Duration::from_secs(600));
     let event = world.sink.wait_for_kind(Kind::ApprovalDecided).await;
     assert_eq!((event.outcome.as_str(), &event.approval_id), ("denied", &id));
     assert_eq!(world.decision(&run, &id).await.decision(), Decision::Denied);

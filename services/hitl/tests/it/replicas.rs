@@ -166,6 +166,8 @@ async fn what_one_left_unrecorded_the_other_records() {
     );
     one.service.shutdown(Duration::from_secs(5)).await;
     other.sink.fail(harombe_testkit::Fault::None);
+    // it may have been tried, and rests
+    other.clock.advance(Duration::from_secs(600));
     let event = other.sink.wait_for_kind(Kind::ApprovalDecided).await;
     assert_eq!(event.approval_id, id);
     assert_eq!(other.decision(&run, &id).await.decision(), Decision::Denied);
@@ -187,7 +189,7 @@ fn assert_names_the_clocks<T: std::fmt::Debug>(refused: Result<T, Status>) {
 async fn a_grant_is_honoured_by_a_clock_a_little_behind_and_refused_by_one_far_behind() {
     let (_database, one, _other) = two().await;
     let run = one.run("ann");
-    for (seconds, honoured) in [(-90, false), (-4, true), (4, true), (30, true)] {
+    for (seconds, honoured) in [(-90, false), (-30, true), (4, true), (30, true)] {
         let call = one.file_list(&run);
         let grant = one.granted(&run, &call).await;
         let elsewhere = differing(&one, seconds).await;
@@ -212,7 +214,7 @@ async fn a_grant_is_honoured_by_a_clock_a_little_behind_and_refused_by_one_far_b
 async fn a_run_is_not_believed_whose_token_comes_from_a_clock_far_ahead() {
     let (_database, one, _other) = two().await;
     let run = one.run("ann");
-    for (seconds, believed) in [(-90, false), (-4, true), (30, true)] {
+    for (seconds, believed) in [(-90, false), (-30, true), (30, true)] {
         let elsewhere = differing(&one, seconds).await;
         let call = one.file_list(&run);
         let answer = elsewhere.authorize(&run, &call).await;
