@@ -1,6 +1,7 @@
 //! The server stack: what every call passes before a handler sees it, the same in process and over the network.
 
 mod admit;
+mod answers;
 mod body;
 mod complaints;
 mod connections;

@@ -43,7 +43,7 @@ pub(crate) struct Seat {
 pub(crate) struct InFlight(Arc<Seat>);
 
 impl Seat {
-    fn new(table_begun: Instant, idled: Arc<Notify>) -> Self {
+    pub(crate) fn new(table_begun: Instant, idled: Arc<Notify>) -> Self {
         let seat = Self {
             table_begun,
             busy: AtomicUsize::new(0),
@@ -100,6 +100,11 @@ impl Seat {
 
     fn has_served(&self) -> bool {
         self.served.load(Ordering::Relaxed)
+    }
+
+    /// Whether nothing is in flight.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.resting().is_some()
     }
 
     /// For how long nothing has been in flight; `None` while something is.

@@ -1,24 +1,20 @@
 //! HTTP on one connection: its limits, its end, and which of its requests are in flight.
 
 use std::convert::Infallible;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::{Request, Response};
-use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
-use tonic::Status;
 use tonic::body::Body;
 
-use super::connections::{InFlight, Seat};
+use super::answers::Answers;
+use super::connections::Seat;
 use super::patience::Patient;
 
 const KEEPALIVE: Duration = Duration::from_secs(30);
@@ -36,6 +32,7 @@ pub(crate) struct Http {
     protocol: auto::Builder<TokioExecutor>,
     idle: Option<Idle>,
     body: Option<Duration>,
+    unread: Option<Duration>,
 }
 
 /// In the extensions of a request that came over a connection: cancelled when that is to close.
@@ -59,6 +56,7 @@ pub(crate) struct Bounds {
     pub(crate) header_count: usize,
     pub(crate) idle: Idle,
     pub(crate) body: Duration,
+    pub(crate) unread: Duration,
 }
 
 impl Http {
@@ -77,6 +75,7 @@ impl Http {
             protocol,
             idle: None,
             body: None,
+            unread: None,
         }
     }
 
@@ -102,10 +101,12 @@ impl Http {
             protocol,
             idle: Some(bounds.idle),
             body: Some(bounds.body),
+            unread: Some(bounds.unread),
         }
     }
 
-    /// Serves one connection until it ends, idles for too long, must make room, or finished its calls after `stop`.
+    /// Serves one connection until it ends, idles for too long, is not read, must make room, or finished its calls after
+    /// `stop`.
     pub(crate) async fn serve<IO, H, F>(&self, io: IO, seat: Arc<Seat>, stop: CancellationToken, handle: H)
     where
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -113,6 +114,8 @@ impl Http {
         F: Future<Output = Response<Body>> + Send + 'static,
     {
         let (requests, patience) = (Arc::clone(&seat), self.body);
+        let answers = Arc::new(Answers::default());
+        let held = Arc::clone(&answers);
         let closing = Closing(stop.clone());
         let service = service_fn(move |request: Request<Incoming>| {
             let in_flight = requests.begin();
@@ -121,13 +124,10 @@ impl Http {
                 None => Body::new(body),
             });
             request.extensions_mut().insert(closing.clone());
-            let answer = handle(request);
+            let (answer, held) = (handle(request), Arc::clone(&held));
             async move {
                 let response = answer.await;
-                Ok::<_, Infallible>(response.map(|body| Held {
-                    body,
-                    _in_flight: in_flight,
-                }))
+                Ok::<_, Infallible>(response.map(|body| held.hold(body, in_flight)))
             }
         });
         let idled = async {
@@ -136,11 +136,18 @@ impl Http {
                 None => std::future::pending().await,
             }
         };
+        let unread = async {
+            match self.unread {
+                Some(limit) => answers.give_up_unread(limit, &seat).await,
+                None => std::future::pending().await,
+            }
+        };
         let connection = self.protocol.serve_connection(TokioIo::new(io), service);
         let mut connection = std::pin::pin!(connection);
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
             () = idled => return tracing::debug!("a connection was idle for too long"),
+            () = unread => return tracing::debug!("nobody reads at the other end of a connection"),
             () = stop.cancelled() => {
                 connection.as_mut().graceful_shutdown();
                 connection.await
@@ -153,31 +160,5 @@ impl Http {
         if let Err(error) = ended {
             tracing::debug!(error = &*error, "connection ended");
         }
-    }
-}
-
-/// A response's body; until it is gone, its connection is not idle.
-struct Held {
-    body: Body,
-    _in_flight: InFlight,
-}
-
-impl http_body::Body for Held {
-    type Data = Bytes;
-    type Error = Status;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }

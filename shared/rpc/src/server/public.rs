@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use harombe_telemetry::TraceContext;
 use http::{Request, Response};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -41,6 +42,8 @@ pub struct PublicLimits {
     pub idle: Duration,
     /// For which a reader waits for the next piece of a request's body.
     pub body: Duration,
+    /// For which an answer waits for its client to read on; the call ends then, and a connection that has no other closes.
+    pub unread: Duration,
 }
 
 impl Default for PublicLimits {
@@ -54,6 +57,7 @@ impl Default for PublicLimits {
             greeting: Duration::from_secs(10),
             idle: Duration::from_secs(90),
             body: Duration::from_secs(60),
+            unread: Duration::from_secs(120),
         }
     }
 }
@@ -71,6 +75,7 @@ impl PublicLimits {
                 later: self.idle,
             },
             body: self.body,
+            unread: self.unread,
         })
     }
 }
@@ -125,8 +130,10 @@ impl Door {
         let handle = move |mut request: Request<Body>| {
             request.extensions_mut().insert(PeerAddr(peer));
             request.extensions_mut().insert(Arc::clone(&place));
-            let trace = trace::incoming(request.headers());
-            let span = trace::span_of_request(request.method().as_str(), request.uri().path(), trace);
+            // Whoever may name the trace could mix theirs with what others do: what they say is noted, no more.
+            let (trace, theirs) = (TraceContext::start(), trace::taken(request.headers_mut()));
+            let (method, path) = (request.method().as_str(), request.uri().path());
+            let span = trace::span_of_request(method, path, trace, theirs);
             let service = service.clone();
             let answer = async move {
                 match service.oneshot(request).await {

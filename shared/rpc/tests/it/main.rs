@@ -23,6 +23,7 @@ mod retries;
 mod stranger;
 mod toy;
 mod traces;
+mod unread;
 mod world;
 
 /// Makes of each body two tests, one for each path.

@@ -69,16 +69,36 @@ on_both_paths! {
 }
 
 #[tokio::test]
-async fn a_stranger_may_name_the_trace() {
+async fn a_strangers_trace_is_noted_and_not_joined() {
+    let (lines, _logging) = logged();
     let port = Port::open(harombe_rpc::PublicLimits::default(), None).await;
     let caller = TraceContext::start();
-    caller.scope(port.call()).await.unwrap();
+    // Twice, as below.
+    for _ in 0..2 {
+        tracing::callsite::rebuild_interest_cache();
+        lines.0.lock().clear();
+        port.toy.then(Act::Panic);
+        caller.scope(port.call()).await.unwrap_err();
+    }
     let seen = port.toy.seen.traces.lock().clone();
-    let [Some(callee)] = seen[..] else {
-        panic!("{seen:?}")
-    };
-    assert_eq!(ids(callee).0, ids(caller).0);
-    // What is no trace is not one: the call has its own.
+    assert!(!seen.is_empty());
+    for seen in seen {
+        assert_ne!(ids(seen.unwrap()).0, ids(caller).0);
+    }
+    let line = lines.line("internal error");
+    let trace = &line["span"]["trace_id"];
+    assert_ne!(trace, &ids(caller).0);
+    let http = line["spans"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|span| span["name"] == "http")
+        .unwrap();
+    assert_eq!(
+        (&http["trace_id"], &http["client_trace_id"]),
+        (trace, &ids(caller).0.into())
+    );
+    // What is no trace is not one.
     let request = b"GET / HTTP/1.1\r\nhost: a\r\ntraceparent: \xff\xff\r\nconnection: close\r\n\r\n";
     assert!(
         say(port.socket().await, request)
@@ -100,9 +120,17 @@ impl Write for Lines {
     }
 }
 
-/// The handler runs in a task of the server, and logs an internal error there; only errors are logged at all.
-#[tokio::test]
-async fn lines_of_the_log_name_their_trace() {
+impl Lines {
+    /// The first line that says so.
+    fn line(&self, what: &str) -> serde_json::Value {
+        let text = String::from_utf8(self.0.lock().clone()).unwrap();
+        let line = text.lines().find(|line| line.contains(what)).expect(&text);
+        serde_json::from_str(line).unwrap()
+    }
+}
+
+/// What this thread logs, as JSON, errors only.
+fn logged() -> (Lines, tracing::subscriber::DefaultGuard) {
     let lines = Lines::default();
     let writer = lines.clone();
     let subscriber = tracing_subscriber::fmt()
@@ -111,7 +139,13 @@ async fn lines_of_the_log_name_their_trace() {
         .with_max_level(tracing::Level::ERROR)
         .with_writer(move || writer.clone())
         .finish();
-    let _logging = tracing::subscriber::set_default(subscriber);
+    (lines, tracing::subscriber::set_default(subscriber))
+}
+
+/// The handler runs in a task of the server, and logs an internal error there; only errors are logged at all.
+#[tokio::test]
+async fn lines_of_the_log_name_their_trace() {
+    let (lines, _logging) = logged();
     let world = World::in_process();
     let mut client = world.approvals();
     let caller = TraceContext::start();
@@ -123,12 +157,7 @@ async fn lines_of_the_log_name_their_trace() {
         let request = Request::new(ListRequest::default()).with_token(world.approver());
         caller.scope(client.list(request)).await.unwrap_err();
     }
-    let text = String::from_utf8(lines.0.lock().clone()).unwrap();
-    let line = text
-        .lines()
-        .find(|line| line.contains("internal error"))
-        .expect(&text);
-    let line: serde_json::Value = serde_json::from_str(line).unwrap();
+    let line = lines.line("internal error");
     assert_eq!(line["span"]["trace_id"], ids(caller).0);
     assert_eq!(line["span"]["caller"], "gateway");
     assert_eq!(line["span"]["method"], "/harombe.hitl.v1.ApprovalService/List");
