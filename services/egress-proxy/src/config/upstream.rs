@@ -20,6 +20,14 @@ const MAX_IDLE: Duration = Duration::from_secs(15 * 60);
 const MAX_TIME: Duration = Duration::from_secs(24 * 60 * 60);
 const MAX_BYTES: u64 = 1024 * 1024 * 1024;
 const MAX_NAME: usize = 64;
+/// Fields in which keys travel: a configuration is no place for them.
+const SECRETS: [&str; 5] = [
+    "api-key",
+    "authorization",
+    "cookie",
+    "proxy-authorization",
+    "x-api-key",
+];
 
 /// In which header field a credential travels.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -190,7 +198,8 @@ impl Upstream {
         if is_framing(&name) {
             return Err("belongs to the connection: the proxy sets it");
         }
-        if name == header::AUTHORIZATION || name == header::COOKIE || name == self.inject.field() {
+        let secret = SECRETS.contains(&name.as_str()) || name == self.inject.field();
+        if secret {
             return Err("carries a secret: name it in `credential`");
         }
         Ok(())
@@ -285,6 +294,7 @@ mod tests {
                 "headers = { \"authorization\" = \"Bearer x\" }",
                 "carries a secret",
             ),
+            ("headers = { \"X-Api-Key\" = \"k\" }", "carries a secret"),
             (
                 "headers = { \"a\" = \"b\\r\\nc: d\" }",
                 "no header field can have",
