@@ -71,6 +71,8 @@ pub enum Error {
     OtherTenant,
     #[error("no such key")]
     NoSuchKey,
+    #[error("no such tenant")]
+    NoSuchTenant,
     /// The key opens nothing any more.
     #[error("the key is revoked, but the audit log could not be told; revoke it again")]
     Unrecorded(#[source] harombe_trail::Error),
@@ -91,6 +93,11 @@ pub enum Error {
         "this key may send at most {max} messages a day, and they are sent; the day ends at midnight UTC"
     )]
     QuotaSpent { max: u32, wait: Duration },
+    #[error(
+        "this key may begin at most {max} sessions a day, and they are begun; go on in one that there is (for a completion: \
+         X-Harombe-Session), or wait until the day ends at midnight UTC"
+    )]
+    ManySessions { max: u32, wait: Duration },
     #[error("the store failed")]
     Store(#[source] harombe_sql::Error),
     /// Damage, or a newer program wrote it.
@@ -123,9 +130,10 @@ impl ServiceError for Error {
             | Self::TooFast { .. }
             | Self::ManyStreams { .. }
             | Self::ManyCalls { .. }
-            | Self::QuotaSpent { .. } => Code::ResourceExhausted,
+            | Self::QuotaSpent { .. }
+            | Self::ManySessions { .. } => Code::ResourceExhausted,
             Self::OtherTenant | Self::OtherAgent(_) => Code::PermissionDenied,
-            Self::NoSuchKey => Code::NotFound,
+            Self::NoSuchKey | Self::NoSuchTenant => Code::NotFound,
             Self::KeyEnded => Code::Unauthenticated,
             _ => Code::InvalidArgument,
         }
@@ -148,7 +156,9 @@ impl ServiceError for Error {
 
     fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::TooFast { wait, .. } | Self::QuotaSpent { wait, .. } => Some(*wait),
+            Self::TooFast { wait, .. } | Self::QuotaSpent { wait, .. } | Self::ManySessions { wait, .. } => {
+                Some(*wait)
+            }
             Self::ManyStreams { .. } | Self::ManyCalls { .. } => Some(AGAIN),
             Self::Store(error) if error.is_unavailable() => Some(AGAIN),
             Self::Trail(error) | Self::Unrecorded(error) => error.retry_after(),

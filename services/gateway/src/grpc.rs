@@ -8,6 +8,7 @@ mod follow;
 mod keys;
 mod log;
 mod visitor;
+mod workspaces;
 
 use std::pin::Pin;
 
@@ -21,6 +22,7 @@ pub(crate) use approvals::ApprovalGrpc;
 pub(crate) use keys::KeyGrpc;
 pub(crate) use log::LogGrpc;
 pub(crate) use visitor::Visitor;
+pub(crate) use workspaces::Workspaces;
 
 /// A response that goes on for as long as there is something to say.
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;

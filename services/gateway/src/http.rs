@@ -11,6 +11,7 @@ use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
@@ -25,6 +26,7 @@ use tonic::body::Body;
 use tonic_web::{GrpcWebLayer, GrpcWebService};
 use tower::{Layer as _, Service, ServiceExt as _};
 
+use crate::Public;
 use crate::door::{Offered, offered};
 use crate::openai::OpenAi;
 use cors::Cors;
@@ -71,20 +73,17 @@ enum Form {
 }
 
 impl PublicDoor {
-    pub(crate) fn new(
-        server: &Server,
-        origins: &[String],
-        clock: Arc<dyn Clock>,
-    ) -> Result<Self, TableError> {
+    pub(crate) fn new(server: &Server, public: &Public, clock: Arc<dyn Clock>) -> Result<Self, TableError> {
         let inside = Inside::new(server.clone());
+        let keep_alive = Duration::from(public.keep_alive);
         let table = Table::new(harombe_proto::DOCUMENTED, &SERVICES)?;
         let document = document::of(&table).to_string().into();
         Ok(Self(Arc::new(Inner {
             server: server.clone(),
             web: GrpcWebLayer::new().layer(inside.clone()),
-            rest: Transcoder::new(Arc::new(table), inside.clone(), sender),
-            openai: OpenAi::new(inside, clock)?,
-            cors: Cors::new(origins),
+            rest: Transcoder::new(Arc::new(table), inside.clone(), sender, keep_alive),
+            openai: OpenAi::new(inside, clock, keep_alive)?,
+            cors: Cors::new(&public.allowed_origins),
             document,
         })))
     }

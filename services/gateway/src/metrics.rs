@@ -20,6 +20,7 @@ pub(crate) enum Limited {
     Streams,
     Calls,
     Messages,
+    Sessions,
     Logins,
 }
 
@@ -55,6 +56,7 @@ impl Numbers {
             Limited::Streams => "streams",
             Limited::Calls => "calls",
             Limited::Messages => "messages",
+            Limited::Sessions => "sessions",
             Limited::Logins => "logins",
         };
         self.limited.get_or_create(&[("limit", limit)]).inc();

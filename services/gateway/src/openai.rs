@@ -11,6 +11,7 @@ mod stream;
 mod text;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use harombe_proto::agent::v1::agent_service_client::AgentServiceClient;
 use harombe_proto::agent::v1::{
@@ -34,22 +35,29 @@ use request::Asked;
 /// What a completion comes to.
 const SEND: &str = "/harombe.agent.v1.AgentService/SendMessage";
 const SESSION: &str = "x-harombe-session";
-/// Headers that say who calls and whose trace it is.
-const PASSED: [&str; 4] = ["authorization", "x-api-key", "traceparent", "tracestate"];
+/// Headers that say who calls.
+const PASSED: [&str; 2] = ["authorization", "x-api-key"];
 
 pub(crate) struct OpenAi {
     inside: Inside,
     agents: AgentServiceClient<Inside>,
     clock: Arc<dyn Clock>,
     events: MessageJson,
+    /// Of silence, before a comment shows that a stream is alive.
+    keep_alive: Duration,
 }
 
 impl OpenAi {
-    pub(crate) fn new(inside: Inside, clock: Arc<dyn Clock>) -> Result<Self, TableError> {
+    pub(crate) fn new(
+        inside: Inside,
+        clock: Arc<dyn Clock>,
+        keep_alive: Duration,
+    ) -> Result<Self, TableError> {
         Ok(Self {
             agents: AgentServiceClient::new(inside.clone()),
             inside,
             clock,
+            keep_alive,
             events: MessageJson::new(harombe_proto::DESCRIPTORS, "harombe.types.v1.RunEvent")?,
         })
     }
@@ -114,7 +122,7 @@ impl OpenAi {
         };
         let events = self.send(parts, asked, &session, fresh).await?;
         let mut response = if stream {
-            stream::answer(completion, events, self.events.clone()).await?
+            stream::answer(completion, events, self.events.clone(), self.keep_alive).await?
         } else {
             answer::collected(completion, events).await?
         };

@@ -22,7 +22,7 @@ use crate::domain::logins::Logins;
 use crate::domain::quota::Quota;
 use crate::domain::uses::{Defaults, Uses};
 use crate::door::{FrontDoor, Owner};
-use crate::grpc::{AgentGrpc, ApprovalGrpc, KeyGrpc, LogGrpc};
+use crate::grpc::{AgentGrpc, ApprovalGrpc, KeyGrpc, LogGrpc, Workspaces};
 use crate::http::PublicDoor;
 use crate::metrics::Numbers;
 use crate::peers::{Channels, Peers, Tokens};
@@ -123,9 +123,10 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
         store: Arc::clone(&store),
         clock: Arc::clone(&clock),
         numbers,
+        sessions_per_day: config.limits.sessions_per_day,
     };
     let server = server(&config, deps, door, quota, tasks)?;
-    let door = PublicDoor::new(&server, &config.public.allowed_origins, clock)?;
+    let door = PublicDoor::new(&server, &config.public, clock)?;
     Ok(Service { server, door, store })
 }
 
@@ -201,6 +202,7 @@ fn server(
     let agent = AgentGrpc {
         peers: peers.clone(),
         quota,
+        workspaces: Workspaces::new(peers.clone(), tasks.clone()),
     };
     Server::builder(ServiceName::Gateway, stack)
         .service(AgentServiceServer::new(agent))

@@ -13,6 +13,7 @@ use harombe_types::{Tenant, Timestamp};
 
 use crate::Error;
 use crate::domain::key::{Key, Revocation};
+use crate::domain::quota::Counted;
 use crate::domain::secret::KeyId;
 
 pub(crate) use postgres::PostgresStore;
@@ -54,12 +55,12 @@ pub(crate) trait Store: Send + Sync + 'static {
     /// Keys of all tenants that were revoked before `before`, the record of which is not known to be in the log.
     async fn unrecorded(&self, before: Timestamp, limit: u32) -> Result<Vec<Key>, Error>;
 
-    /// Counts a message of the key on that day unless `max` were counted; says whether it was. A day that is over does
+    /// Counts one more on that day unless `max` were counted; says whether it was. A day that is over does
     /// not come back: on an earlier one the last one's count goes on.
-    async fn spend(&self, id: &KeyId, day: i64, max: u32) -> Result<bool, Error>;
+    async fn spend(&self, counted: &Counted, day: i64, max: u32) -> Result<bool, Error>;
 
-    /// Counts one less, if that day is still the key's last.
-    async fn give_back(&self, id: &KeyId, day: i64) -> Result<(), Error>;
+    /// Counts one less, if that day is still the last.
+    async fn give_back(&self, counted: &Counted, day: i64) -> Result<(), Error>;
 
     /// Finishes what waits.
     async fn close(&self);

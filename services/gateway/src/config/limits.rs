@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// The most that any of these numbers may be.
 const MOST: u32 = 1_000_000;
 
-/// `[gateway.limits]`. All but `messages_per_day` count at each gateway by itself.
+/// `[gateway.limits]`. All but those of a day count at each gateway by itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(crate = "harombe_config::schemars")]
 #[serde(deny_unknown_fields, default)]
@@ -21,6 +21,8 @@ pub struct Limits {
     pub calls: u32,
     /// New messages of one key from midnight to midnight UTC; 0 sets no limit.
     pub messages_per_day: u32,
+    /// Sessions that one key may begin from midnight to midnight UTC; 0 sets no limit.
+    pub sessions_per_day: u32,
     /// Failed logins from one address (of IPv6: one /64) in a minute; then they are told to wait.
     pub failed_logins_per_minute: u32,
 }
@@ -33,6 +35,7 @@ impl Default for Limits {
             streams: 512,
             calls: 256,
             messages_per_day: 0,
+            sessions_per_day: 100_000,
             failed_logins_per_minute: 30,
         }
     }
@@ -51,10 +54,15 @@ impl Limits {
                 faults.push(format!("gateway.limits.{key}: must be from 1 to {MOST}"));
             }
         }
-        if self.messages_per_day > MOST {
-            faults.push(format!(
-                "gateway.limits.messages_per_day: must be at most {MOST}; 0 sets no limit"
-            ));
+        for (key, value) in [
+            ("messages_per_day", self.messages_per_day),
+            ("sessions_per_day", self.sessions_per_day),
+        ] {
+            if value > MOST {
+                faults.push(format!(
+                    "gateway.limits.{key}: must be at most {MOST}; 0 sets no limit"
+                ));
+            }
         }
     }
 }

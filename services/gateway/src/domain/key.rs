@@ -1,8 +1,10 @@
 //! An API key as it is kept: whom its bearer is taken for, and what they may do.
 
 use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
 
-use harombe_types::{AgentName, EventId, Person, Role, Subject, Tenant, Timestamp};
+use harombe_types::{AgentName, EventId, InvalidName, Person, Role, Subject, Tenant, Timestamp};
 
 use super::secret::{Digest, KeyId};
 use crate::Error;
@@ -52,11 +54,41 @@ pub(crate) struct KeyLimits {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Revocation {
     pub(crate) at: Timestamp,
-    pub(crate) by: Subject,
+    pub(crate) by: Revoker,
     /// Under which it is recorded, however often that is tried.
     pub(crate) event: EventId,
     /// The audit log is known to have it.
     pub(crate) recorded: bool,
+}
+
+/// Who revoked a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Revoker {
+    /// The operator's, when the key is not of that; `None` is the key's own.
+    pub(crate) tenant: Option<Tenant>,
+    pub(crate) subject: Subject,
+}
+
+impl fmt::Display for Revoker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.tenant {
+            Some(tenant) => write!(f, "{tenant}/{}", self.subject),
+            None => fmt::Display::fmt(&self.subject, f),
+        }
+    }
+}
+
+impl FromStr for Revoker {
+    type Err = InvalidName;
+
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
+        let (tenant, subject) = match text.split_once('/') {
+            Some((tenant, subject)) => (Some(tenant.parse()?), subject),
+            None => (None, text),
+        };
+        let subject = subject.parse()?;
+        Ok(Self { tenant, subject })
+    }
 }
 
 /// Why a key opens nothing.
@@ -178,6 +210,16 @@ mod tests {
             bearer.agents = ["default".parse().unwrap()].into();
             bearer.roles.insert(Role::Approver);
         }));
+    }
+
+    #[test]
+    fn who_revoked_reads_back() {
+        for text in ["ann", "local/ann"] {
+            assert_eq!(text.parse::<Revoker>().unwrap().to_string(), text);
+        }
+        for bad in ["", "/ann", "local/", "a/b/c"] {
+            assert!(bad.parse::<Revoker>().is_err(), "{bad:?}");
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use harombe_trail::{Event, Kind, Outcome, Trail};
 use harombe_types::{Clock, EventId, Person, Principal, Tenant, Timestamp};
 use serde_json::{Value, json};
 
-use super::key::{Bearer, Key, Revocation, Unfit};
+use super::key::{Bearer, Key, Revocation, Revoker, Unfit};
 use super::secret::{ApiKey, KeyId};
 use crate::Error;
 use crate::store::{First, Store};
@@ -62,28 +62,40 @@ impl Keys {
         Ok((key, secret))
     }
 
+    /// The keys of `tenant`, or of the person's own.
     pub(crate) async fn list(
         &self,
         by: &Person,
+        tenant: Option<&Tenant>,
         limit: u32,
         after: Option<KeyId>,
     ) -> Result<Vec<Key>, Error> {
+        let tenant = self.within_reach(by, tenant).ok_or(Error::NoSuchTenant)?;
         let limit = match limit {
             0 => LISTED,
             limit => limit.min(MOST_LISTED),
         };
-        self.store.list(&by.tenant, limit, after.as_ref()).await
+        self.store.list(tenant, limit, after.as_ref()).await
     }
 
     /// No gateway takes the key any more once this is in the store, whether or not the log can be reached.
-    pub(crate) async fn revoke(&self, by: &Person, id: &KeyId) -> Result<Key, Error> {
+    pub(crate) async fn revoke(
+        &self,
+        by: &Person,
+        tenant: Option<&Tenant>,
+        id: &KeyId,
+    ) -> Result<Key, Error> {
+        let tenant = self.within_reach(by, tenant).ok_or(Error::NoSuchKey)?;
         let revocation = Revocation {
             at: self.clock.now(),
-            by: by.subject.clone(),
+            by: Revoker {
+                tenant: (*tenant != by.tenant).then(|| by.tenant.clone()),
+                subject: by.subject.clone(),
+            },
             event: EventId::generate(&*self.clock),
             recorded: false,
         };
-        let key = self.store.revoke(&by.tenant, id, &revocation).await?;
+        let key = self.store.revoke(tenant, id, &revocation).await?;
         let key = key.ok_or(Error::NoSuchKey)?;
         self.record_revoked(&key).await.map_err(Error::Unrecorded)?;
         Ok(key)
@@ -152,6 +164,12 @@ impl Keys {
         Ok(())
     }
 
+    /// The tenant that is meant; there is no other than one's own but to the operator's admins.
+    fn within_reach<'a>(&self, by: &'a Person, asked: Option<&'a Tenant>) -> Option<&'a Tenant> {
+        let tenant = asked.unwrap_or(&by.tenant);
+        (*tenant == by.tenant || by.tenant == self.operator).then_some(tenant)
+    }
+
     fn abandoned(&self, now: Timestamp) -> Timestamp {
         Timestamp::from_millis(now.as_millis().saturating_sub(millis(ABANDONED)))
     }
@@ -172,12 +190,30 @@ impl Keys {
         let Some(revocation) = key.revoked.as_ref().filter(|revocation| !revocation.recorded) else {
             return Ok(());
         };
+        let Revoker { tenant, subject } = &revocation.by;
+        let details = json!({
+            "key_id": key.id.as_str(),
+            "by": revocation.by.to_string(),
+            "person": key.bearer.subject.as_str(),
+        });
         let event = Event::new(Kind::KeyRevoked, &key.bearer.tenant)
             .id(revocation.event)
-            .at(revocation.at)
-            .subject(&revocation.by)
-            .details(json!({"key_id": key.id.as_str(), "by": revocation.by.as_str(), "person": key.bearer.subject.as_str()}));
-        self.trail.record(event).await?;
+            .at(revocation.at);
+        let event = match tenant {
+            None => event.subject(subject),
+            Some(operator) => {
+                let mut details = details.clone();
+                details["tenant"] = key.bearer.tenant.as_str().into();
+                let own = Event::new(Kind::KeyRevoked, operator)
+                    .id(twin(revocation.event))
+                    .at(revocation.at)
+                    .subject(subject);
+                self.trail.record(own.details(details)).await?;
+                // Their own log says so too, as of one that was made for them.
+                event
+            }
+        };
+        self.trail.record(event.details(details)).await?;
         // It is in the log; if that cannot be noted it is told to the log once more, under the same id.
         if let Err(error) = self.store.revocation_recorded(&key.id).await {
             tracing::warn!(%error, key = %key.id, "a recorded revocation could not be noted");
@@ -191,6 +227,14 @@ impl Keys {
             tracing::warn!(%error, key = %id, "a key that was not made could not be removed");
         }
     }
+}
+
+/// Another id, and for the same one always the same: a revocation may be recorded in two logs.
+fn twin(event: EventId) -> EventId {
+    let mut text = event.to_string();
+    let last = if text.pop() == Some('0') { '1' } else { '0' };
+    text.push(last);
+    text.parse().unwrap_or(event)
 }
 
 /// The event of a login that was refused.

@@ -16,7 +16,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::follow::{self, Begin};
 use super::visitor::{Visitor, held};
-use super::{Answers, convert, files, forwarded};
+use super::{Answers, Workspaces, convert, files, forwarded};
 use crate::Error;
 use crate::domain::message;
 use crate::domain::quota::Quota;
@@ -31,6 +31,7 @@ const MOST_LISTED: u32 = 1000;
 pub(crate) struct AgentGrpc {
     pub(crate) peers: Peers,
     pub(crate) quota: Quota,
+    pub(crate) workspaces: Workspaces,
 }
 
 impl AgentGrpc {
@@ -99,20 +100,15 @@ impl AgentGrpc {
         }
     }
 
-    /// The workspace goes after its session: nobody can reach it any more.
-    async fn delete_workspace(
+    async fn make_session(
         &self,
         person: &Person,
-        session: &memory::Session,
-        workspace_id: String,
-    ) -> Result<(), Status> {
-        let run = self.peers.tokens.new_run(person, session)?;
-        let request = self
-            .peers
-            .tokens
-            .run(runtime::DeleteWorkspaceRequest { workspace_id }, &run)?;
-        let deleted = self.peers.runtime.clone().delete_workspace(request).await;
-        deleted.map(|_| ()).map_err(|status| passed_on(RUNTIME, &status))
+        message: memory::CreateSessionRequest,
+    ) -> Result<memory::Session, Status> {
+        let request = self.peers.tokens.person(message, person, ServiceName::Memory)?;
+        let created = self.peers.sessions.clone().create_session(request).await;
+        let created = created.map_err(|status| passed_on(MEMORY, &status))?.into_inner();
+        Ok(created.session.ok_or_else(|| nonsense(MEMORY, &"no session"))?)
     }
 }
 
@@ -139,13 +135,19 @@ impl AgentService for AgentGrpc {
             session_id: session_id.to_string(),
             agent: agent.to_string(),
         };
-        let request = self
-            .peers
-            .tokens
-            .person(message, &visitor.person, ServiceName::Memory)?;
-        let created = self.peers.sessions.clone().create_session(request).await;
-        let created = created.map_err(|status| passed_on(MEMORY, &status))?.into_inner();
-        let session = created.session.ok_or_else(|| nonsense(MEMORY, &"no session"))?;
+        let spent = match &visitor.key {
+            Some(key) => self.quota.session(key).await?,
+            None => None,
+        };
+        let session = match self.make_session(&visitor.person, message).await {
+            Ok(session) => session,
+            Err(status) => {
+                if let Some(spent) = spent {
+                    spent.give_back().await;
+                }
+                return Err(status);
+            }
+        };
         // One that was there before may have another.
         visitor.check_agent(&session.agent)?;
         Ok(Response::new(CreateSessionResponse {
@@ -185,13 +187,8 @@ impl AgentService for AgentGrpc {
         let visitor = self.peers.visitor(&request)?;
         let id = request.get_ref().session_id.parse().map_err(Error::Id)?;
         let session = self.peers.session(&visitor, id).await?;
-        // The workspace first: if either step fails, the session is still there to delete again. Memory refuses while a
-        // run is active, and then the workspace must stay.
-        if session.active_run_id.is_empty() && !session.workspace_id.is_empty() {
-            let workspace = session.workspace_id.clone();
-            self.delete_workspace(&visitor.person, &session, workspace)
-                .await?;
-        }
+        // The session first: memory refuses while a run is open and lets none begin after, so that no run ever finds its
+        // workspace gone.
         let message = memory::DeleteSessionRequest {
             session_id: id.to_string(),
         };
@@ -204,10 +201,8 @@ impl AgentService for AgentGrpc {
             .map_err(|status| passed_on(MEMORY, &status))?
             .into_inner()
             .workspace_id;
-        // One that was bound in the meantime.
-        if workspace != session.workspace_id {
-            self.delete_workspace(&visitor.person, &session, workspace)
-                .await?;
+        if !workspace.is_empty() {
+            self.workspaces.remove(visitor.person, session, workspace).await;
         }
         Ok(Response::new(DeleteSessionResponse {}))
     }
@@ -229,7 +224,7 @@ impl AgentService for AgentGrpc {
         let slot = visitor.slot()?;
         let session = self.peers.session(&visitor, session).await?;
         let spent = match &visitor.key {
-            Some(key) => self.quota.spend(key).await?,
+            Some(key) => self.quota.message(key).await?,
             None => None,
         };
         let run = self.peers.tokens.new_run(&visitor.person, &session)?;

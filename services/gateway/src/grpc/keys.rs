@@ -8,7 +8,7 @@ use harombe_proto::agent::v1::{
     RevokeKeyResponse,
 };
 use harombe_rpc::CallerExt as _;
-use harombe_types::{Person, Timestamp};
+use harombe_types::{Person, Tenant, Timestamp};
 use tonic::{Request, Response, Status};
 
 use crate::Error;
@@ -42,12 +42,17 @@ impl KeyService for KeyGrpc {
         request: Request<ListKeysRequest>,
     ) -> Result<Response<ListKeysResponse>, Status> {
         let person = request.person()?;
-        let ListKeysRequest { limit, after_key_id } = request.into_inner();
+        let ListKeysRequest {
+            limit,
+            after_key_id,
+            tenant,
+        } = request.into_inner();
+        let tenant = named(&tenant)?;
         let after = match after_key_id.as_str() {
             "" => None,
             id => Some(key_id(id)?),
         };
-        let keys = self.keys.list(&person, limit, after).await?;
+        let keys = self.keys.list(&person, tenant.as_ref(), limit, after).await?;
         Ok(Response::new(ListKeysResponse {
             keys: keys.into_iter().map(shown).collect(),
         }))
@@ -58,8 +63,9 @@ impl KeyService for KeyGrpc {
         request: Request<RevokeKeyRequest>,
     ) -> Result<Response<RevokeKeyResponse>, Status> {
         let person = request.person()?;
-        let id = key_id(&request.get_ref().key_id)?;
-        let revoked = self.keys.revoke(&person, &id).await;
+        let RevokeKeyRequest { key_id: id, tenant } = request.into_inner();
+        let (id, tenant) = (key_id(&id)?, named(&tenant)?);
+        let revoked = self.keys.revoke(&person, tenant.as_ref(), &id).await;
         // Whether or not the log has it.
         if matches!(revoked, Ok(_) | Err(Error::Unrecorded(_))) {
             self.uses.end(&id);
@@ -67,6 +73,14 @@ impl KeyService for KeyGrpc {
         Ok(Response::new(RevokeKeyResponse {
             key: Some(shown(revoked?)),
         }))
+    }
+}
+
+/// Empty names none.
+fn named(tenant: &str) -> Result<Option<Tenant>, Error> {
+    match tenant {
+        "" => Ok(None),
+        tenant => Ok(Some(tenant.parse()?)),
     }
 }
 
@@ -79,10 +93,7 @@ fn bearer(request: CreateKeyRequest, by: &Person) -> Result<Bearer, Error> {
     let roles = request.roles.iter().map(|role| role.parse());
     let agents = request.agents.iter().map(|agent| agent.parse());
     Ok(Bearer {
-        tenant: match request.tenant.as_str() {
-            "" => by.tenant.clone(),
-            tenant => tenant.parse()?,
-        },
+        tenant: named(&request.tenant)?.unwrap_or_else(|| by.tenant.clone()),
         name: request.name,
         subject: request.subject.parse()?,
         roles: roles.collect::<Result<_, _>>()?,

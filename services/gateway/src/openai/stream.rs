@@ -7,7 +7,7 @@ use futures_util::stream;
 use harombe_proto::agent::v1::SendMessageResponse;
 use harombe_proto::types::v1::RunEvent;
 use harombe_proto::types::v1::run_event::Event;
-use harombe_transcode::{KEEP_ALIVE, MessageJson};
+use harombe_transcode::MessageJson;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Response};
 use http_body::Frame;
@@ -27,6 +27,7 @@ const FIRST: Duration = Duration::from_secs(1);
 struct Chunks {
     completion: Completion,
     json: MessageJson,
+    keep_alive: Duration,
     /// `None` once everything was said.
     events: Option<Streaming<SendMessageResponse>>,
     first: Option<Result<Option<SendMessageResponse>, Status>>,
@@ -40,6 +41,7 @@ pub(crate) async fn answer(
     completion: Completion,
     mut events: Streaming<SendMessageResponse>,
     json: MessageJson,
+    keep_alive: Duration,
 ) -> Result<Response<Body>, OpenAiError> {
     let first = tokio::time::timeout(FIRST, events.message()).await.ok();
     if let Some(Err(status)) = first {
@@ -48,6 +50,7 @@ pub(crate) async fn answer(
     let chunks = Chunks {
         completion,
         json,
+        keep_alive,
         events: Some(events),
         first,
         text: Text::default(),
@@ -71,7 +74,7 @@ impl Chunks {
             let events = self.events.as_mut()?;
             let message = match self.first.take() {
                 Some(first) => first,
-                None => match tokio::time::timeout(KEEP_ALIVE, events.message()).await {
+                None => match tokio::time::timeout(self.keep_alive, events.message()).await {
                     Ok(message) => message,
                     Err(_) => return Some(Bytes::from_static(b": keep-alive\n\n")),
                 },

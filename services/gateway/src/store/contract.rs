@@ -8,6 +8,7 @@ use harombe_types::{EventId, Role, SystemClock, Tenant, Timestamp};
 
 use super::{First, PostgresStore, SqliteStore, Store};
 use crate::domain::key::{Bearer, Key, KeyLimits, Revocation};
+use crate::domain::quota::{Counted, Daily};
 use crate::domain::secret::ApiKey;
 
 const NOW: Timestamp = Timestamp::from_millis(1_790_000_000_000);
@@ -270,7 +271,11 @@ async fn revocations_wait_for_their_record(world: World) {
 }
 
 async fn a_quota_is_spent_once(world: World) {
-    let id = key("acme", NOW).id;
+    let of = |what| Counted {
+        key: key("acme", NOW).id,
+        what,
+    };
+    let id = of(Daily::Messages);
     let tries = (0..8).map(|_| {
         let (store, id) = (Arc::clone(&world.store), id.clone());
         tokio::spawn(async move { store.spend(&id, DAY, 3).await.unwrap() })
@@ -285,8 +290,14 @@ async fn a_quota_is_spent_once(world: World) {
     store.give_back(&id, DAY).await.unwrap();
     assert!(store.spend(&id, DAY, 3).await.unwrap());
     assert!(!store.spend(&id, DAY, 3).await.unwrap());
-    // Another key, another quota; a higher one goes on.
-    assert!(store.spend(&key("acme", NOW).id, DAY, 1).await.unwrap());
+    // Another key, another quota, and so it is with another thing of the same key; a higher one goes on.
+    let sessions = Counted {
+        what: Daily::Sessions,
+        ..id.clone()
+    };
+    assert!(store.spend(&sessions, DAY, 1).await.unwrap());
+    assert!(!store.spend(&sessions, DAY, 1).await.unwrap());
+    assert!(store.spend(&of(Daily::Messages), DAY, 1).await.unwrap());
     assert!(store.spend(&id, DAY, 4).await.unwrap());
     // A new day, for a gateway whose clock is behind as well.
     assert!(store.spend(&id, DAY + 1, 2).await.unwrap());

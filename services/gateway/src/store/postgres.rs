@@ -10,6 +10,7 @@ use harombe_types::{Tenant, Timestamp};
 use super::{First, Store, rows};
 use crate::Error;
 use crate::domain::key::{Key, Revocation};
+use crate::domain::quota::Counted;
 use crate::domain::secret::KeyId;
 
 static MIGRATIONS: Migrator = harombe_sql::migrate!("migrations/postgres");
@@ -179,7 +180,7 @@ impl Store for PostgresStore {
                      WHERE key_id = $4 AND tenant = $5 AND active AND revoked_at IS NULL",
                 )
                 .bind(revocation.at.as_millis())
-                .bind(revocation.by.as_str())
+                .bind(revocation.by.to_string())
                 .bind(revocation.event.to_string())
                 .bind(id.as_str())
                 .bind(tenant.as_str())
@@ -231,10 +232,10 @@ impl Store for PostgresStore {
         found.await?.iter().map(rows::key).collect()
     }
 
-    async fn spend(&self, id: &KeyId, day: i64, max: u32) -> Result<bool, Error> {
-        let id = id.clone();
+    async fn spend(&self, counted: &Counted, day: i64, max: u32) -> Result<bool, Error> {
+        let name = counted.name();
         self.write(move |tx| {
-            let id = id.clone();
+            let name = name.clone();
             Box::pin(async move {
                 let counted = sqlx::query(
                     "INSERT INTO usage (key_id, day, messages) VALUES ($1, $2, 1) \
@@ -243,7 +244,7 @@ impl Store for PostgresStore {
                      day = greatest(usage.day, excluded.day) \
                      WHERE usage.day < excluded.day OR usage.messages < $3",
                 )
-                .bind(id.as_str())
+                .bind(name)
                 .bind(day)
                 .bind(i64::from(max))
                 .execute(tx)
@@ -254,15 +255,15 @@ impl Store for PostgresStore {
         .await
     }
 
-    async fn give_back(&self, id: &KeyId, day: i64) -> Result<(), Error> {
-        let id = id.clone();
+    async fn give_back(&self, counted: &Counted, day: i64) -> Result<(), Error> {
+        let name = counted.name();
         self.write(move |tx| {
-            let id = id.clone();
+            let name = name.clone();
             Box::pin(async move {
                 sqlx::query(
                     "UPDATE usage SET messages = messages - 1 WHERE key_id = $1 AND day = $2 AND messages > 0",
                 )
-                .bind(id.as_str())
+                .bind(name)
                 .bind(day)
                 .execute(tx)
                 .await?;

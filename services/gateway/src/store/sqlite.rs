@@ -9,6 +9,7 @@ use harombe_types::{Tenant, Timestamp};
 use super::{First, Store, rows};
 use crate::Error;
 use crate::domain::key::{Key, Revocation};
+use crate::domain::quota::Counted;
 use crate::domain::secret::KeyId;
 
 static MIGRATIONS: Migrator = harombe_sql::migrate!("migrations/sqlite");
@@ -167,7 +168,7 @@ impl Store for SqliteStore {
                      WHERE key_id = ? AND tenant = ? AND active = 1 AND revoked_at IS NULL",
                 )
                 .bind(revocation.at.as_millis())
-                .bind(revocation.by.as_str())
+                .bind(revocation.by.to_string())
                 .bind(revocation.event.to_string())
                 .bind(id.as_str())
                 .bind(tenant.as_str())
@@ -209,8 +210,8 @@ impl Store for SqliteStore {
         self.many(query.bind(before.as_millis()).bind(limit)).await
     }
 
-    async fn spend(&self, id: &KeyId, day: i64, max: u32) -> Result<bool, Error> {
-        let id = id.clone();
+    async fn spend(&self, counted: &Counted, day: i64, max: u32) -> Result<bool, Error> {
+        let name = counted.name();
         self.write(move |tx| {
             Box::pin(async move {
                 let counted = sqlx::query(
@@ -220,7 +221,7 @@ impl Store for SqliteStore {
                      day = max(usage.day, excluded.day) \
                      WHERE usage.day < excluded.day OR usage.messages < ?3",
                 )
-                .bind(id.as_str())
+                .bind(name)
                 .bind(day)
                 .bind(max)
                 .execute(tx)
@@ -231,14 +232,14 @@ impl Store for SqliteStore {
         .await
     }
 
-    async fn give_back(&self, id: &KeyId, day: i64) -> Result<(), Error> {
-        let id = id.clone();
+    async fn give_back(&self, counted: &Counted, day: i64) -> Result<(), Error> {
+        let name = counted.name();
         self.write(move |tx| {
             Box::pin(async move {
                 sqlx::query(
                     "UPDATE usage SET messages = messages - 1 WHERE key_id = ? AND day = ? AND messages > 0",
                 )
-                .bind(id.as_str())
+                .bind(name)
                 .bind(day)
                 .execute(tx)
                 .await?;

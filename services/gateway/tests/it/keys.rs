@@ -7,7 +7,7 @@ use harombe_gateway::Config;
 use harombe_proto::agent::v1::key_service_client::KeyServiceClient;
 use harombe_proto::agent::v1::{
     CreateKeyRequest, CreateSessionRequest, KeyLimits, ListAgentsRequest, ListKeysRequest,
-    ListSessionsRequest, RevokeKeyRequest, SendMessageRequest, WatchRunRequest,
+    ListSessionsRequest, SendMessageRequest, WatchRunRequest,
 };
 use harombe_proto::hitl::v1::ListRequest;
 use harombe_proto::hitl::v1::approval_service_client::ApprovalServiceClient;
@@ -17,15 +17,9 @@ use harombe_trail::Kind;
 use harombe_types::{Role, ServiceName, SessionId};
 
 use crate::network::Network;
-use crate::world::{INVALID, NOT_ALLOWED, NOT_FOUND, UNKNOWN, World, key_for, refused};
+use crate::world::{INVALID, NOT_ALLOWED, NOT_FOUND, UNKNOWN, World, key_for, refused, revoke};
 
 const NO_AUDIT: (Code, Reason) = (Code::Unavailable, Reason::AuditUnavailable);
-
-fn revoke(key_id: &str) -> RevokeKeyRequest {
-    RevokeKeyRequest {
-        key_id: key_id.to_owned(),
-    }
-}
 
 #[tokio::test]
 async fn a_key_opens_the_door_in_its_own_name() {

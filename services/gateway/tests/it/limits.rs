@@ -9,8 +9,8 @@ use harombe_error::Failure;
 use harombe_gateway::{Config, Limits};
 use harombe_proto::agent::v1::agent_service_client::AgentServiceClient;
 use harombe_proto::agent::v1::{
-    CreateKeyRequest, CreateSessionRequest, KeyLimits, ListSessionsRequest, RevokeKeyRequest,
-    SendMessageRequest, WatchRunRequest,
+    CreateKeyRequest, CreateSessionRequest, KeyLimits, ListSessionsRequest, SendMessageRequest,
+    WatchRunRequest,
 };
 use harombe_rpc::PeerAddr;
 use harombe_trail::Kind;
@@ -23,7 +23,7 @@ use tonic::Status;
 use tonic::body::Body;
 
 use crate::network::Network;
-use crate::world::{LIMIT, UNKNOWN, World, events, key_for, refused};
+use crate::world::{LIMIT, UNKNOWN, World, events, key_for, refused, revoke};
 
 fn limited(subject: &str, limits: KeyLimits) -> CreateKeyRequest {
     CreateKeyRequest {
@@ -45,6 +45,13 @@ async fn session(agent: &mut AgentServiceClient<Network>) -> String {
         .await
         .unwrap();
     created.into_inner().session.unwrap().session_id
+}
+
+/// Sends a message and follows its run to the end.
+async fn run(agent: &mut AgentServiceClient<Network>, message: SendMessageRequest) -> Result<(), Status> {
+    let sent = agent.send_message(message).await?;
+    events(sent.into_inner()).await;
+    Ok(())
 }
 
 fn message(session: &str, id: &str, text: &str) -> SendMessageRequest {
@@ -137,11 +144,7 @@ async fn streams_end_with_their_key() {
         .unwrap()
         .into_inner();
     stream.message().await.unwrap().unwrap();
-    world
-        .keys()
-        .revoke_key(RevokeKeyRequest { key_id: id })
-        .await
-        .unwrap();
+    world.keys().revoke_key(revoke(&id)).await.unwrap();
     let ended = loop {
         match stream.message().await {
             Ok(Some(_)) => {}
@@ -161,52 +164,63 @@ async fn a_days_messages_are_counted_when_they_begin_something() {
     };
     let mut agent = world.agent_of(&world.key(limited("ann", own)).await.0);
     let session = session(&mut agent).await;
-    events(
-        agent
-            .send_message(message(&session, "1", "one"))
-            .await
-            .unwrap()
-            .into_inner(),
-    )
-    .await;
+    run(&mut agent, message(&session, "1", "one")).await.unwrap();
     // Again, and it is the same message; and one that is refused was none.
-    events(
-        agent
-            .send_message(message(&session, "1", "one"))
-            .await
-            .unwrap()
-            .into_inner(),
-    )
-    .await;
-    assert!(
-        agent
-            .send_message(message(&session, "x", "refuse"))
-            .await
-            .is_err()
-    );
-    events(
-        agent
-            .send_message(message(&session, "2", "two"))
-            .await
-            .unwrap()
-            .into_inner(),
-    )
-    .await;
-    let failure = agent
-        .send_message(message(&session, "3", "three"))
+    run(&mut agent, message(&session, "1", "one")).await.unwrap();
+    run(&mut agent, message(&session, "x", "refuse"))
         .await
         .unwrap_err();
-    let failure = Failure::from(failure);
+    run(&mut agent, message(&session, "2", "two")).await.unwrap();
+    let third = message(&session, "3", "three");
+    let failure = Failure::from(run(&mut agent, third.clone()).await.unwrap_err());
     assert_eq!((failure.code, failure.reason), LIMIT);
     world.clock.advance(failure.retry_after.unwrap());
-    events(
-        agent
-            .send_message(message(&session, "3", "three"))
-            .await
-            .unwrap()
-            .into_inner(),
-    )
-    .await;
+    run(&mut agent, third).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_key_begins_so_many_sessions_in_a_day() {
+    let config = Config {
+        limits: Limits {
+            sessions_per_day: 2,
+            ..Limits::default()
+        },
+        ..Config::default()
+    };
+    let world = World::with(config).await;
+    let (key, _) = world.key(key_for("ann", &["user"])).await;
+    let mut agent = world.agent_of(&key);
+    let begin = CreateSessionRequest::default;
+    let first = session(&mut agent).await;
+    // What is refused was none, whoever refuses it.
+    let unknown = CreateSessionRequest {
+        agent: "nobody".to_owned(),
+        ..begin()
+    };
+    agent.create_session(unknown).await.unwrap_err();
+    world
+        .flaky
+        .lose("/harombe.memory.v1.ConversationService/CreateSession", usize::MAX);
+    agent.create_session(begin()).await.unwrap_err();
+    world
+        .flaky
+        .lose("/harombe.memory.v1.ConversationService/CreateSession", 0);
+    session(&mut agent).await;
+    let failure = Failure::from(agent.create_session(begin()).await.unwrap_err());
+    assert_eq!((failure.code, failure.reason), LIMIT);
+    assert!(
+        failure.message.contains("go on in one that there is"),
+        "{failure}"
+    );
+    // The ones that there are go on; other keys and the owner of the socket begin more.
+    run(&mut agent, message(&first, "1", "hello")).await.unwrap();
+    let other = world.key(key_for("bob", &["user"])).await.0;
+    session(&mut world.agent_of(&other)).await;
+    world.session().await;
+    let limited = r#"harombe_gateway_limited_total{limit="sessions"} 1"#;
+    assert!(world.metrics().contains(limited), "{}", world.metrics());
+    world.clock.advance(failure.retry_after.unwrap());
+    session(&mut agent).await;
 }
 
 #[tokio::test]
@@ -288,7 +302,7 @@ async fn a_refused_login_with_a_real_key_is_its_tenants_business() {
     let network = Network::new(&world.gateway).with_key(&created.api_key);
     let mut keys = harombe_proto::agent::v1::key_service_client::KeyServiceClient::new(network);
     let key_id = created.key.unwrap().key_id;
-    keys.revoke_key(RevokeKeyRequest { key_id }).await.unwrap();
+    keys.revoke_key(revoke(&key_id)).await.unwrap();
     assert_eq!(
         refused(list(&mut world.agent_of(&created.api_key))).await,
         UNKNOWN

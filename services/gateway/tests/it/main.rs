@@ -7,6 +7,7 @@
     reason = "helpers of tests fail like tests"
 )]
 
+mod disk;
 mod door;
 mod doubles;
 mod files;

@@ -8,7 +8,7 @@ use harombe_proto::agent::v1::agent_service_client::AgentServiceClient;
 use harombe_proto::agent::v1::key_service_client::KeyServiceClient;
 use harombe_proto::agent::v1::{
     CreateKeyRequest, CreateSessionRequest, KeyLimits, ListKeysRequest, ListSessionsRequest,
-    RevokeKeyRequest, SendMessageRequest, WatchRunRequest,
+    SendMessageRequest, WatchRunRequest,
 };
 use harombe_rpc::GrpcChannel;
 use harombe_sql::StoreConfig;
@@ -18,7 +18,7 @@ use harombe_types::ServiceName;
 use tonic::Status;
 
 use crate::network::Network;
-use crate::world::{LIMIT, UNKNOWN, World, events, key_for, refused};
+use crate::world::{LIMIT, UNKNOWN, World, events, key_for, refused, revoke};
 
 struct Pair {
     world: World,
@@ -73,10 +73,7 @@ async fn a_key_of_one_is_a_key_of_the_other_until_either_revokes_it() {
     let (key, key_id) = (created.api_key, created.key.unwrap().key_id);
     list(&pair.one, &key).await.unwrap();
     list(&pair.two, &key).await.unwrap();
-    Pair::keys(&pair.two)
-        .revoke_key(RevokeKeyRequest { key_id })
-        .await
-        .unwrap();
+    Pair::keys(&pair.two).revoke_key(revoke(&key_id)).await.unwrap();
     assert_eq!(refused(list(&pair.one, &key)).await, UNKNOWN);
     assert_eq!(refused(list(&pair.two, &key)).await, UNKNOWN);
 }
@@ -107,10 +104,7 @@ async fn a_stream_ends_when_the_other_gateway_revokes_its_key() {
     };
     let mut watched = agent.watch_run(watch).await.unwrap().into_inner();
     let key_id = created.key.unwrap().key_id;
-    Pair::keys(&pair.two)
-        .revoke_key(RevokeKeyRequest { key_id })
-        .await
-        .unwrap();
+    Pair::keys(&pair.two).revoke_key(revoke(&key_id)).await.unwrap();
     let ended = loop {
         match watched.message().await {
             Ok(Some(_)) => {}

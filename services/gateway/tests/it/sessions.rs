@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use harombe_error::{Code, Reason};
 use harombe_proto::agent::v1::{
     CreateSessionRequest, DeleteSessionRequest, GetSessionRequest, ListAgentsRequest, ListSessionsRequest,
@@ -8,9 +10,12 @@ use harombe_proto::memory::v1::{self as memory};
 use harombe_rpc::{GrpcChannel, RequestExt as _};
 use harombe_testkit::person;
 use harombe_types::{InstanceId, ServiceName, SessionId, WorkspaceId};
-use tonic::Request;
+use tonic::{Request, Status};
 
 use crate::world::{INVALID, NOT_FOUND, World, refused};
+
+const DELETE_SESSION: &str = "/harombe.memory.v1.ConversationService/DeleteSession";
+const DELETE_WORKSPACE: &str = "/harombe.runtime.v1.RuntimeService/DeleteWorkspace";
 
 fn id(world: &World) -> String {
     SessionId::generate(&*world.clock).to_string()
@@ -62,9 +67,8 @@ async fn a_session_is_made_once_found_listed_and_erased() {
     );
 }
 
-#[tokio::test]
-async fn the_workspace_of_an_erased_session_goes_too() {
-    let world = World::new().await;
+/// A session with a workspace, and that.
+async fn with_workspace(world: &World) -> (String, String) {
     let session = world.session().await.session_id;
     drop(world.send(&session, "1", "hello").await.unwrap());
     let (_, run) = world.runtime.last_seen();
@@ -78,17 +82,60 @@ async fn the_workspace_of_an_erased_session_goes_too() {
         .attach_workspace(attach)
         .await
         .unwrap();
+    (session, workspace)
+}
 
-    let delete = DeleteSessionRequest {
-        session_id: session.clone(),
-    };
-    world.agent.clone().delete_session(delete).await.unwrap();
+async fn erase(world: &World, session: &str) -> Result<(), Status> {
+    let session_id = session.to_owned();
+    let delete = DeleteSessionRequest { session_id };
+    world.agent.clone().delete_session(delete).await.map(drop)
+}
+
+#[tokio::test]
+async fn the_workspace_of_an_erased_session_goes_too() {
+    let world = World::new().await;
+    let (session, workspace) = with_workspace(&world).await;
+    erase(&world, &session).await.unwrap();
     let (seen, run) = world.runtime.last_seen();
     assert_eq!(seen, workspace);
     assert_eq!(
         (run.session.to_string(), run.subject.as_str()),
         (session, "owner")
     );
+}
+
+#[tokio::test]
+async fn a_session_that_is_not_erased_keeps_its_workspace() {
+    let world = World::new().await;
+    let (session, workspace) = with_workspace(&world).await;
+    let before = world.runtime.seen.lock().len();
+    // Memory refuses, as when a run began meanwhile; and once it is asked it cannot be reached.
+    world.flaky.lose(DELETE_SESSION, usize::MAX);
+    erase(&world, &session).await.unwrap_err();
+    assert_eq!(world.runtime.seen.lock().len(), before);
+    world.flaky.lose(DELETE_SESSION, 0);
+    drop(world.send(&session, "2", "wait").await.unwrap());
+    let (code, _) = refused(erase(&world, &session)).await;
+    assert_eq!(code, Code::FailedPrecondition);
+    assert_ne!(world.runtime.last_seen().0, workspace);
+    let (_, run) = world.runtime.last_seen();
+    world.runtime.finish(&run.run.to_string()).await;
+    erase(&world, &session).await.unwrap();
+    assert_eq!(world.runtime.last_seen().0, workspace);
+}
+
+#[tokio::test]
+async fn a_workspace_whose_broker_is_away_goes_when_it_is_back() {
+    let world = World::new().await;
+    let (session, workspace) = with_workspace(&world).await;
+    world.flaky.lose(DELETE_WORKSPACE, 12);
+    erase(&world, &session).await.unwrap();
+    let get = GetSessionRequest { session_id: session };
+    assert_eq!(refused(world.agent.clone().get_session(get)).await, NOT_FOUND);
+    while world.runtime.last_seen().0 != workspace {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(world.flaky.left(DELETE_WORKSPACE), 0);
 }
 
 #[tokio::test]

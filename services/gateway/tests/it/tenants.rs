@@ -7,15 +7,30 @@ use harombe_proto::agent::v1::{
     GetRunRequest, GetSessionRequest, ListKeysRequest, ListSessionsRequest, RevokeKeyRequest,
     SendMessageRequest, UploadFileRequest, UploadStart, WatchRunRequest, upload_file_request::Frame,
 };
+use harombe_testkit::Fault;
 use harombe_trail::Kind;
 
 use crate::network::Network;
-use crate::world::{NOT_ALLOWED, NOT_FOUND, World, key_for, refused};
+use crate::world::{NOT_ALLOWED, NOT_FOUND, UNKNOWN, World, key_for, refused, revoke};
 
 fn in_tenant(tenant: &str, request: CreateKeyRequest) -> CreateKeyRequest {
     CreateKeyRequest {
         tenant: tenant.to_owned(),
         ..request
+    }
+}
+
+fn of(tenant: &str) -> ListKeysRequest {
+    ListKeysRequest {
+        tenant: tenant.to_owned(),
+        ..ListKeysRequest::default()
+    }
+}
+
+fn revoke_in(tenant: &str, key_id: &str) -> RevokeKeyRequest {
+    RevokeKeyRequest {
+        tenant: tenant.to_owned(),
+        ..revoke(key_id)
     }
 }
 
@@ -103,7 +118,7 @@ async fn another_tenants_ids_are_not_found() {
 }
 
 #[tokio::test]
-async fn the_operators_admins_make_keys_for_others_and_see_none_of_theirs() {
+async fn the_operators_admins_make_keys_for_others_and_see_theirs_when_they_name_them() {
     let world = World::new().await;
     let (operator, _) = world.key(key_for("root", &["admin"])).await;
     let made = in_tenant("acme", key_for("boss", &["admin"]));
@@ -127,11 +142,11 @@ async fn the_operators_admins_make_keys_for_others_and_see_none_of_theirs() {
     let text = |tenant: &str, principal: &str| (tenant.to_owned(), principal.to_owned());
     assert_eq!(told, [text("acme", "service"), text("local", "person:root")]);
 
-    let revoke = RevokeKeyRequest {
-        key_id: shown.key_id.clone(),
-    };
     let mut operator = keys(&world, &operator);
-    assert_eq!(refused(operator.revoke_key(revoke.clone())).await, NOT_FOUND);
+    assert_eq!(
+        refused(operator.revoke_key(revoke(&shown.key_id))).await,
+        NOT_FOUND
+    );
     let list = |listed: harombe_proto::agent::v1::ListKeysResponse| {
         let tenants = listed.keys.into_iter().map(|key| key.tenant);
         tenants.collect::<std::collections::BTreeSet<_>>()
@@ -142,6 +157,8 @@ async fn the_operators_admins_make_keys_for_others_and_see_none_of_theirs() {
         .unwrap()
         .into_inner();
     assert_eq!(list(listed), ["local".to_owned()].into());
+    let listed = operator.list_keys(of("acme")).await.unwrap().into_inner();
+    assert_eq!(list(listed), ["acme".to_owned()].into());
 
     let mut boss = keys(&world, &boss);
     let listed = boss
@@ -158,8 +175,55 @@ async fn the_operators_admins_make_keys_for_others_and_see_none_of_theirs() {
         let request = in_tenant(tenant, key_for("ann", &["admin"]));
         assert_eq!(refused(boss.create_key(request)).await, NOT_ALLOWED, "{tenant}");
     }
-    boss.revoke_key(revoke).await.unwrap();
+    // To them there is no other tenant.
+    for tenant in ["local", "other"] {
+        assert_eq!(refused(boss.list_keys(of(tenant))).await, NOT_FOUND, "{tenant}");
+    }
+    let (_, owners) = world.key(key_for("ann", &["user"])).await;
+    assert_eq!(
+        refused(boss.revoke_key(revoke_in("local", &owners))).await,
+        NOT_FOUND
+    );
+    boss.list_keys(of("acme")).await.unwrap();
+    boss.revoke_key(revoke_in("acme", &shown.key_id)).await.unwrap();
     assert!(boss.list_keys(ListKeysRequest::default()).await.is_err());
+}
+
+#[tokio::test]
+async fn an_operators_admin_revokes_in_another_tenant_and_both_logs_say_so() {
+    let world = World::new().await;
+    let (operator, _) = world.key(key_for("root", &["admin"])).await;
+    let (key, id) = world.key(in_tenant("acme", key_for("ann", &["user"]))).await;
+    let mut operator = keys(&world, &operator);
+    assert_eq!(
+        refused(operator.revoke_key(revoke_in("other", &id))).await,
+        NOT_FOUND
+    );
+    let enter = async || {
+        let mut agent = world.agent_of(&key);
+        agent.list_sessions(ListSessionsRequest::default()).await
+    };
+    enter().await.unwrap();
+    // The log is away when it comes to the record: the key is dead, and both records come.
+    world.sink.fail(Fault::Unavailable);
+    assert!(operator.revoke_key(revoke_in("acme", &id)).await.is_err());
+    assert_eq!(refused(enter()).await, UNKNOWN);
+    world.sink.fail(Fault::None);
+    let revoked = operator.revoke_key(revoke_in("acme", &id)).await.unwrap();
+    assert_eq!(revoked.into_inner().key.unwrap().revoked_by, "local/root");
+    operator.revoke_key(revoke_in("acme", &id)).await.unwrap();
+    let told: Vec<_> = world
+        .sink
+        .of_kind(Kind::KeyRevoked)
+        .into_iter()
+        .inspect(|event| assert!(event.details.contains(&id) && event.details.contains("local/root")))
+        .map(|event| (event.tenant, event.event_id))
+        .collect();
+    let [(own, one), (theirs, other)] = &told[..] else {
+        panic!("{told:?}")
+    };
+    assert_eq!((own.as_str(), theirs.as_str()), ("local", "acme"));
+    assert_ne!(one, other);
 }
 
 #[tokio::test]

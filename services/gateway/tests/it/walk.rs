@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use harombe_error::{Code, Failure, Reason};
-use harombe_proto::agent::v1::{CreateKeyRequest, RevokeKeyRequest};
+use harombe_proto::agent::v1::CreateKeyRequest;
 use harombe_testkit::NOW;
 use harombe_types::Role;
 use prost_reflect::{DescriptorPool, DynamicMessage};
@@ -11,7 +11,7 @@ use tonic::Request;
 use tonic_prost::ProstCodec;
 
 use crate::network::Network;
-use crate::world::{NOT_ALLOWED, UNKNOWN, World, key_for};
+use crate::world::{NOT_ALLOWED, UNKNOWN, World, key_for, revoke};
 
 struct Method {
     path: String,
@@ -79,11 +79,7 @@ async fn nobody_gets_past_the_door_without_a_key_in_force() {
     let world = World::new().await;
     let everything: Vec<_> = Role::ALL.iter().map(|role| role.as_str()).collect();
     let (revoked, id) = world.key(key_for("ann", &everything)).await;
-    world
-        .keys()
-        .revoke_key(RevokeKeyRequest { key_id: id })
-        .await
-        .unwrap();
+    world.keys().revoke_key(revoke(&id)).await.unwrap();
     let expiring = CreateKeyRequest {
         expires_at: Some(NOW.plus(Duration::from_secs(1)).into()),
         ..key_for("ann", &everything)

@@ -10,7 +10,7 @@ use harombe_gateway::{Config, Deps, Service};
 use harombe_proto::agent::v1::agent_service_client::AgentServiceClient;
 use harombe_proto::agent::v1::key_service_client::KeyServiceClient;
 use harombe_proto::agent::v1::{
-    CreateKeyRequest, CreateSessionRequest, ListKeysRequest, SendMessageRequest, Session,
+    CreateKeyRequest, CreateSessionRequest, ListKeysRequest, RevokeKeyRequest, SendMessageRequest, Session,
 };
 use harombe_proto::types::v1::RunEvent;
 use harombe_rpc::{GrpcChannel, LogRefusals, TaskSet};
@@ -115,8 +115,7 @@ impl World {
 
     /// The same, with a trail of its own.
     pub(crate) async fn another_with(&self, name: &str, config: Config, trail: Trail) -> Service {
-        let data = self.data.path().join(name);
-        std::fs::create_dir_all(&data).unwrap();
+        let data = self.folder(name);
         let deps = Deps {
             admin_key: data.join("admin.key"),
             data,
@@ -124,6 +123,13 @@ impl World {
             ..self.deps.clone()
         };
         harombe_gateway::build(config, deps).await.unwrap()
+    }
+
+    /// The folder of the gateway that is called so.
+    pub(crate) fn folder(&self, name: &str) -> PathBuf {
+        let folder = self.data.path().join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        folder
     }
 
     /// What is counted, as it is scraped.
@@ -211,6 +217,14 @@ pub(crate) fn key_for(subject: &str, roles: &[&str]) -> CreateKeyRequest {
         subject: subject.to_owned(),
         roles: roles.iter().map(ToString::to_string).collect(),
         ..CreateKeyRequest::default()
+    }
+}
+
+/// Takes a key of the caller's own tenant back.
+pub(crate) fn revoke(key_id: &str) -> RevokeKeyRequest {
+    RevokeKeyRequest {
+        key_id: key_id.to_owned(),
+        ..RevokeKeyRequest::default()
     }
 }
 
