@@ -25,6 +25,5 @@ mod transfer;
 pub use error::{HttpError, http_status};
 pub use json::{MAX_JSON, MessageJson, json_body};
 pub use openapi::Info;
-pub use stream::KEEP_ALIVE;
 pub use table::{Operation, Table, TableError};
 pub use transcoder::{MAX_FILE, Sender, Transcoder};

@@ -24,12 +24,10 @@ use crate::HttpError;
 const MAX_MESSAGE: usize = 4 * 1024 * 1024;
 const PREFIX: usize = 5;
 
-/// Headers of a caller that mean the same in every form of a call: who it is, and which trace it belongs to.
-const PASSED: [HeaderName; 5] = [
+/// Headers of a caller that mean the same in every form of a call: who it is, and how long it waits.
+const PASSED: [HeaderName; 3] = [
     AUTHORIZATION,
     HeaderName::from_static("x-api-key"),
-    HeaderName::from_static("traceparent"),
-    HeaderName::from_static("tracestate"),
     HeaderName::from_static("grpc-timeout"),
 ];
 

@@ -19,8 +19,6 @@ use crate::table::{Operation, StreamShape};
 use crate::transcoder::{decoded, no_sense};
 use crate::{HttpError, json};
 
-/// How long a stream is silent before a comment shows that it is alive.
-pub const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// How long the status line waits for the first message, so that a refusal that comes as one has its own status.
 const FIRST: Duration = Duration::from_secs(1);
 
@@ -55,6 +53,7 @@ pub(crate) async fn answer(
     mut messages: Messages,
     headers: &HeaderMap,
     resumed: bool,
+    keep_alive: Duration,
 ) -> Result<Response<Body>, HttpError> {
     let format = Format::asked(headers);
     let first = match tokio::time::timeout(FIRST, messages.next()).await {
@@ -70,7 +69,8 @@ pub(crate) async fn answer(
         format,
         messages: Some(messages),
         first: None,
-        silence: Box::pin(tokio::time::sleep(KEEP_ALIVE)),
+        silence: Box::pin(tokio::time::sleep(keep_alive)),
+        keep_alive,
     };
     shown.first = first.map(|message| shown.write(message)).transpose()?;
     let mut response = Response::new(Body::new(shown));
@@ -97,6 +97,7 @@ struct Shown {
     messages: Option<Messages>,
     first: Option<Bytes>,
     silence: Pin<Box<Sleep>>,
+    keep_alive: Duration,
 }
 
 impl Shown {
@@ -115,6 +116,11 @@ impl Shown {
         out.put_slice(&text);
         out.put_slice(b"\n\n");
         Ok(out.freeze())
+    }
+
+    fn heard(&mut self) {
+        let silent = Instant::now() + self.keep_alive;
+        self.silence.as_mut().reset(silent);
     }
 
     fn write_failure(&self, failure: Failure) -> Bytes {
@@ -145,10 +151,10 @@ impl http_body::Body for Shown {
                 return Poll::Pending;
             }
             ready!(self.silence.as_mut().poll(cx));
-            self.silence.as_mut().reset(Instant::now() + KEEP_ALIVE);
+            self.heard();
             return Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b": keep-alive\n\n")))));
         };
-        self.silence.as_mut().reset(Instant::now() + KEEP_ALIVE);
+        self.heard();
         let written = match next {
             Some(message) => message.and_then(|message| self.write(message)),
             None => {

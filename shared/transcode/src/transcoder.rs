@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use harombe_error::{Code, Failure, Reason};
@@ -34,19 +35,22 @@ pub struct Transcoder<S> {
     behind: S,
     spools: Spools,
     sender: Sender,
+    keep_alive: Duration,
 }
 
 impl<S> Transcoder<S>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Clone,
 {
-    /// `behind` answers gRPC. Each `sender` has few uploads at once.
-    pub fn new(table: Arc<Table>, behind: S, sender: Sender) -> Self {
+    /// `behind` answers gRPC. Each `sender` has few uploads at once. After `keep_alive` of silence a comment shows that a
+    /// stream of events is alive.
+    pub fn new(table: Arc<Table>, behind: S, sender: Sender, keep_alive: Duration) -> Self {
         Self {
             table,
             behind,
             spools: Spools::new(),
             sender,
+            keep_alive,
         }
     }
 
@@ -78,7 +82,16 @@ where
             match &operation.shape {
                 Shape::Unary | Shape::Upload(_) => one(operation, messages).await,
                 Shape::Stream(shape) => {
-                    stream::answer(operation, shape, messages, &parts.headers, seen.is_some()).await
+                    let resumed = seen.is_some();
+                    stream::answer(
+                        operation,
+                        shape,
+                        messages,
+                        &parts.headers,
+                        resumed,
+                        self.keep_alive,
+                    )
+                    .await
                 }
                 Shape::Download(field) => transfer::download(operation, field, messages).await,
             }

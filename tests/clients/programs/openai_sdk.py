@@ -2,8 +2,11 @@
 
 import json
 import os
+import re
 import urllib.request
 
+# The SDK's own client of HTTP.
+import httpx2 as httpx
 import openai
 
 url = os.environ["HAROMBE"]
@@ -86,6 +89,44 @@ for decision, ending in [("DECISION_DENIED", "APPROVAL_DENIED"), ("DECISION_APPR
             assert ending in finished["reason"] + finished["result"], finished
     assert text.startswith("I will run a program.\n\nIt said: "), text
     assert "tool_call_proposed" in events and "approval_decided" in events, events
+
+# While somebody decides, comments show that the stream is alive; the SDK passes over them. The decision comes only after some.
+class Overheard(httpx.SyncByteStream):
+    def __init__(self, stream):
+        self.stream, self.said, self.comments, self.decided = stream, "", 0, False
+
+    def __iter__(self):
+        for piece in self.stream:
+            self.said += piece.decode()
+            waiting = re.search(r'"approval_required":.*?"approval_id":"([^"]+)"(.*)', self.said, re.DOTALL)
+            self.comments = waiting.group(2).count(": keep-alive\n\n") if waiting else 0
+            if self.comments >= 2 and not self.decided:
+                self.decided = True
+                decide(waiting.group(1), "DECISION_APPROVED")
+            yield piece
+
+    def close(self):
+        self.stream.close()
+
+
+class Overhearing(httpx.HTTPTransport):
+    def handle_request(self, request):
+        response = super().handle_request(request)
+        response.stream = self.last = Overheard(response.stream)
+        return response
+
+
+transport = Overhearing()
+patient = openai.OpenAI(
+    base_url=url + "/v1", api_key=os.environ["KEY"], max_retries=0, http_client=httpx.Client(transport=transport)
+)
+messages = [{"role": "user", "content": "Run a program."}]
+chunks = list(patient.chat.completions.create(model="default", messages=messages, stream=True))
+assert transport.last.comments >= 2, transport.last.said
+assert chunks[-1].choices[0].finish_reason == "stop", chunks[-1]
+text = "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
+assert text.startswith("I will run a program.\n\nIt said: ") and "42" in text, text
+assert transport.last.said.endswith("data: [DONE]\n\n"), transport.last.said
 
 # Refusals are the SDK's own errors, and say why.
 error = refused(openai.BadRequestError, tools=[{"type": "function", "function": {"name": "f"}}])

@@ -16,8 +16,10 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
+use crate::KEEP_ALIVE;
+
 /// How often the first key is tried, and how long between two tries.
-const TRIES: u32 = 600;
+const TRIES: u32 = 2400;
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Each calls only those after it.
@@ -121,6 +123,7 @@ fn config(place: Ipv4Addr, dir: &Path, model: &ModelSource) -> Config {
         audit: vec![listen.audit.clone()],
     };
     config.gateway.public.listen = Some(at(place, ServiceName::Gateway));
+    config.gateway.public.keep_alive = KEEP_ALIVE.into();
     let agent = config.runtime.agents.get_mut("default");
     agent.expect("the default agent").model = model.to_string();
     config

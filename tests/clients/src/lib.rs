@@ -3,6 +3,7 @@
 mod apart;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use harombe::compose::{Assembly, Config, Embedded, ModelSource};
 use harombe_proto::agent::v1::CreateKeyRequest;
@@ -30,6 +31,9 @@ text = "It said: {{result}}"
 [[turn]]
 text = "Good day."
 "#;
+
+/// So often that a client meets comments wherever it waits.
+const KEEP_ALIVE: Duration = Duration::from_millis(100);
 
 /// The system.
 pub struct System {
@@ -66,6 +70,7 @@ impl System {
         let (dir, model) = home();
         let mut config = Config::default();
         config.gateway.public.listen = Some(([127, 0, 0, 1], 0).into());
+        config.gateway.public.keep_alive = KEEP_ALIVE.into();
         let assembly = Assembly::new(&dir.path().join("data"), config, Some(model));
         let embedded = assembly.start().await.expect("the system starts");
         let admin = GrpcChannel::unix(&embedded.socket()).expect("a channel");

@@ -11,7 +11,7 @@ use http_body_util::{BodyExt as _, StreamBody};
 use serde_json::json;
 use tonic::body::Body;
 
-use crate::toy::{AGENT, bytes, json, refused, request, rest, sender};
+use crate::toy::{AGENT, KEEP_ALIVE, bytes, json, refused, request, rest, sender};
 
 const PART: usize = 1024 * 1024;
 
@@ -71,7 +71,7 @@ async fn nothing_is_read_of_whoever_is_refused() {
         Ok::<_, Infallible>(status.into_http::<Body>())
     });
     let table = Table::new(harombe_proto::DESCRIPTORS, &[AGENT]).unwrap();
-    let rest = Transcoder::new(Arc::new(table), refusing, sender);
+    let rest = Transcoder::new(Arc::new(table), refusing, sender, KEEP_ALIVE);
     for path in ["/v1/sessions", "/v1/sessions/s/messages"] {
         let (body, taken) = parts(1);
         let post = Request::post(path).header("content-type", "application/json");

@@ -1,11 +1,10 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use harombe_transcode::KEEP_ALIVE;
 use http_body_util::BodyExt as _;
 use serde_json::Value;
 
-use crate::toy::{Rest, ask, bytes, request, rest};
+use crate::toy::{KEEP_ALIVE, Rest, ask, bytes, request, rest};
 
 fn say(text: &str) -> http::Request<tonic::body::Body> {
     let body = serde_json::json!({"client_message_id": "1", "text": text});

@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
@@ -75,7 +76,7 @@ impl AgentService for Toy {
         let CreateSessionRequest { session_id, agent } = request.into_inner();
         if agent == "busy" {
             let mut failure = Failure::new(Code::ResourceExhausted, Reason::LimitExceeded, "slowly");
-            failure.retry_after = Some(std::time::Duration::from_millis(2500));
+            failure.retry_after = Some(Duration::from_millis(2500));
             return Err(failure.to_status());
         }
         let session = Session {
@@ -290,6 +291,8 @@ impl AgentService for Toy {
 
 pub(crate) type Rest = Transcoder<AgentServiceServer<Toy>>;
 
+pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
 pub(crate) fn sender(headers: &HeaderMap) -> String {
     let shown = headers.get("authorization").and_then(|shown| shown.to_str().ok());
     shown.unwrap_or_default().to_owned()
@@ -303,6 +306,7 @@ pub(crate) fn rest() -> (Rest, Arc<Seen>) {
         Arc::clone(&TABLE),
         AgentServiceServer::new(Toy(Arc::clone(&seen))),
         sender,
+        KEEP_ALIVE,
     );
     (rest, seen)
 }

@@ -6,6 +6,7 @@ both!(
     the_openai_sdk,
     grpcio_with_generated_stubs,
     curl,
+    grpc_web,
     the_document_is_valid
 );
 
@@ -28,6 +29,10 @@ async fn grpcio_with_generated_stubs(topology: Topology) {
 
 async fn curl(topology: Topology) {
     check(topology, "bash", "curl.sh").await;
+}
+
+async fn grpc_web(topology: Topology) {
+    check(topology, "node", "grpc_web.mjs").await;
 }
 
 async fn the_document_is_valid(topology: Topology) {

@@ -81,8 +81,8 @@ impl Stranger {
             "CreateSession" if !self.is_of_the_tenant => return None,
             // The request names the first tenant.
             "CreateKey" => Deserved::NotAllowed,
-            // Their ids are filters here, and the place in a list where one goes on.
-            "ListKeys" | "Query" => Deserved::NothingOfTheirs,
+            // Their ids are filters here.
+            "Query" => Deserved::NothingOfTheirs,
             _ if named => Deserved::NotThere,
             _ => Deserved::NothingOfTheirs,
         })

@@ -148,6 +148,7 @@ fn filled(descriptor: &MessageDescriptor, theirs: &Theirs) -> (DynamicMessage, b
             | "limit"
             | "limits"
             | "new_size"
+            | "page_token"
             | "service"
             | "since"
             | "tree_size"
