@@ -8,7 +8,7 @@ mod streaming;
 mod style;
 mod text;
 
-pub use hidden::read_hidden;
+pub use hidden::{Typed, read_hidden};
 pub use prompt::{Answer, Answers, Prompt};
 pub use screen::Screen;
 pub use style::Style;

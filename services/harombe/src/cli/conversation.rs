@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io::Write;
 use std::path::Path;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream::{BoxStream, Peekable};
@@ -10,7 +11,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use harombe_error::{Failure, Reason};
 use harombe_proto::agent::v1::{
     CancelRunRequest, CreateSessionRequest, SendMessageRequest, UploadFileRequest, UploadStart,
-    upload_file_request,
+    WatchRunRequest, upload_file_request,
 };
 use harombe_proto::types::v1::run_event::Event;
 use harombe_proto::types::v1::{ApprovalRequired, Decision, RunEvent, StopReason};
@@ -123,31 +124,34 @@ impl<W: Write + Send> Conversation<W> {
             text: text.to_owned(),
             ..SendMessageRequest::default()
         };
-        let stream = self.client.agent.send_message(request).await?.into_inner();
-        let mut events: Events = stream
-            .map_ok(|response| response.event.unwrap_or_default())
-            .boxed()
-            .peekable();
+        let mut progress = Progress::default();
+        let mut events = self.open_stream(&request, &progress).await?;
         let mut proposed = HashMap::new();
-        let mut run = String::new();
         loop {
             let next = tokio::select! {
                 next = events.next() => next,
                 _ = self.interrupt.recv() => {
-                    self.cancel(&run).await?;
+                    self.cancel(&progress.run).await?;
                     continue;
                 }
             };
-            let event = next.ok_or(Error::CutShort)??;
+            let event = match next {
+                Some(Ok(event)) => event,
+                broken => {
+                    let why = broken.and_then(Result::err);
+                    events = self.reopen(&request, &mut progress, why).await?;
+                    continue;
+                }
+            };
+            progress.note(&event);
             self.screen.event(&event)?;
-            run = event.run_id;
             match event.event {
                 Some(Event::ToolCallProposed(call)) => {
                     proposed.insert(call.call_id, call.arguments);
                 }
                 Some(Event::ApprovalRequired(required)) => {
                     let shown = proposed.get(&required.call_id).map_or("", String::as_str);
-                    self.answer(&run, &required, shown, &mut events).await?;
+                    self.answer(&progress.run, &required, shown, &mut events).await?;
                 }
                 Some(Event::RunFinished(finished)) => {
                     let reason = StopReason::try_from(finished.stop_reason).unwrap_or_default();
@@ -155,6 +159,58 @@ impl<W: Write + Send> Conversation<W> {
                 }
                 Some(Event::RunFailed(_)) => return Ok(End::Failed),
                 _ => {}
+            }
+        }
+    }
+
+    /// The run's events after what was seen of it. Sent again, the message is the same one and joins the run that it began.
+    async fn open_stream(
+        &mut self,
+        message: &SendMessageRequest,
+        progress: &Progress,
+    ) -> Result<Events, tonic::Status> {
+        let agent = &mut self.client.agent;
+        if progress.run.is_empty() {
+            let stream = agent.send_message(message.clone()).await?.into_inner();
+            let events = stream.map_ok(|response| response.event.unwrap_or_default());
+            return Ok(events.boxed().peekable());
+        }
+        let watch = WatchRunRequest {
+            run_id: progress.run.clone(),
+            after_cursor: progress.cursor,
+        };
+        let stream = agent.watch_run(watch).await?.into_inner();
+        let events = stream.map_ok(|response| response.event.unwrap_or_default());
+        Ok(events.boxed().peekable())
+    }
+
+    /// Goes on where a stream broke off. The run has not: it waits for nobody.
+    async fn reopen(
+        &mut self,
+        message: &SendMessageRequest,
+        progress: &mut Progress,
+        mut why: Option<tonic::Status>,
+    ) -> Result<Events, Error> {
+        loop {
+            let passes = why
+                .as_ref()
+                .is_none_or(|status| status.code() == tonic::Code::Unavailable);
+            if !passes || progress.tries >= TRIES {
+                return Err(why.map_or(Error::CutShort, Error::from));
+            }
+            let pause = FIRST_PAUSE.saturating_mul(1 << progress.tries);
+            progress.tries += 1;
+            let cursor = progress.cursor;
+            self.screen.detail(&format!(
+                "the connection broke off; going on after event {cursor} …"
+            ))?;
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                _ = self.interrupt.recv() => return Err(Error::Interrupted),
+            }
+            match self.open_stream(message, progress).await {
+                Ok(events) => return Ok(events),
+                Err(status) => why = Some(status),
             }
         }
     }
@@ -235,6 +291,27 @@ impl<W: Write + Send> Conversation<W> {
     }
 }
 
+/// How far a run was followed.
+#[derive(Debug, Default)]
+struct Progress {
+    /// Empty before its first event.
+    run: String,
+    /// From where a new stream goes on.
+    cursor: u64,
+    /// Since something was last heard of it.
+    tries: u32,
+}
+
+impl Progress {
+    fn note(&mut self, event: &RunEvent) {
+        self.run.clone_from(&event.run_id);
+        self.tries = 0;
+        // A question is asked anew, unless something came after it: it may not have been answered.
+        let asks = matches!(event.event, Some(Event::ApprovalRequired(_)));
+        self.cursor = self.cursor.max(event.cursor.saturating_sub(u64::from(asks)));
+    }
+}
+
 fn is_settled(status: &tonic::Status) -> bool {
     let reason = Failure::from(status.clone()).reason;
     matches!(reason, Reason::AlreadyDecided | Reason::ApprovalExpired)
@@ -243,6 +320,9 @@ fn is_settled(status: &tonic::Status) -> bool {
 type Events = Peekable<BoxStream<'static, Result<RunEvent, tonic::Status>>>;
 
 const UPLOAD_CHUNK: usize = 256 * 1024;
+/// Tries in a row to go on with a stream that broke off, some fifteen seconds together.
+const TRIES: u32 = 6;
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
 
 fn same_json(a: &str, b: &str) -> bool {
     match (serde_json::from_str::<Value>(a), serde_json::from_str::<Value>(b)) {

@@ -16,11 +16,18 @@ pub(super) enum Command {
     /// Make a key and write it to standard output: the only time that it can be read
     Create(Create),
     /// Show all keys, newest first
-    List,
+    List {
+        /// Another tenant than your own, if yours is the operator's
+        #[arg(long, default_value = "", hide_default_value = true)]
+        tenant: String,
+    },
     /// Take a key back, at once and at every gateway
     Revoke {
         /// The key's id: what stands between hrb_ and the next _
         id: String,
+        /// Another tenant than your own, if yours is the operator's
+        #[arg(long, default_value = "", hide_default_value = true)]
+        tenant: String,
     },
 }
 
@@ -74,8 +81,8 @@ pub(super) async fn run(place: Place, command: Command) -> Result<ExitCode, Erro
     let mut client = place.attach_to_running().await?;
     match command {
         Command::Create(args) => create(&mut client, args).await?,
-        Command::List => list(&mut client).await?,
-        Command::Revoke { id } => revoke(&mut client, id).await?,
+        Command::List { tenant } => list(&mut client, &tenant).await?,
+        Command::Revoke { id, tenant } => revoke(&mut client, id, tenant).await?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -111,13 +118,14 @@ async fn create(client: &mut Client, args: Create) -> Result<(), Error> {
     Ok(())
 }
 
-async fn list(client: &mut Client) -> Result<(), Error> {
+async fn list(client: &mut Client, tenant: &str) -> Result<(), Error> {
     let (mut after_key_id, now) = (String::new(), SystemClock.now());
     let mut out = std::io::stdout();
     loop {
         let request = ListKeysRequest {
             limit: PAGE,
             after_key_id,
+            tenant: tenant.to_owned(),
         };
         let keys = client.keys.list_keys(request).await?.into_inner().keys;
         for key in &keys {
@@ -130,8 +138,9 @@ async fn list(client: &mut Client) -> Result<(), Error> {
     }
 }
 
-async fn revoke(client: &mut Client, key_id: String) -> Result<(), Error> {
-    let revoked = client.keys.revoke_key(RevokeKeyRequest { key_id }).await?;
+async fn revoke(client: &mut Client, key_id: String, tenant: String) -> Result<(), Error> {
+    let request = RevokeKeyRequest { key_id, tenant };
+    let revoked = client.keys.revoke_key(request).await?;
     let key = revoked.into_inner().key.unwrap_or_default();
     writeln!(std::io::stdout(), "{}", as_line(&key, SystemClock.now()))?;
     Ok(())

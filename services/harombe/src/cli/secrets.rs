@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::Error;
 use crate::attach::Place;
 use crate::compose::Config;
-use crate::terminal::read_hidden;
+use crate::terminal::{Typed, read_hidden};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -30,7 +30,7 @@ pub(super) async fn run(place: Place, command: Command) -> Result<ExitCode, Erro
     let secrets = harombe_secrets::open(&config.secrets, &place.data()?)?;
     match command {
         Command::Set { name } => {
-            let secret = Secret::from_input(read(&name)?)?;
+            let secret = Secret::from_input(read(&name).await?)?;
             secrets.set(&name, secret).await?;
         }
         Command::List => {
@@ -47,10 +47,14 @@ pub(super) async fn run(place: Place, command: Command) -> Result<ExitCode, Erro
 /// The most that is read: more than any secret may have.
 const MOST: u64 = 128 * 1024;
 
-fn read(name: &SecretName) -> Result<Zeroizing<String>, Error> {
+async fn read(name: &SecretName) -> Result<Zeroizing<String>, Error> {
     let stdin = std::io::stdin();
     if stdin.is_terminal() {
-        return Ok(read_hidden(&format!("{name}: "))?);
+        return match read_hidden(&format!("{name}: ")).await? {
+            Typed::Line(line) => Ok(line),
+            Typed::Interrupted => Err(Error::Interrupted),
+            Typed::Terminated => Err(Error::Terminated),
+        };
     }
     let mut text = Zeroizing::new(String::new());
     stdin.lock().take(MOST).read_to_string(&mut text)?;

@@ -44,6 +44,7 @@ pub(super) struct PublicPort {
     listener: TcpListener,
     tls: Option<Arc<ServerConfig>>,
     address: SocketAddr,
+    limits: PublicLimits,
 }
 
 impl PublicPort {
@@ -70,6 +71,10 @@ impl PublicPort {
             listener,
             tls,
             address,
+            limits: PublicLimits {
+                unread: config.public.unread.as_duration(),
+                ..PublicLimits::default()
+            },
         })
     }
 
@@ -80,8 +85,13 @@ impl PublicPort {
     /// Serves whoever comes, in `tasks`; answers where.
     pub(super) fn serve(self, gateway: &harombe_gateway::Service, tasks: &TaskSet) -> String {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
-        let limits = PublicLimits::default();
-        let serving = serve_public(self.listener, self.tls, gateway.door(), limits, tasks.token());
+        let serving = serve_public(
+            self.listener,
+            self.tls,
+            gateway.door(),
+            self.limits,
+            tasks.token(),
+        );
         tasks.spawn(serving);
         format!("{scheme}://{}", self.address)
     }

@@ -15,6 +15,7 @@ mod demo;
 mod harness;
 mod log;
 mod readme;
+mod reconnect;
 mod sandbox;
 mod secrets;
 mod serve;

@@ -105,3 +105,21 @@ fn no_color_means_none() {
     assert!(terminal.end().success(), "{}", terminal.seen);
     assert!(!terminal.seen.contains('\u{1b}'), "{:?}", terminal.seen);
 }
+
+#[test]
+fn ctrl_c_at_a_hidden_question_lets_the_terminal_show_again_what_is_typed() {
+    let home = Home::new();
+    let program = env!("CARGO_BIN_EXE_harombe");
+    let line = format!(
+        "trap : INT; {program} --data data secrets set anthropic; echo code=$?; stty -a; echo the end"
+    );
+    let mut command = home.tool("script");
+    command.args(["--quiet", "--return", "--flush", "--command", &line, "/dev/null"]);
+    command.env("SHELL", "/bin/sh").env("TERM", "xterm");
+    let mut terminal = Live::start(command);
+    terminal.wait_for("anthropic: ");
+    terminal.type_in("\u{3}");
+    terminal.wait_for("code=130");
+    terminal.wait_for("the end");
+    assert!(terminal.seen.contains("iexten echo echoe"), "{}", terminal.seen);
+}
