@@ -11,13 +11,13 @@ use harombe_testkit::postgres::Database;
 
 use crate::harness::{Home, word_after};
 
-const KEY: &str = "sk-a-key-that-nobody-may-see-0123456789";
+pub(crate) const KEY: &str = "sk-a-key-that-nobody-may-see-0123456789";
 
 const ANSWER: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Good day.\"},\"finish_reason\":\"stop\"}]}\n\n\
                       data: [DONE]\n\n";
 
 /// A model's server that gives everybody one answer; its port, and the heads of the requests that it got.
-fn model() -> (u16, mpsc::Receiver<String>) {
+pub(crate) fn model() -> (u16, mpsc::Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let (tell, told) = mpsc::channel();
@@ -47,10 +47,19 @@ fn answer(stream: TcpStream) -> String {
     head
 }
 
+/// The default agent's model is at that port, and wants the credential `model-key`.
+pub(crate) fn far_model(port: u16) -> String {
+    format!(
+        "[egress-proxy.upstreams.far]\nurl = \"http://127.0.0.1:{port}/v1\"\ncredential = \"model-key\"\nservices = [\"runtime\"]\n\
+         [runtime.models.m]\nprovider = \"openai\"\nmodel = \"x\"\nupstream = \"far\"\nattempts = 1\n\
+         [runtime.agents.default]\nmodel = \"m\"\n"
+    )
+}
+
 fn config(database: &Database, bao: &OpenBao, port: u16) -> String {
     let url = database.url();
     let role = bao.role("egress", "harombe", 3600, 3600);
-    let mut text = String::new();
+    let mut text = far_model(port);
     for service in ["gateway", "memory", "hitl", "audit"] {
         text.push_str(&format!("[{service}.store.postgres]\nurl = \"{url}\"\n"));
     }
@@ -60,13 +69,6 @@ fn config(database: &Database, bao: &OpenBao, port: u16) -> String {
         role.role_id,
         role.secret_id_file.display()
     ));
-    text.push_str(&format!(
-        "[egress-proxy.upstreams.far]\nurl = \"http://127.0.0.1:{port}/v1\"\ncredential = \"model-key\"\nservices = [\"runtime\"]\n"
-    ));
-    text.push_str(
-        "[runtime.models.m]\nprovider = \"openai\"\nmodel = \"x\"\nupstream = \"far\"\nattempts = 1\n",
-    );
-    text.push_str("[runtime.agents.default]\nmodel = \"m\"\n");
     text
 }
 

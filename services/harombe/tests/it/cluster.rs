@@ -27,7 +27,11 @@ pub(crate) fn first_key(home: &Home, show: impl Fn(&str) -> Ran) -> String {
 
 impl Cluster {
     pub(crate) fn new() -> Self {
-        let home = Home::new();
+        Self::of(Home::new(), "[network]\npki = \"pki\"\n", "")
+    }
+
+    /// With that section `network`, as far as it says nothing of addresses, and with these sections. Certificates are in `pki`.
+    pub(crate) fn of(home: Home, network: &str, sections: &str) -> Self {
         home.run(["pki", "init", "pki"]).good();
         let mut listen = String::new();
         let mut peers = String::new();
@@ -41,7 +45,7 @@ impl Cluster {
         }
         let public = format!("{place}:7400");
         let text = format!(
-            "[network]\npki = \"pki\"\nops = \"{place}\"\n[network.listen]\n{listen}[network.peers]\n{peers}[gateway.public]\nlisten = \"{public}\"\n"
+            "{network}ops = \"{place}\"\n[network.listen]\n{listen}[network.peers]\n{peers}[gateway.public]\nlisten = \"{public}\"\n{sections}"
         );
         let config = home.file("harombe.toml", text);
         Self {
@@ -72,7 +76,14 @@ impl Cluster {
 
     /// A service, ready.
     pub(crate) fn serve(&self, service: ServiceName) -> Live {
-        let mut live = Live::start(self.home.harombe(self.args(&["serve", service.as_str()])));
+        self.serve_with(service, &[])
+    }
+
+    /// A service, ready, whose configuration differs by these variables.
+    pub(crate) fn serve_with(&self, service: ServiceName, variables: &[(&str, String)]) -> Live {
+        let mut command = self.home.harombe(self.args(&["serve", service.as_str()]));
+        command.envs(variables.iter().map(|(name, value)| (name, value)));
+        let mut live = Live::start(command);
         live.wait_for("is ready on");
         live
     }
