@@ -11,7 +11,7 @@ use harombe_types::{Clock as _, SystemClock};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 
-pub use server::Server;
+pub use server::{Server, advance};
 
 /// Names the server for tests, as a url of a role that may create databases.
 pub const URL_VARIABLE: &str = "HAROMBE_TEST_POSTGRES_URL";

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
 
 use harombe_error::{Failure, Reason};
 use harombe_gateway::{Config, Limits, Service};
@@ -11,7 +10,7 @@ use harombe_proto::agent::v1::key_service_client::KeyServiceClient;
 use harombe_proto::agent::v1::{CreateKeyResponse, ListSessionsRequest};
 use harombe_rpc::GrpcChannel;
 use harombe_sql::StoreConfig;
-use harombe_testkit::postgres::Server;
+use harombe_testkit::postgres::{Server, advance};
 use harombe_types::ServiceName;
 use tonic::{Code, Status};
 
@@ -93,19 +92,9 @@ async fn a_postgres_that_restarts_and_is_killed_neither_loses_a_key_nor_revives_
     let workers: Vec<_> = (0..4)
         .map(|_| tokio::spawn(work(Arc::clone(&gateway), Arc::clone(&count), Arc::clone(&stop))))
         .collect();
-    let progress = async || {
-        let goal = count.load(Ordering::Relaxed) + ENOUGH;
-        while count.load(Ordering::Relaxed) < goal {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    progress().await;
-    server.stop().await;
-    server.start().await;
-    progress().await;
-    server.kill();
-    server.start().await;
-    progress().await;
+    server
+        .stop_and_kill_amid(async || advance(&count, ENOUGH).await)
+        .await;
     stop.store(true, Ordering::Relaxed);
     for worker in workers {
         for done in worker.await.unwrap() {

@@ -12,7 +12,7 @@ use harombe_proto::hitl::v1::await_decision_response::Update;
 use harombe_proto::types::v1::Decision;
 use harombe_rpc::TaskSet;
 use harombe_sql::{PostgresConfig, StoreConfig};
-use harombe_testkit::postgres::Server;
+use harombe_testkit::postgres::{Server, advance};
 use harombe_testkit::{AuditSink, TestPki};
 use harombe_types::{RunPrincipal, ServiceName};
 use tonic::{Code, Status};
@@ -111,19 +111,9 @@ async fn a_postgres_that_restarts_and_is_killed_loses_nothing_and_is_used_again(
     let workers: Vec<_> = (0..4)
         .map(|_| tokio::spawn(work(Arc::clone(&world), Arc::clone(&count), Arc::clone(&stop))))
         .collect();
-    let progress = async || {
-        let goal = count.load(Ordering::Relaxed) + ENOUGH;
-        while count.load(Ordering::Relaxed) < goal {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    progress().await;
-    server.stop().await;
-    server.start().await;
-    progress().await;
-    server.kill();
-    server.start().await;
-    progress().await;
+    server
+        .stop_and_kill_amid(async || advance(&count, ENOUGH).await)
+        .await;
     stop.store(true, Ordering::Relaxed);
     let mut acknowledged = Vec::new();
     for worker in workers {

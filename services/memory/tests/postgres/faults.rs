@@ -11,7 +11,7 @@ use harombe_proto::memory::v1 as pb;
 use harombe_proto::types::v1::run_event::Event;
 use harombe_rpc::{LogRefusals, RequestExt as _};
 use harombe_sql::PostgresConfig;
-use harombe_testkit::postgres::Server;
+use harombe_testkit::postgres::{Server, advance};
 use harombe_types::{RunId, ServiceName, SystemClock};
 use tonic::Request;
 
@@ -110,10 +110,7 @@ async fn a_postgres_that_restarts_and_is_killed_loses_nothing_and_is_used_again(
         .map(|_| tokio::spawn(drive(Arc::clone(&rig), Arc::clone(&count), Arc::clone(&stop))))
         .collect();
     let progress = async |cursor: u64| {
-        let goal = count.load(Ordering::Relaxed) + ENOUGH;
-        while count.load(Ordering::Relaxed) < goal {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        advance(&count, ENOUGH).await;
         while retryable(
             rig.append(&watched, watched_epoch, cursor, vec![entry("on")])
                 .await,

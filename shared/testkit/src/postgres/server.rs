@@ -6,6 +6,7 @@ use std::os::unix::fs::{MetadataExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use harombe_sql::PostgresConfig;
@@ -162,6 +163,18 @@ impl Server {
         }
     }
 
+    /// Stops it and then kills it, and starts it again each time. Who works on it must make `progress` before, between and
+    /// afterwards.
+    pub async fn stop_and_kill_amid(&mut self, mut progress: impl AsyncFnMut()) {
+        progress().await;
+        self.stop().await;
+        self.start().await;
+        progress().await;
+        self.kill();
+        self.start().await;
+        progress().await;
+    }
+
     fn spawn(&self) -> Child {
         let log = fs::OpenOptions::new()
             .create(true)
@@ -202,6 +215,14 @@ impl Drop for Server {
             let _ = process.kill();
             let _ = process.wait();
         }
+    }
+}
+
+/// Waits until there are so many more.
+pub async fn advance(count: &AtomicUsize, by: usize) {
+    let goal = count.load(Ordering::Relaxed) + by;
+    while count.load(Ordering::Relaxed) < goal {
+        tokio::time::sleep(LOOK).await;
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use harombe_sql::{Error, Postgres, UnitError};
-use harombe_testkit::postgres::Server;
+use harombe_testkit::postgres::{Server, advance};
 
 use super::{names, open};
 use crate::Refusal;
@@ -66,19 +66,9 @@ async fn nothing_acknowledged_is_lost_and_work_goes_on_by_itself() {
             tokio::spawn(write(postgres.clone(), writer, acknowledged, stop))
         })
         .collect();
-    let progress = async || {
-        let goal = acknowledged.load(Ordering::Relaxed) + ENOUGH;
-        while acknowledged.load(Ordering::Relaxed) < goal {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    progress().await;
-    server.stop().await;
-    server.start().await;
-    progress().await;
-    server.kill();
-    server.start().await;
-    progress().await;
+    server
+        .stop_and_kill_amid(async || advance(&acknowledged, ENOUGH).await)
+        .await;
     stop.store(true, Ordering::Relaxed);
     let mut kept = BTreeSet::new();
     for writer in writers {
