@@ -10,13 +10,15 @@ mod statements;
 #[cfg(test)]
 mod contract;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use harombe_sql::Error;
-use harombe_types::{ApprovalId, CallId, RunId, Tenant, Timestamp};
+use harombe_types::{ApprovalId, CallId, Clock, RunId, Tenant, Timestamp};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::{Approval, Decided, Order, Position, Redemption};
+use crate::domain::{Approval, Decided, Decision, Order, Position, Redemption};
 
 pub(crate) use open::{Opened, open};
 
@@ -36,13 +38,15 @@ pub trait Store: Send + Sync + 'static {
     /// The requests of the tenant that are in that page, in its order.
     async fn approvals(&self, tenant: &Tenant, page: Page) -> Result<Vec<Approval>, Error>;
 
-    /// Keeps the decision if there is none yet; returns the request with the decision that is kept, `None` if there
-    /// is no such request.
+    /// Keeps the decision if there is none yet; a person's only if the deadline is still ahead by `clock`, which is asked
+    /// when the statement is executed, however long that has waited. Returns the request with the decision that is kept:
+    /// with none when this one came too late. `None` if there is no such request.
     async fn decide(
         &self,
         tenant: &Tenant,
         id: ApprovalId,
         decided: Decided,
+        clock: &Arc<dyn Clock>,
     ) -> Result<Option<Approval>, Error>;
 
     /// Keeps the redemption unless its call has one; returns the one that is kept.
@@ -169,4 +173,13 @@ fn call_texts(name: Option<CallName>) -> [String; 3] {
     name.map_or_else(Default::default, |(tenant, run, call)| {
         [tenant.to_string(), run.to_string(), call.to_string()]
     })
+}
+
+/// What the deadline must be later than for the decision to be kept now: a person decides before it, its own passing is
+/// recorded whenever it is noticed.
+fn lands_before(decided: &Decided, clock: &dyn Clock) -> i64 {
+    match decided.decision {
+        Decision::Approved | Decision::Denied => clock.now().as_millis(),
+        Decision::Expired => i64::MIN,
+    }
 }

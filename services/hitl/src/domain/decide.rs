@@ -1,5 +1,8 @@
 //! A person decides, or the deadline does.
 
+#[cfg(test)]
+mod tests;
+
 use harombe_types::{ApprovalId, EventId, Person};
 
 use super::authority::Authority;
@@ -56,14 +59,16 @@ impl Authority {
                 event: EventId::generate(&*self.parts.clock),
                 recorded: false,
             };
-            self.keep(&approval, decided).await?
+            let kept = self.keep(&approval, decided).await?;
+            // the deadline passed on the way to the store
+            self.expire(kept).await?
         } else {
             self.expire(approval).await?
         };
         match kept.decided.as_ref().map(|decided| decided.decision) {
             Some(decision) if decision == wanted => Ok(kept),
-            Some(Decision::Expired) => Err(Error::ApprovalExpired),
-            _ => Err(Error::AlreadyDecided),
+            Some(Decision::Expired) | None => Err(Error::ApprovalExpired),
+            Some(_) => Err(Error::AlreadyDecided),
         }
     }
 
@@ -88,13 +93,13 @@ impl Authority {
         self.keep(&approval, decided).await
     }
 
-    /// Keeps a decision, unless there is one, and settles the one that is kept.
+    /// Keeps a decision, unless there is one or it comes too late, and settles the one that is kept.
     async fn keep(&self, approval: &Approval, decided: Decided) -> Result<Approval, Error> {
         let event = decided.event;
         let kept = self
             .parts
             .store
-            .decide(approval.tenant(), approval.id, decided)
+            .decide(approval.tenant(), approval.id, decided, &self.parts.clock)
             .await?
             .ok_or(Error::NotFound("approval"))?;
         // Whoever asks at the same time finds the other's.

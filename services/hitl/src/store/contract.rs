@@ -8,8 +8,8 @@ use harombe_canonical::{CallParts, CanonicalCall};
 use harombe_sql::{PostgresConfig, StoreConfig};
 use harombe_testkit::postgres::Database;
 use harombe_types::{
-    ApprovalId, CallId, EventId, GrantId, Risk, RunId, RunPrincipal, ServiceName, SessionId, SystemClock,
-    Timestamp,
+    ApprovalId, CallId, Clock, EventId, GrantId, ManualClock, Risk, RunId, RunPrincipal, ServiceName,
+    SessionId, SystemClock, Timestamp,
 };
 use serde_json::json;
 
@@ -86,6 +86,8 @@ macro_rules! on_each {
     };
 }
 
+mod bounds;
+
 on_each![
     a_request_reads_back_as_it_was_and_a_call_has_one,
     the_first_decision_stays,
@@ -98,6 +100,11 @@ on_each![
     open_requests_are_those_that_are_known_and_undecided,
     everything_is_there_after_a_restart,
 ];
+
+/// Before every deadline.
+fn clock() -> Arc<dyn Clock> {
+    Arc::new(ManualClock::at(NOW))
+}
 
 fn run(tenant: &str) -> RunPrincipal {
     RunPrincipal {
@@ -185,7 +192,7 @@ async fn a_request_reads_back_as_it_was_and_a_call_has_one(place: Place) {
     assert_eq!(store.approval(&other, id).await.unwrap(), None);
     assert_eq!(
         store
-            .decide(&other, id, decided(Decision::Approved, None))
+            .decide(&other, id, decided(Decision::Approved, None), &clock())
             .await
             .unwrap(),
         None
@@ -199,12 +206,16 @@ async fn the_first_decision_stays(place: Place) {
     let yes = decided(Decision::Approved, Some("bob"));
     let no = decided(Decision::Denied, None);
     let kept = store
-        .decide(asked.tenant(), asked.id, yes.clone())
+        .decide(asked.tenant(), asked.id, yes.clone(), &clock())
         .await
         .unwrap()
         .unwrap();
     assert_eq!(kept.decided, Some(yes.clone()));
-    let kept = store.decide(asked.tenant(), asked.id, no).await.unwrap().unwrap();
+    let kept = store
+        .decide(asked.tenant(), asked.id, no, &clock())
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(kept.decided, Some(yes));
     assert_eq!(kept.effective(), None);
     store.mark(vec![Mark::Decision(asked.id)]).await.unwrap();
@@ -238,7 +249,7 @@ async fn lists_are_the_tenants_in_order(place: Place) {
     }
     store.add_approval(approval(&b, "1", NOW)).await.unwrap();
     store
-        .decide(&a.tenant, asked[1].id, decided(Decision::Denied, None))
+        .decide(&a.tenant, asked[1].id, decided(Decision::Denied, None), &clock())
         .await
         .unwrap();
     store.mark(vec![Mark::Decision(asked[1].id)]).await.unwrap();
@@ -350,7 +361,7 @@ async fn a_call_has_one_request_and_one_decision_however_many_ask(place: Place) 
         })
         .collect();
     let kept = all(&replicas, &decisions, async |store, one| {
-        store.decide(tenant, id, one).await.unwrap().unwrap()
+        store.decide(tenant, id, one, &clock()).await.unwrap().unwrap()
     })
     .await;
     assert!(kept.iter().all(|one| one == &kept[0]));
@@ -376,7 +387,7 @@ async fn open_requests_are_those_that_are_known_and_undecided(place: Place) {
     store.mark(known).await.unwrap();
     let (tenant, id) = name(&asked[0]);
     store
-        .decide(&tenant, id, decided(Decision::Denied, None))
+        .decide(&tenant, id, decided(Decision::Denied, None), &clock())
         .await
         .unwrap();
     let open = store.open_requests(9).await.unwrap();
@@ -404,7 +415,7 @@ async fn unfinished_business_is_found_and_ends(place: Place) {
     assert_eq!(unrecorded().await, []);
     assert_eq!(waiting().await, (1, Some(NOW)));
     store
-        .decide(&run.tenant, asked.id, decided(Decision::Denied, None))
+        .decide(&run.tenant, asked.id, decided(Decision::Denied, None), &clock())
         .await
         .unwrap();
     assert_eq!(overdue(later).await, []);

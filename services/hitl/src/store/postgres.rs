@@ -3,17 +3,19 @@
 
 mod peers;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use harombe_sql::pg::{PgArguments, PgConnection, PgRow};
 use harombe_sql::{Error, Migrator, Postgres, PostgresConfig};
-use harombe_types::{ApprovalId, CallId, RunId, Tenant, Timestamp};
+use harombe_types::{ApprovalId, CallId, Clock, RunId, Tenant, Timestamp};
 use sqlx::query::Query;
 
 use super::statements::{
     self, BY_CALL, BY_ID, OPEN, OVERDUE, REDEMPTION, UNRECORDED, UNRECORDED_REDEMPTIONS, WAITING,
 };
-use super::{CallName, Mark, Page, Store, call_texts, rows};
+use super::{CallName, Mark, Page, Store, call_texts, lands_before, rows};
 use crate::domain::{Approval, Decided, Redemption};
 
 pub(crate) use peers::PostgresPeers;
@@ -27,7 +29,7 @@ const ADD: &str = "INSERT INTO approvals (approval_id, tenant, subject, agent, s
                    ON CONFLICT DO NOTHING RETURNING *";
 const DECIDE: &str = "UPDATE approvals SET decision = $3, decided_by = $4, own = $5, unattended = $6, comment = $7, \
                       decided_at = $8, decision_event = $9 \
-                      WHERE approval_id = $1 AND tenant = $2 AND decision IS NULL RETURNING *";
+                      WHERE approval_id = $1 AND tenant = $2 AND decision IS NULL AND deadline > $10 RETURNING *";
 const REDEEM: &str = "INSERT INTO redemptions (tenant, run, call, subject, agent, session, tool, digest, grant_id, \
                       redeemer, policy_version, redeemed_at, event) \
                       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT DO NOTHING";
@@ -181,7 +183,9 @@ impl Store for PostgresStore {
         tenant: &Tenant,
         id: ApprovalId,
         decided: Decided,
+        clock: &Arc<dyn Clock>,
     ) -> Result<Option<Approval>, Error> {
+        // made anew for each attempt, with a connection at hand
         let decide = || {
             sqlx::query(DECIDE)
                 .bind(id.to_string())
@@ -193,6 +197,7 @@ impl Store for PostgresStore {
                 .bind(decided.comment.clone().into_bytes())
                 .bind(decided.at.as_millis())
                 .bind(decided.event.to_string())
+                .bind(lands_before(&decided, &**clock))
         };
         self.kept(decide, || by_id(tenant, id), rows::approval).await
     }

@@ -2,16 +2,17 @@
 
 use std::convert::Infallible;
 use std::path::Path;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use harombe_sql::{Connection, Database, Error, Limits, Migrator, UnitError, Units};
-use harombe_types::{ApprovalId, CallId, RunId, Tenant, Timestamp};
+use harombe_types::{ApprovalId, CallId, Clock, RunId, Tenant, Timestamp};
 use sqlx::sqlite::SqliteRow;
 
 use super::statements::{
     self, BY_CALL, BY_ID, OPEN, OVERDUE, REDEMPTION, UNRECORDED, UNRECORDED_REDEMPTIONS, WAITING,
 };
-use super::{CallName, Mark, Page, Store, call_texts, rows};
+use super::{CallName, Mark, Page, Store, call_texts, lands_before, rows};
 use crate::domain::{Approval, Decided, Redemption};
 
 static MIGRATIONS: Migrator = harombe_sql::migrate!("migrations/sqlite");
@@ -121,10 +122,11 @@ impl Store for SqliteStore {
         tenant: &Tenant,
         id: ApprovalId,
         decided: Decided,
+        clock: &Arc<dyn Clock>,
     ) -> Result<Option<Approval>, Error> {
-        let owner = tenant.clone();
+        let (owner, clock) = (tenant.clone(), Arc::clone(clock));
         self.write(Some(tenant), move |tx| {
-            Box::pin(async move { Ok(insert_decision(tx, &owner, id, &decided).await?) })
+            Box::pin(async move { Ok(insert_decision(tx, &owner, id, &decided, &*clock).await?) })
         })
         .await
     }
@@ -255,10 +257,11 @@ async fn insert_decision(
     tenant: &Tenant,
     id: ApprovalId,
     decided: &Decided,
+    clock: &dyn Clock,
 ) -> Result<Option<Approval>, Error> {
     sqlx::query(
         "UPDATE approvals SET decision = ?, decided_by = ?, own = ?, unattended = ?, comment = ?, decided_at = ?, \
-         decision_event = ? WHERE approval_id = ? AND tenant = ? AND decision IS NULL",
+         decision_event = ? WHERE approval_id = ? AND tenant = ? AND decision IS NULL AND deadline > ?",
     )
     .bind(decided.decision.as_str())
     .bind(decided.by.as_ref().map(|by| by.as_str().to_owned()))
@@ -269,6 +272,7 @@ async fn insert_decision(
     .bind(decided.event.to_string())
     .bind(id.to_string())
     .bind(tenant.as_str())
+    .bind(lands_before(decided, clock))
     .execute(&mut *tx)
     .await?;
     let kept = sqlx::query(BY_ID)
