@@ -1,6 +1,7 @@
 //! The acts of this service, each in the same order: hold the grant against the call, make sure that the act is
 //! possible, spend the grant, record, act, record.
 
+mod files;
 mod output;
 
 use std::io;
@@ -19,12 +20,14 @@ use crate::domain::call::{CodeExecute, ToolCall};
 use crate::domain::driver::{Driver, SandboxSpec};
 use crate::domain::execution::{Ending, Finished, OverQuota, execute};
 use crate::domain::limits::{Limits, LimitsRequest};
+use crate::domain::transfers::Transfers;
 use crate::error::Error;
 use crate::isolation::Isolation;
 use crate::metrics::{GoesOn, Numbers};
 use crate::sessions::{InUse, Owner, Sessions};
 use crate::workspace::{FileError, Workspace};
 
+pub(crate) use files::Announced;
 use output::Output;
 pub(crate) use output::{Frame, sum};
 
@@ -34,6 +37,7 @@ pub(crate) struct Broker {
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) isolation: Isolation,
     pub(crate) admission: Admission,
+    pub(crate) transfers: Arc<Transfers>,
     pub(crate) trail: Trail,
     pub(crate) defaults: Limits,
     pub(crate) maximum: Limits,
@@ -105,7 +109,7 @@ impl Broker {
             }
             .into());
         }
-        self.has_room().await?;
+        self.has_room(LEAST_ROOM).await?;
         // Waiting comes before spending: who is not let in may try again with the same grant.
         let waits = self.numbers.waits();
         let admitted = self.admission.enter().await?;
@@ -123,13 +127,13 @@ impl Broker {
         })
     }
 
-    /// A sandbox that could not be set up for want of room would have cost its grant.
-    async fn has_room(&self) -> Result<(), Error> {
+    /// What could not be done for want of room on the broker's own disk would have cost its grant.
+    async fn has_room(&self, least: u64) -> Result<(), Error> {
         let sessions = Arc::clone(&self.sessions);
         let looked = tokio::task::spawn_blocking(move || sessions.room());
         let room = looked.await.map_err(io::Error::other).and_then(|room| room);
         let room = room.map_err(Error::store("the disk of the workspaces could not be looked at"))?;
-        if room < LEAST_ROOM {
+        if room < least {
             return Err(FileError::DiskFull.into());
         }
         Ok(())
@@ -177,40 +181,6 @@ impl Broker {
         };
         self.record_end(&checked, outcome, details).await?;
         report
-    }
-
-    /// Performs one act on the session's files.
-    pub(crate) async fn act<T, R>(
-        &self,
-        checked: Checked<T>,
-        workspace: &str,
-        act: impl FnOnce(&T, &Workspace, u64) -> Result<(R, Value), Error> + Send + 'static,
-    ) -> Result<R, Error>
-    where
-        T: ToolCall + Send + Sync + 'static,
-        R: Send + 'static,
-    {
-        let in_use = self.sessions.enter(&owner(&checked), workspace)?;
-        self.authority.redeem(&checked).await?;
-        self.record_start(&checked, json!({ "workspace": workspace }))
-            .await?;
-        let quota = self.defaults.workspace;
-        let checked = Arc::new(checked);
-        let acting = tokio::task::spawn_blocking({
-            let checked = Arc::clone(&checked);
-            move || act(&checked.args, &in_use.workspace, quota)
-        });
-        let result = acting.await.map_err(|panicked| Error::Store {
-            what: "an act on a file failed",
-            source: panicked.into(),
-        });
-        let result = result.and_then(|result| result);
-        let (outcome, details) = match &result {
-            Ok((_, details)) => (Outcome::Ok, details.clone()),
-            Err(error) => (Outcome::Failed, json!({ "error": error.to_string() })),
-        };
-        self.record_end(&checked, outcome, details).await?;
-        result.map(|(result, _)| result)
     }
 
     /// What the execution may use: what the call asks for, within the operator's maximum and the grant's bounds.

@@ -22,6 +22,12 @@ pub struct Config {
     pub queue: usize,
     /// For how long each waits.
     pub patience: Span,
+    /// How many uploads and downloads go on at a time.
+    pub transfers: usize,
+    /// How many of them are of one person.
+    pub transfers_per_subject: usize,
+    /// How many workspaces one person may have on this broker.
+    pub workspaces_per_subject: usize,
     /// What an execution gets that asks for nothing.
     pub limits: LimitSettings,
     /// What an execution can get at most.
@@ -60,6 +66,9 @@ impl Default for Config {
             sandboxes: 10,
             queue: 100,
             patience: Span::from(Duration::from_secs(30)),
+            transfers: 32,
+            transfers_per_subject: 8,
+            workspaces_per_subject: 1000,
             limits: LimitSettings::from(Limits::DEFAULT),
             maximum: LimitSettings::from(Limits::MAXIMUM),
         }
@@ -71,8 +80,17 @@ impl Config {
     #[must_use]
     pub fn validate(&self) -> Vec<String> {
         let mut faults = Vec::new();
-        if self.sandboxes == 0 {
-            faults.push("sandbox-broker.sandboxes: must be at least 1; the default is 10".to_owned());
+        for (key, value, default) in [
+            ("sandboxes", self.sandboxes, 10),
+            ("transfers", self.transfers, 32),
+            ("transfers_per_subject", self.transfers_per_subject, 8),
+            ("workspaces_per_subject", self.workspaces_per_subject, 1000),
+        ] {
+            if value == 0 {
+                faults.push(format!(
+                    "sandbox-broker.{key}: must be at least 1; the default is {default}"
+                ));
+            }
         }
         // A grant lives for 60 s (CONTRACTS §4): who waits longer waits for nothing.
         if !(Duration::from_secs(1)..=Duration::from_secs(50)).contains(&Duration::from(self.patience)) {
@@ -139,12 +157,13 @@ mod tests {
     fn every_fault_is_reported_at_once() {
         let mut config = Config {
             sandboxes: 0,
+            transfers: 0,
             patience: Span::from(Duration::from_secs(60)),
             ..Config::default()
         };
         config.limits.memory = Size::from(9 << 30);
         let faults = config.validate();
-        assert_eq!(faults.len(), 3, "{faults:?}");
+        assert_eq!(faults.len(), 4, "{faults:?}");
         assert!(
             faults
                 .iter()

@@ -8,3 +8,4 @@ pub mod execution;
 pub mod language;
 pub mod limits;
 pub mod proof;
+pub mod transfers;

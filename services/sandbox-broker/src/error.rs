@@ -11,6 +11,7 @@ use crate::domain::call::InvalidCall;
 use crate::domain::driver::DriverError;
 use crate::domain::language::Language;
 use crate::domain::limits::LimitRefused;
+use crate::domain::transfers::TooManyTransfers;
 use crate::isolation::NotIsolated;
 use crate::workspace::{FileError, is_disk_full};
 
@@ -53,6 +54,8 @@ pub enum Error {
     Driver(#[source] DriverError),
     #[error("the workspace id must be <broker instance>.<uuid>")]
     WorkspaceId,
+    #[error("you have {0} workspaces here, the most there may be; delete sessions that you no longer need")]
+    ManyWorkspaces(usize),
     #[error("no such workspace")]
     NoWorkspace,
     #[error("the workspace is on the broker {0}")]
@@ -61,6 +64,10 @@ pub enum Error {
     WorkspaceLost,
     #[error(transparent)]
     File(#[from] FileError),
+    #[error(transparent)]
+    Transfers(#[from] TooManyTransfers),
+    #[error("the transfer was broken off: {0}")]
+    BrokenOff(&'static str),
     #[error("the content that followed is not the one of the call: its {0} differs")]
     Upload(&'static str),
     #[error("the service is stopping")]
@@ -104,7 +111,8 @@ impl ServiceError for Error {
             Self::Isolation(_) | Self::WorkspaceElsewhere(_) | Self::WorkspaceLost => {
                 Code::FailedPrecondition
             }
-            Self::NotAdmitted(_) => Code::ResourceExhausted,
+            Self::NotAdmitted(_) | Self::Transfers(_) | Self::ManyWorkspaces(_) => Code::ResourceExhausted,
+            Self::BrokenOff(_) => Code::DeadlineExceeded,
             Self::NoWorkspace => Code::NotFound,
             Self::File(error) => match error {
                 FileError::NotFound(_) => Code::NotFound,
@@ -134,7 +142,8 @@ impl ServiceError for Error {
             Self::Refused(failure) => failure.reason(),
             Self::Audit(error) => error.reason(),
             Self::Isolation(_) => Reason::IsolationUnavailable,
-            Self::NotAdmitted(_) => Reason::LimitExceeded,
+            Self::NotAdmitted(_) | Self::Transfers(_) | Self::ManyWorkspaces(_) => Reason::LimitExceeded,
+            Self::BrokenOff(_) => Reason::DeadlineExceeded,
             Self::Driver(_) => Reason::SandboxUnavailable,
             Self::NoWorkspace => Reason::NotFound,
             Self::WorkspaceElsewhere(_) => Reason::WorkspaceElsewhere,
@@ -152,7 +161,7 @@ impl ServiceError for Error {
 
     fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::NotAdmitted(_) => Some(Duration::from_secs(1)),
+            Self::NotAdmitted(_) | Self::Transfers(_) => Some(Duration::from_secs(1)),
             Self::Refused(failure) => failure.retry_after(),
             Self::Audit(error) => error.retry_after(),
             _ => None,

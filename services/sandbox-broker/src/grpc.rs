@@ -1,6 +1,7 @@
 //! The gRPC face: decodes, calls the broker, encodes.
 
 mod convert;
+mod files;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -10,27 +11,22 @@ use futures_util::{Stream, StreamExt};
 use harombe_error::to_status;
 use harombe_proto::sandbox::v1 as proto;
 use harombe_proto::sandbox::v1::sandbox_service_server::SandboxService;
-use harombe_redact::{Redactor, Scanner};
 use harombe_rpc::{CallerExt, TaskSet};
 use harombe_types::RunPrincipal;
-use sha2::{Digest, Sha256};
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::authority::Checked;
-use crate::broker::{Broker, Frame, Ready, sum};
-use crate::domain::call::{
-    CodeExecute, FileList, FileRead, FileWrite, MAX_TRANSFER, ReadForm, ToolCall, WriteSource,
-};
+use crate::broker::{Announced, Broker, Frame, Ready};
+use crate::domain::call::{CodeExecute, FileList, FileRead, FileWrite, ReadForm, ToolCall, WriteSource};
 use crate::error::Error;
-use crate::sessions::Owner;
+use crate::sessions::{InUse, Owner};
 use convert::{execution_output, execution_started, file_entries, finished, shown};
+use files::Sending;
 
 /// How many pieces of output may wait for a slow reader before the program has to.
 const FRAMES: usize = 16;
-/// Bytes in one message of a file.
-const PART: usize = 256 << 10;
 /// Most entries in a listing.
 const MAX_ENTRIES: usize = 1000;
 
@@ -70,6 +66,49 @@ impl Service {
         let shown = shown(permission).map_err(|error| to_status(&error))?;
         let checked = self.broker.check(run, shown).await;
         checked.map_err(|error| to_status(&error))
+    }
+
+    /// The file's own bytes, as they are read.
+    async fn download(
+        &self,
+        checked: Checked<FileRead>,
+        workspace: String,
+    ) -> Result<Response<Responses<proto::ReadFileResponse>>, Status> {
+        let (responses, stream) = mpsc::channel(1);
+        let (begun, beginning) = oneshot::channel();
+        let sending = Sending {
+            broker: Arc::clone(&self.broker),
+            responses,
+        };
+        self.tasks.spawn(sending.run(checked, workspace, begun));
+        beginning
+            .await
+            .unwrap_or(Err(Error::Stopped))
+            .map_err(|error| to_status(&error))?;
+        Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
+    }
+
+    /// Text without its secrets, as much as a model takes.
+    async fn read_redacted(
+        &self,
+        checked: Checked<FileRead>,
+        workspace: String,
+    ) -> Result<Response<Responses<proto::ReadFileResponse>>, Status> {
+        let broker = Arc::clone(&self.broker);
+        let reading = async move {
+            let read = |call: &FileRead, in_use: &InUse, _: u64| {
+                let contents = in_use.workspace.read(&call.path, call.limit)?;
+                let (data, redactions) = files::redacted(&contents);
+                let details = serde_json::json!({ "bytes": contents.len(), "redactions": redactions });
+                Ok(((data, redactions), details))
+            };
+            broker.act(checked, &workspace, read).await
+        };
+        let (data, redactions) = self.detached(reading).await?;
+        let responses = files::in_parts(data.into(), redactions);
+        Ok(Response::new(Box::pin(tokio_stream::iter(
+            responses.into_iter().map(Ok),
+        ))))
     }
 }
 
@@ -141,35 +180,10 @@ impl SandboxService for Service {
             workspace_id,
         } = request.into_inner();
         let checked = self.checked::<FileRead>(run, permission).await?;
-        let broker = Arc::clone(&self.broker);
-        let reading = async move {
-            let read = |call: &FileRead, workspace: &crate::workspace::Workspace, _: u64| {
-                let contents = workspace.read(&call.path, call.limit)?;
-                let size = contents.len();
-                let (data, redactions) = in_form(call.form, contents);
-                let details = serde_json::json!({ "bytes": size, "redactions": redactions });
-                Ok(((data, redactions), details))
-            };
-            broker.act(checked, &workspace_id, read).await
-        };
-        let (data, redactions) = self.detached(reading).await?;
-        let mut responses: Vec<_> = data
-            .chunks(PART)
-            .map(|part| proto::ReadFileResponse {
-                data: part.to_vec().into(),
-                ..Default::default()
-            })
-            .collect();
-        match responses.last_mut() {
-            Some(last) => last.redactions = redactions,
-            None => responses.push(proto::ReadFileResponse {
-                redactions,
-                ..Default::default()
-            }),
+        match checked.args.form {
+            ReadForm::Raw => self.download(checked, workspace_id).await,
+            ReadForm::Redacted => self.read_redacted(checked, workspace_id).await,
         }
-        Ok(Response::new(Box::pin(tokio_stream::iter(
-            responses.into_iter().map(Ok),
-        ))))
     }
 
     async fn write_file(
@@ -183,17 +197,27 @@ impl SandboxService for Service {
             return Err(to_status(&Error::Frame("the first message must be the start")));
         };
         let checked = self.checked::<FileWrite>(run, start.permission).await?;
-        let contents = contents(&checked.args.source, &mut frames).await?;
-        let size = contents.len() as u64;
-        let broker = Arc::clone(&self.broker);
-        let writing = async move {
-            let write = move |call: &FileWrite, workspace: &crate::workspace::Workspace, quota: u64| {
-                workspace.write(&call.path, &contents, quota)?;
-                Ok(((), serde_json::json!({ "bytes": contents.len() })))
-            };
-            broker.act(checked, &start.workspace_id, write).await
+        let (broker, workspace) = (Arc::clone(&self.broker), start.workspace_id);
+        let mut parts = files::parts(frames);
+        let size = match checked.args.source.clone() {
+            WriteSource::Upload { size, sha256 } => {
+                let announced = Announced { size, sha256 };
+                self.detached(async move { broker.receive(checked, announced, &workspace, parts).await })
+                    .await?
+            }
+            WriteSource::Content(content) => {
+                if parts.next().await.is_some() {
+                    return Err(to_status(&Error::Upload("size")));
+                }
+                let size = content.len() as u64;
+                let write = move |call: &FileWrite, workspace: &InUse, quota: u64| {
+                    workspace.write(&call.path, content.as_bytes(), quota)?;
+                    Ok((size, serde_json::json!({ "bytes": size })))
+                };
+                self.detached(async move { broker.act(checked, &workspace, write).await })
+                    .await?
+            }
         };
-        self.detached(writing).await?;
         Ok(Response::new(proto::WriteFileResponse { size }))
     }
 
@@ -209,8 +233,8 @@ impl SandboxService for Service {
         let checked = self.checked::<FileList>(run, permission).await?;
         let broker = Arc::clone(&self.broker);
         let listing = async move {
-            let list = |call: &FileList, workspace: &crate::workspace::Workspace, _: u64| {
-                let listing = workspace.list(&call.path, MAX_ENTRIES)?;
+            let list = |call: &FileList, in_use: &InUse, _: u64| {
+                let listing = in_use.workspace.list(&call.path, MAX_ENTRIES)?;
                 let details = serde_json::json!({ "entries": listing.entries.len() });
                 Ok((file_entries(&call.path, listing), details))
             };
@@ -285,45 +309,5 @@ fn owner(run: RunPrincipal) -> Owner {
         tenant: run.tenant,
         subject: run.subject,
         session: run.session,
-    }
-}
-
-fn in_form(form: ReadForm, contents: Vec<u8>) -> (Vec<u8>, std::collections::BTreeMap<String, u32>) {
-    match form {
-        ReadForm::Raw => (contents, std::collections::BTreeMap::new()),
-        ReadForm::Redacted => {
-            let mut redactor = Redactor::new(Scanner::shared());
-            let mut safe = redactor.push(&contents);
-            safe.extend(redactor.finish());
-            (safe, sum([redactor.counts()]))
-        }
-    }
-}
-
-/// What is to be written: the call's own content, or what follows it, which must be what the call says.
-async fn contents(
-    source: &WriteSource,
-    frames: &mut Streaming<proto::WriteFileRequest>,
-) -> Result<Vec<u8>, Status> {
-    let differs = |what| to_status(&Error::Upload(what));
-    let (expected, sha256) = match source {
-        WriteSource::Content(content) => (0, Err(content.clone().into_bytes())),
-        WriteSource::Upload { size, sha256 } => ((*size).min(MAX_TRANSFER), Ok(sha256)),
-    };
-    let mut received = Vec::new();
-    while let Some(request) = frames.next().await.transpose()? {
-        let Some(proto::write_file_request::Frame::Data(data)) = request.frame else {
-            return Err(to_status(&Error::Frame("only data may follow the start")));
-        };
-        received.extend_from_slice(&data);
-        if received.len() as u64 > expected {
-            return Err(differs("size"));
-        }
-    }
-    match sha256 {
-        Err(content) => Ok(content),
-        Ok(_) if received.len() as u64 != expected => Err(differs("size")),
-        Ok(sha256) if Sha256::digest(&received).as_slice() != sha256.as_slice() => Err(differs("sha256")),
-        Ok(_) => Ok(received),
     }
 }

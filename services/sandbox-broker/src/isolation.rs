@@ -107,6 +107,10 @@ pub(crate) struct Isolation {
 impl Isolation {
     /// Sets the driver up in the background, again and again until it is proven: nothing but executions waits for it.
     pub(crate) fn start(config: &Config, state: &Path, tasks: &TaskSet) -> Self {
+        Self::start_again(config, state, AGAIN, tasks)
+    }
+
+    fn start_again(config: &Config, state: &Path, again: Duration, tasks: &TaskSet) -> Self {
         let (sender, receiver) = watch::channel(State::Unknown);
         let (config, state) = (config.clone(), state.to_owned());
         let stop = tasks.token();
@@ -118,7 +122,7 @@ impl Isolation {
                 if sender.send(found).is_err() || proven {
                     return;
                 }
-                let pause = tokio::time::sleep(AGAIN);
+                let pause = tokio::time::sleep(again);
                 if stop.run_until_cancelled(pause).await.is_none() {
                     return;
                 }
@@ -152,4 +156,31 @@ fn chain(error: &dyn StdError) -> String {
         source = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_was_not_proven_is_proven_once_what_it_lacked_is_there() {
+        let directory = tempfile::tempdir().unwrap();
+        let runsc = directory.path().join("runsc");
+        let config = Config {
+            runsc: Some(runsc.clone()),
+            ..Config::default()
+        };
+        let tasks = TaskSet::new();
+        let state = directory.path().join("driver");
+        let isolation = Isolation::start_again(&config, &state, Duration::from_millis(1), &tasks);
+        assert!(matches!(isolation.driver().await, Err(Error::Isolation(_))));
+        symlink(find_runsc(&Config::default()).unwrap().path(), runsc).unwrap();
+        let mut state = isolation.state.clone();
+        let proven = state.wait_for(|state| matches!(state, State::Proven(_))).await;
+        drop(proven.unwrap());
+        isolation.driver().await.unwrap();
+        tasks.shutdown(Duration::from_secs(60)).await;
+    }
 }

@@ -17,6 +17,7 @@ use crate::broker::{Broker, ISOLATION};
 use crate::config::Config;
 use crate::domain::admission::Admission;
 use crate::domain::limits::Limits;
+use crate::domain::transfers::Transfers;
 use crate::error::Error;
 use crate::grpc;
 use crate::hitl::Hitl;
@@ -102,7 +103,8 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
     } = deps;
     let opening = tokio::task::spawn_blocking({
         let (data, clock) = (data.clone(), Arc::clone(&clock));
-        move || Sessions::open(&data, clock)
+        let most_of_one = config.workspaces_per_subject;
+        move || Sessions::open(&data, most_of_one, clock)
     });
     let failed = |source| BuildError::Workspaces {
         path: data.clone(),
@@ -127,6 +129,7 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
         sessions,
         isolation: isolation.clone(),
         admission: Admission::new(config.sandboxes, config.queue, config.patience.into()),
+        transfers: Transfers::new(config.transfers, config.transfers_per_subject),
         trail: trail.clone(),
         defaults: Limits::from(&config.limits),
         maximum: Limits::from(&config.maximum),

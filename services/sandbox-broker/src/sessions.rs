@@ -21,7 +21,7 @@ use uuid::Uuid;
 use crate::error::Error;
 use crate::gvisor::SANDBOX_USER;
 use crate::metrics::Holdings;
-use crate::workspace::{Workspace, Workspaces};
+use crate::workspace::{FileError, Incoming, Workspace, WorkspacePath, Workspaces};
 
 /// Whose a workspace is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -40,6 +40,8 @@ pub(crate) struct Sessions {
     workspaces: Workspaces,
     owners: PathBuf,
     clock: Arc<dyn Clock>,
+    /// How many one person may have here.
+    most_of_one: usize,
     held: Mutex<HashMap<Owner, Arc<Held>>>,
 }
 
@@ -50,6 +52,8 @@ struct Held {
     deleted: CancellationToken,
     /// What is being done in it.
     uses: TaskTracker,
+    /// Held while a file is given its place, so that two do not measure the same room.
+    placing: Arc<Mutex<()>>,
 }
 
 /// A workspace in use: it is not removed while one of these lives.
@@ -57,6 +61,7 @@ struct Held {
 pub(crate) struct InUse {
     pub(crate) workspace: Workspace,
     deleted: CancellationToken,
+    placing: Arc<Mutex<()>>,
     _use: TaskTrackerToken,
 }
 
@@ -65,11 +70,28 @@ impl InUse {
     pub(crate) async fn deleted(&self) {
         self.deleted.cancelled().await;
     }
+
+    /// Gives a received file its place. However many do so at a time, together they keep to `quota`. Blocks.
+    pub(crate) fn place(
+        &self,
+        path: &WorkspacePath,
+        incoming: &Incoming,
+        quota: u64,
+    ) -> Result<(), FileError> {
+        let _alone = self.placing.lock();
+        self.workspace.place(path, incoming, quota)
+    }
+
+    /// Writes a file, as [`InUse::place`] does. Blocks.
+    pub(crate) fn write(&self, path: &WorkspacePath, contents: &[u8], quota: u64) -> Result<(), FileError> {
+        let _alone = self.placing.lock();
+        self.workspace.write(path, contents, quota)
+    }
 }
 
 impl Sessions {
-    /// The workspaces below `data`. Blocks.
-    pub(crate) fn open(data: &Path, clock: Arc<dyn Clock>) -> io::Result<Self> {
+    /// The workspaces below `data`, of which one person may have `most_of_one`. Blocks.
+    pub(crate) fn open(data: &Path, most_of_one: usize, clock: Arc<dyn Clock>) -> io::Result<Self> {
         let workspaces = Workspaces::open(&data.join("workspaces"), SANDBOX_USER)?;
         let owners = data.join("owners");
         fs::create_dir_all(&owners)?;
@@ -100,6 +122,7 @@ impl Sessions {
             workspaces,
             owners,
             clock,
+            most_of_one,
             held: Mutex::new(held),
         })
     }
@@ -126,6 +149,10 @@ impl Sessions {
                 id,
             });
         }
+        let theirs = |other: &&Owner| (&other.tenant, &other.subject) == (&owner.tenant, &owner.subject);
+        if all.keys().filter(theirs).count() >= self.most_of_one {
+            return Err(Error::ManyWorkspaces(self.most_of_one));
+        }
         let new = WorkspaceId::generate(self.broker, &*self.clock);
         self.make(new.id, owner)
             .map_err(Error::store("could not make a workspace"))?;
@@ -144,6 +171,7 @@ impl Sessions {
         Ok(InUse {
             workspace: self.workspace(id)?,
             deleted: held.deleted.clone(),
+            placing: Arc::clone(&held.placing),
             _use: in_use,
         })
     }
@@ -267,6 +295,7 @@ impl Held {
             id,
             deleted: CancellationToken::new(),
             uses: TaskTracker::new(),
+            placing: Arc::default(),
         }
     }
 }

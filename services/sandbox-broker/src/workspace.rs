@@ -3,9 +3,13 @@
 //! The program inside is hostile and may still be running, so nothing it can plant is followed or trusted:
 //! every path is resolved by the kernel beneath the workspace, without symlinks (`openat2`), only regular
 //! files with a single link are read, and a file is replaced by renaming, never written in place.
+//!
+//! Beside the workspaces, in the same root, is `.incoming`: what is being received for them.
 
 mod files;
+mod incoming;
 mod path;
+mod place;
 mod removal;
 mod size;
 
@@ -19,7 +23,8 @@ use rustix::fs::{Mode, OFlags};
 use uuid::Uuid;
 
 pub(crate) use files::is_disk_full;
-pub use files::{Entry, EntryKind, FileError, Listing};
+pub use files::{Entry, EntryKind, FileError, Listing, OpenFile};
+pub use incoming::Incoming;
 pub use path::{InvalidPath, WorkspacePath};
 pub use size::Usage;
 
@@ -35,23 +40,26 @@ pub struct Workspaces {
 pub struct Workspace {
     directory: OwnedFd,
     path: PathBuf,
+    incoming: PathBuf,
     owner: u32,
 }
 
 impl Workspaces {
     /// The workspaces in `root`, which is made if it is absent and closed to everyone else: a sandbox may
     /// leave files there that must not be reachable for other users of this host. `owner` is the user,
-    /// and group, that programs in sandboxes have.
+    /// and group, that programs in sandboxes have. What was being received when a broker died is removed.
     ///
     /// # Errors
     /// When the directory cannot be made or secured.
     pub fn open(root: &Path, owner: u32) -> io::Result<Self> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(root)?;
         fs::set_permissions(root, fs::Permissions::from_mode(0o700))?;
-        Ok(Self {
+        let all = Self {
             root: root.canonicalize()?,
             owner,
-        })
+        };
+        incoming::prepare(&all.incoming())?;
+        Ok(all)
     }
 
     /// Makes a new, empty workspace.
@@ -77,6 +85,7 @@ impl Workspaces {
             Ok(directory) => Ok(Some(Workspace {
                 directory,
                 path,
+                incoming: self.incoming(),
                 owner: self.owner,
             })),
             Err(rustix::io::Errno::NOENT) => Ok(None),
@@ -93,6 +102,10 @@ impl Workspaces {
         // the program's choice.
         let root = fs::File::open(&self.root)?;
         Ok(removal::remove_tree(root, &id.as_hyphenated().to_string())?)
+    }
+
+    fn incoming(&self) -> PathBuf {
+        self.root.join(".incoming")
     }
 
     fn path(&self, id: Uuid) -> PathBuf {
@@ -116,6 +129,7 @@ impl Workspace {
         Ok(Self {
             directory,
             path: self.path.clone(),
+            incoming: self.incoming.clone(),
             owner: self.owner,
         })
     }

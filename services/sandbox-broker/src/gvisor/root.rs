@@ -47,11 +47,9 @@ impl HostRoot {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        // Sandboxes enter it under another user.
-        fs::DirBuilder::new().mode(0o755).create(path)?;
-        fs::set_permissions(path, fs::Permissions::from_mode(0o755))?;
+        open_directory(path)?;
         for name in MOUNT_POINTS {
-            fs::create_dir(path.join(name))?;
+            open_directory(&path.join(name))?;
         }
         let mut visible = Vec::new();
         for directory in PROGRAMS.iter().map(Path::new) {
@@ -62,14 +60,14 @@ impl HostRoot {
             if metadata.is_symlink() {
                 symlink(fs::read_link(directory)?, inside)?;
             } else {
-                fs::create_dir(inside)?;
+                open_directory(&inside)?;
                 visible.push(directory.to_owned());
             }
         }
         etc(&path.join("etc"))?;
         let python = path.join(PYTHON_STARTUP.trim_start_matches('/'));
-        fs::create_dir(&python)?;
-        fs::write(python.join("sitecustomize.py"), SITECUSTOMIZE)?;
+        open_directory(&python)?;
+        open_file(&python.join("sitecustomize.py"), SITECUSTOMIZE)?;
         guest::install(&path.join(GUEST.trim_start_matches('/')))?;
         Ok(Self {
             path: path.to_owned(),
@@ -97,6 +95,18 @@ pub(super) fn private_directory(path: &Path) -> io::Result<()> {
     fs::set_permissions(path, fs::Permissions::from_mode(0o700))
 }
 
+/// A new directory that sandboxes can enter, whatever the broker's umask is: they have another user.
+fn open_directory(path: &Path) -> io::Result<()> {
+    fs::create_dir(path)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755))
+}
+
+/// A file that sandboxes can read, whatever the broker's umask is.
+fn open_file(path: &Path, text: &str) -> io::Result<()> {
+    fs::write(path, text)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o644))
+}
+
 fn etc(etc: &Path) -> io::Result<()> {
     let user = SANDBOX_USER;
     for (name, text) in [
@@ -112,7 +122,7 @@ fn etc(etc: &Path) -> io::Result<()> {
             "passwd: files\ngroup: files\nhosts: files\n".to_owned(),
         ),
     ] {
-        fs::write(etc.join(name), text)?;
+        open_file(&etc.join(name), &text)?;
     }
     alternatives(Path::new("/etc/alternatives"), &etc.join("alternatives"))
 }
@@ -123,7 +133,7 @@ fn alternatives(host: &Path, inside: &Path) -> io::Result<()> {
     let Ok(entries) = fs::read_dir(host) else {
         return Ok(());
     };
-    fs::create_dir(inside)?;
+    open_directory(inside)?;
     for entry in entries {
         let entry = entry?;
         let Ok(target) = fs::read_link(entry.path()) else {

@@ -191,6 +191,20 @@ async fn files_go_in_and_come_out_and_stay_for_the_next_program() {
     assert_eq!(f.python("import helper; print(helper.answer)").await.out, "42\n");
 }
 
+/// As in a unit of systemd with `UMask=0077`: what sandboxes read of the broker's making must be open to them all the same.
+#[test]
+fn a_strict_umask_of_the_broker_keeps_nothing_from_its_sandboxes() {
+    let test = "gvisor::tests::files_go_in_and_come_out_and_stay_for_the_next_program";
+    let again = std::process::Command::new("sh")
+        .args(["-c", "umask 077; exec \"$0\" --exact \"$1\""])
+        .arg(std::env::current_exe().unwrap())
+        .arg(test)
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&again.stdout);
+    assert!(again.status.success() && told.contains("1 passed"), "{told}");
+}
+
 #[tokio::test]
 async fn dropping_an_execution_kills_it() {
     let f = fixture();

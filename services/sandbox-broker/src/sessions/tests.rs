@@ -11,7 +11,7 @@ fn owner(tenant: &str) -> Owner {
 }
 
 fn sessions(data: &Path) -> Arc<Sessions> {
-    Arc::new(Sessions::open(data, Arc::new(SystemClock)).unwrap())
+    Arc::new(Sessions::open(data, 3, Arc::new(SystemClock)).unwrap())
 }
 
 #[tokio::test]
@@ -54,6 +54,27 @@ async fn another_session_does_not_find_it() {
         ));
     }
     sessions.enter(&mine, &id).unwrap();
+}
+
+#[tokio::test]
+async fn one_person_has_so_many_workspaces_and_gets_another_for_one_that_is_deleted() {
+    let data = tempfile::tempdir().unwrap();
+    let first = owner("t");
+    let of_first = || Owner {
+        session: SessionId::generate(&SystemClock),
+        ..first.clone()
+    };
+    let sessions = sessions(data.path());
+    let id = sessions.open_workspace(&first, None).unwrap().to_string();
+    for _ in 0..2 {
+        sessions.open_workspace(&of_first(), None).unwrap();
+    }
+    let refused = sessions.open_workspace(&of_first(), None).unwrap_err();
+    assert!(matches!(refused, Error::ManyWorkspaces(3)), "{refused}");
+    sessions.open_workspace(&first, None).unwrap();
+    sessions.open_workspace(&owner("u"), None).unwrap();
+    sessions.delete(&first, &id).await.unwrap();
+    sessions.open_workspace(&of_first(), None).unwrap();
 }
 
 #[tokio::test]
@@ -114,7 +135,7 @@ fn a_workspace_that_could_not_be_made_leaves_no_owner() {
     let owner = owner("t");
     let sessions = sessions(data.path());
     let workspaces = data.path().join("workspaces");
-    fs::remove_dir(&workspaces).unwrap();
+    fs::remove_dir_all(&workspaces).unwrap();
     fs::write(&workspaces, "in the way").unwrap();
     assert!(matches!(
         sessions.open_workspace(&owner, None),

@@ -1,21 +1,22 @@
-//! Reading, writing and listing the files of a workspace while a hostile program may be changing them.
+//! Reading and listing the files of a workspace while a hostile program may be changing them.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
 
+use bytes::{Bytes, BytesMut};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
-use rustix::process::{Gid, Uid};
-use uuid::Uuid;
 
 use super::{Workspace, WorkspacePath};
 
 /// What nothing in a workspace may make the kernel do while it resolves a path.
-const BENEATH: ResolveFlags = ResolveFlags::BENEATH
+pub(super) const BENEATH: ResolveFlags = ResolveFlags::BENEATH
     .union(ResolveFlags::NO_SYMLINKS)
     .union(ResolveFlags::NO_MAGICLINKS)
     .union(ResolveFlags::NO_XDEV);
+/// Most bytes that are read at once.
+const PART: usize = 256 << 10;
 
 /// Why a file could not be read, written or listed.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +63,15 @@ pub enum FileError {
     },
 }
 
+/// A file that is being read. The program may go on writing it, so what is read is never more than was allowed.
+#[derive(Debug)]
+pub struct OpenFile {
+    file: File,
+    path: WorkspacePath,
+    read: u64,
+    limit: u64,
+}
+
 /// What a directory holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listing {
@@ -94,7 +104,7 @@ pub enum EntryKind {
 }
 
 impl FileError {
-    fn io(path: &WorkspacePath, source: io::Error) -> Self {
+    pub(super) fn io(path: &WorkspacePath, source: io::Error) -> Self {
         if is_disk_full(&source) {
             return Self::DiskFull;
         }
@@ -113,71 +123,72 @@ pub(crate) fn is_disk_full(error: &io::Error) -> bool {
     )
 }
 
-impl Workspace {
-    /// The whole file.
+impl OpenFile {
+    /// The next bytes, or `None` at the end. Blocks.
     ///
     /// # Errors
-    /// When it is not a plain file or larger than `limit` bytes.
-    pub fn read(&self, path: &WorkspacePath, limit: u64) -> Result<Vec<u8>, FileError> {
+    /// When the file has grown beyond its limit, or the host fails.
+    pub fn next_part(&mut self) -> Result<Option<Bytes>, FileError> {
+        let mut part = BytesMut::zeroed(PART);
+        let got = loop {
+            match self.file.read(&mut part) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => break read.map_err(|source| FileError::io(&self.path, source))?,
+            }
+        };
+        self.read = self.read.saturating_add(got as u64);
+        if self.read > self.limit {
+            return Err(self.too_large(self.read));
+        }
+        part.truncate(got);
+        Ok((got > 0).then(|| part.freeze()))
+    }
+
+    fn too_large(&self, size: u64) -> FileError {
+        FileError::TooLarge {
+            path: self.path.clone(),
+            size,
+            limit: self.limit,
+        }
+    }
+}
+
+impl Workspace {
+    /// Opens a plain file of at most `limit` bytes, to be read part by part.
+    ///
+    /// # Errors
+    /// When it is not a plain file or larger than `limit`.
+    pub fn open_file(&self, path: &WorkspacePath, limit: u64) -> Result<OpenFile, FileError> {
         // Without O_NONBLOCK opening a pipe would wait for a writer.
         let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
         let file = self.open(path, flags)?;
         let stat = rustix::fs::fstat(&file).map_err(|errno| refused(path, errno))?;
         plain_file(path, &stat)?;
-        let too_large = |size| FileError::TooLarge {
+        let open = OpenFile {
+            file: File::from(file),
             path: path.clone(),
-            size,
+            read: 0,
             limit,
         };
         let size = u64::try_from(stat.st_size).unwrap_or(0);
         if size > limit {
-            return Err(too_large(size));
-        }
-        let mut contents = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
-        // It may grow while it is read, so the size above is only a hint.
-        File::from(file)
-            .take(limit.saturating_add(1))
-            .read_to_end(&mut contents)
-            .map_err(|source| FileError::io(path, source))?;
-        let got = contents.len() as u64;
-        if got > limit {
-            Err(too_large(got))
+            Err(open.too_large(size))
         } else {
-            Ok(contents)
+            Ok(open)
         }
     }
 
-    /// Writes a file whole or not at all, making the directories above it. An existing plain file is
-    /// replaced. The file belongs to the sandbox's user.
+    /// The whole file.
     ///
     /// # Errors
-    /// When the name is taken by something else, or the workspace would hold more than `quota` bytes.
-    pub fn write(&self, path: &WorkspacePath, contents: &[u8], quota: u64) -> Result<(), FileError> {
-        let used = self.usage();
-        if used.exceeds(quota.saturating_sub(contents.len() as u64)) {
-            return Err(FileError::Full { limit: quota });
+    /// When it is not a plain file or larger than `limit` bytes.
+    pub fn read(&self, path: &WorkspacePath, limit: u64) -> Result<Vec<u8>, FileError> {
+        let mut file = self.open_file(path, limit)?;
+        let mut contents = Vec::new();
+        while let Some(part) = file.next_part()? {
+            contents.extend_from_slice(&part);
         }
-        let (parents, name) = path.split();
-        let directory = self.make_directories(path, &parents)?;
-        match rustix::fs::statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) => plain_file(path, &stat)?,
-            Err(Errno::NOENT) => {}
-            Err(errno) => return Err(refused(path, errno)),
-        }
-        // The name cannot be guessed, so the running program cannot have something lie in wait under it;
-        // and if it did, O_EXCL would refuse it.
-        let temporary = format!(".harombe-{}", Uuid::now_v7().as_simple());
-        let written = self.write_new(&directory, &temporary, contents).and_then(|()| {
-            rustix::fs::renameat(&directory, &*temporary, &directory, name).map_err(Into::into)
-        });
-        written.map_err(|source| {
-            // What is left behind counts against the workspace's quota and is seen in a listing.
-            let _ = rustix::fs::unlinkat(&directory, &*temporary, AtFlags::empty());
-            match source.raw_os_error() {
-                Some(libc::EISDIR) => FileError::IsDirectory(path.clone()),
-                _ => FileError::io(path, source),
-            }
-        })
+        Ok(contents)
     }
 
     /// The entries of a directory, at most `most` of them.
@@ -212,49 +223,6 @@ impl Workspace {
         rustix::fs::openat2(&self.directory, path.as_str(), flags, Mode::empty(), BENEATH)
             .map_err(|errno| refused(path, errno))
     }
-
-    /// Opens the innermost of `parents`, making those that are missing.
-    fn make_directories(&self, path: &WorkspacePath, parents: &[&str]) -> Result<OwnedFd, FileError> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let open =
-            |parent: &OwnedFd, name: &str| rustix::fs::openat2(parent, name, flags, Mode::empty(), BENEATH);
-        let mut directory = open(&self.directory, ".").map_err(|errno| refused(path, errno))?;
-        for name in parents {
-            let below = match open(&directory, name) {
-                Err(Errno::NOENT) => {
-                    match rustix::fs::mkdirat(&directory, *name, Mode::RWXU | Mode::RGRP | Mode::XGRP) {
-                        Ok(()) | Err(Errno::EXIST) => {}
-                        Err(errno) => return Err(refused(path, errno)),
-                    }
-                    let made = open(&directory, name);
-                    if let Ok(made) = &made {
-                        self.give_away(made).map_err(|errno| refused(path, errno))?;
-                    }
-                    made
-                }
-                opened => opened,
-            };
-            directory = below.map_err(|errno| refused(path, errno))?;
-        }
-        Ok(directory)
-    }
-
-    fn write_new(&self, directory: &OwnedFd, name: &str, contents: &[u8]) -> io::Result<()> {
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::ROTH;
-        let mut file = File::from(rustix::fs::openat2(directory, name, flags, mode, BENEATH)?);
-        file.write_all(contents)?;
-        self.give_away(&file)?;
-        Ok(())
-    }
-
-    fn give_away(&self, file: impl AsFd) -> rustix::io::Result<()> {
-        rustix::fs::fchown(
-            file,
-            Some(Uid::from_raw(self.owner)),
-            Some(Gid::from_raw(self.owner)),
-        )
-    }
 }
 
 impl Entry {
@@ -279,7 +247,7 @@ fn sorted(mut entries: Vec<Entry>, truncated: bool) -> Listing {
 }
 
 /// A second link could be to a file that lies outside, if a sandbox ever got that far.
-fn plain_file(path: &WorkspacePath, stat: &Stat) -> Result<(), FileError> {
+pub(super) fn plain_file(path: &WorkspacePath, stat: &Stat) -> Result<(), FileError> {
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile if stat.st_nlink == 1 => Ok(()),
         FileType::Directory => Err(FileError::IsDirectory(path.clone())),
@@ -287,7 +255,7 @@ fn plain_file(path: &WorkspacePath, stat: &Stat) -> Result<(), FileError> {
     }
 }
 
-fn refused(path: &WorkspacePath, errno: Errno) -> FileError {
+pub(super) fn refused(path: &WorkspacePath, errno: Errno) -> FileError {
     match errno {
         Errno::NOENT => FileError::NotFound(path.clone()),
         // LOOP: a symlink. XDEV: out of the workspace. NXIO: a socket, or a pipe without a reader.

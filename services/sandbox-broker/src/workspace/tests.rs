@@ -32,6 +32,13 @@ impl Fixture {
     }
 }
 
+fn names(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).unwrap();
+    entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect()
+}
+
 fn path(text: &str) -> WorkspacePath {
     WorkspacePath::parse(text).unwrap()
 }
@@ -228,6 +235,68 @@ fn a_full_workspace_takes_no_more() {
 }
 
 #[test]
+fn a_file_larger_than_the_whole_quota_is_refused_by_an_empty_workspace_too() {
+    let f = fixture();
+    assert!(matches!(
+        f.workspace.write(&path("f"), &vec![1; 2 << 20], QUOTA),
+        Err(FileError::Full { limit: QUOTA })
+    ));
+    assert_eq!(f.workspace.usage(), Usage::default());
+}
+
+#[test]
+fn what_is_being_received_is_in_no_workspace_and_gone_when_it_is_given_up() {
+    let f = fixture();
+    let incoming = f.directory.path().join("workspaces/.incoming");
+    let mut first = f.workspace.incoming().unwrap();
+    first.write(b"1,2").unwrap();
+    let second = f.workspace.incoming().unwrap();
+    assert_eq!((names(&incoming).len(), f.workspace.usage().entries), (2, 0));
+    f.workspace.place(&path("d/f"), &first, QUOTA).unwrap();
+    drop((first, second));
+    assert!(names(&incoming).is_empty());
+    assert_eq!(f.workspace.read(&path("d/f"), 9).unwrap(), b"1,2");
+}
+
+#[test]
+fn what_a_killed_broker_was_receiving_is_removed_when_the_next_one_starts() {
+    let f = fixture();
+    let mut received = f.workspace.incoming().unwrap();
+    received.write(b"half").unwrap();
+    std::mem::forget(received);
+    let root = f.directory.path().join("workspaces");
+    Workspaces::open(&root, f.workspace.owner).unwrap();
+    assert!(names(&root.join(".incoming")).is_empty());
+    assert!(f.workspace.path().exists());
+}
+
+#[test]
+fn a_large_file_is_read_part_by_part_and_one_that_grows_meanwhile_not_beyond_its_limit() {
+    let f = fixture();
+    let contents: Vec<u8> = (0..600_000_u32).map(|i| i.to_le_bytes()[0]).collect();
+    f.workspace.write(&path("f"), &contents, QUOTA).unwrap();
+    let mut file = f.workspace.open_file(&path("f"), 700_000).unwrap();
+    let mut read = Vec::new();
+    while let Some(part) = file.next_part().unwrap() {
+        assert!(part.len() <= 256 << 10);
+        read.extend_from_slice(&part);
+    }
+    assert_eq!(read, contents);
+    let mut file = f.workspace.open_file(&path("f"), 700_000).unwrap();
+    fs::OpenOptions::new()
+        .append(true)
+        .open(f.planted("f"))
+        .unwrap()
+        .set_len(900_000)
+        .unwrap();
+    let end = std::iter::from_fn(|| file.next_part().transpose()).find_map(Result::err);
+    assert!(
+        matches!(end, Some(FileError::TooLarge { limit: 700_000, .. })),
+        "{end:?}"
+    );
+}
+
+#[test]
 fn directories_nested_without_end_count_as_full() {
     let f = fixture();
     let deep = f.planted(&vec!["d"; 80].join("/"));
@@ -298,7 +367,7 @@ fn a_tree_of_any_depth_is_measured_and_removed() {
     let workspaces = Workspaces::open(root, f.workspace.owner).unwrap();
     // Neither this thread's stack nor the process's descriptors would do for a recursion.
     workspaces.remove(Uuid::from_u128(7)).unwrap();
-    assert_eq!(fs::read_dir(root).unwrap().count(), 0);
+    assert_eq!(names(root), [".incoming"]);
     assert!(Path::new("/usr/bin").exists());
 }
 
@@ -320,6 +389,6 @@ fn a_wide_tree_that_is_closed_and_leads_outside_is_removed_alone() {
     let workspaces = Workspaces::open(root, f.workspace.owner).unwrap();
     workspaces.remove(Uuid::from_u128(7)).unwrap();
     workspaces.remove(Uuid::from_u128(7)).unwrap();
-    assert_eq!(fs::read_dir(root).unwrap().count(), 0);
+    assert_eq!(names(root), [".incoming"]);
     assert!(outside.join("kept").exists());
 }

@@ -7,7 +7,8 @@ use sha2::{Digest, Sha256};
 
 use crate::bench::{Bench, reason};
 
-fn upload(path: &str, content: &[u8]) -> serde_json::Value {
+/// The call of an upload.
+pub(crate) fn upload(path: &str, content: &[u8]) -> serde_json::Value {
     let sha256: String = Sha256::digest(content)
         .iter()
         .map(|byte| format!("{byte:02x}"))
@@ -70,7 +71,13 @@ async fn an_upload_must_be_what_was_granted() {
     let permission = b.permitted("file_write", &json!({ "path": "f", "content": "x" }));
     assert!(b.write(permission, &workspace, &[b"more"]).await.is_err());
     assert!(!b.directory(&workspace).join("f").exists());
-    assert_eq!(b.spent(), 1);
+    // Each that was begun is recorded to its end; the content in the call with more behind it was not begun.
+    let outcomes: Vec<String> = b.sink.events().into_iter().map(|event| event.outcome).collect();
+    assert_eq!(
+        outcomes,
+        ["ok", "ok", "ok", "failed", "ok", "failed", "ok", "failed"]
+    );
+    assert_eq!(b.spent(), 4);
 }
 
 #[tokio::test]

@@ -10,3 +10,5 @@ mod files;
 mod numbers;
 #[cfg(test)]
 mod refusals;
+#[cfg(test)]
+mod transfers;
