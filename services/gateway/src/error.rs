@@ -36,12 +36,6 @@ pub enum Error {
     /// A peer broke its contract, or ours was broken here.
     #[error("{peer} answered what cannot be: {what}")]
     Peer { peer: &'static str, what: String },
-    #[error("{peer} does not accept our word")]
-    Distrusted {
-        peer: &'static str,
-        #[source]
-        source: Failure,
-    },
     #[error("{peer} failed")]
     Failed {
         peer: &'static str,
@@ -87,6 +81,8 @@ pub enum Error {
     TooFast { per_second: u32, wait: Duration },
     #[error("this key may have at most {max} streams open")]
     ManyStreams { max: u32 },
+    #[error("this key may have at most {max} uploads and downloads under way; try again when one has ended")]
+    ManyTransfers { max: u32 },
     #[error("this key may have at most {max} calls under way")]
     ManyCalls { max: u32 },
     #[error(
@@ -117,18 +113,16 @@ impl Error {
 impl ServiceError for Error {
     fn code(&self) -> Code {
         match self {
-            Self::Peer { .. }
-            | Self::Distrusted { .. }
-            | Self::Failed { .. }
-            | Self::Mint(_)
-            | Self::Stored(_)
-            | Self::Randomness => Code::Internal,
+            Self::Peer { .. } | Self::Failed { .. } | Self::Mint(_) | Self::Stored(_) | Self::Randomness => {
+                Code::Internal
+            }
             Self::Store(error) if error.is_unavailable() => Code::Unavailable,
             Self::Store(_) => Code::Internal,
             Self::Trail(error) | Self::Unrecorded(error) => error.code(),
             Self::LargeFile { .. }
             | Self::TooFast { .. }
             | Self::ManyStreams { .. }
+            | Self::ManyTransfers { .. }
             | Self::ManyCalls { .. }
             | Self::QuotaSpent { .. }
             | Self::ManySessions { .. } => Code::ResourceExhausted,
@@ -159,7 +153,7 @@ impl ServiceError for Error {
             Self::TooFast { wait, .. } | Self::QuotaSpent { wait, .. } | Self::ManySessions { wait, .. } => {
                 Some(*wait)
             }
-            Self::ManyStreams { .. } | Self::ManyCalls { .. } => Some(AGAIN),
+            Self::ManyStreams { .. } | Self::ManyTransfers { .. } | Self::ManyCalls { .. } => Some(AGAIN),
             Self::Store(error) if error.is_unavailable() => Some(AGAIN),
             Self::Trail(error) | Self::Unrecorded(error) => error.retry_after(),
             _ => None,

@@ -18,6 +18,7 @@ pub(crate) struct Numbers {
 pub(crate) enum Limited {
     Requests,
     Streams,
+    Transfers,
     Calls,
     Messages,
     Sessions,
@@ -54,6 +55,7 @@ impl Numbers {
         let limit = match what {
             Limited::Requests => "requests",
             Limited::Streams => "streams",
+            Limited::Transfers => "transfers",
             Limited::Calls => "calls",
             Limited::Messages => "messages",
             Limited::Sessions => "sessions",

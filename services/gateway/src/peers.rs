@@ -183,7 +183,7 @@ pub(crate) const AUDIT: Peer = Peer {
 };
 
 /// The failure of a peer as the client sees it: the same code, reason and message. A peer that does not accept the
-/// gateway's own token is no fault of the client's.
+/// gateway's own token is no fault of the client's: it is not there for the gateway, until clocks or certificates are right.
 pub(crate) fn passed_on(peer: Peer, status: &Status) -> Status {
     let mut failure = Failure::from(status);
     match (failure.code, failure.reason) {
@@ -193,11 +193,12 @@ pub(crate) fn passed_on(peer: Peer, status: &Status) -> Status {
             source: failure,
         }
         .into(),
-        (Code::Unauthenticated, _) => Error::Distrusted {
-            peer: peer.name,
-            source: failure,
+        (Code::Unauthenticated, _) => {
+            tracing::error!(peer = peer.name, why = %failure, "a peer does not accept the gateway's word");
+            let name = peer.name;
+            let told = format!("{name} does not accept the gateway's word; the gateway's log says why");
+            Failure::new(Code::Unavailable, peer.unreachable, told).to_status()
         }
-        .into(),
         (Code::Unavailable, Reason::Unavailable) => {
             failure.reason = peer.unreachable;
             failure.to_status()

@@ -163,6 +163,7 @@ fn defaults(limits: &Limits) -> Defaults {
             messages_per_day: limits.messages_per_day,
         },
         calls: limits.calls,
+        transfers: limits.transfers,
     }
 }
 

@@ -19,6 +19,8 @@ pub struct Limits {
     pub streams: u32,
     /// Calls of one key that are under way at the same time; a stream counts until its answer begins.
     pub calls: u32,
+    /// Uploads and downloads of one key that are under way at the same time; each is one of its streams too.
+    pub transfers: u32,
     /// New messages of one key from midnight to midnight UTC; 0 sets no limit.
     pub messages_per_day: u32,
     /// Sessions that one key may begin from midnight to midnight UTC; 0 sets no limit.
@@ -34,6 +36,7 @@ impl Default for Limits {
             burst: 1000,
             streams: 512,
             calls: 256,
+            transfers: 8,
             messages_per_day: 0,
             sessions_per_day: 100_000,
             failed_logins_per_minute: 30,
@@ -48,6 +51,7 @@ impl Limits {
             ("burst", self.burst),
             ("streams", self.streams),
             ("calls", self.calls),
+            ("transfers", self.transfers),
             ("failed_logins_per_minute", self.failed_logins_per_minute),
         ] {
             if !(1..=MOST).contains(&value) {

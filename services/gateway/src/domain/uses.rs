@@ -75,6 +75,7 @@ struct Rates {
     burst: NonZeroU32,
     streams: u32,
     calls: u32,
+    transfers: u32,
     messages_per_day: u32,
 }
 
@@ -84,11 +85,13 @@ pub(crate) struct Defaults {
     pub(crate) limits: KeyLimits,
     /// Calls in flight, of each key.
     pub(crate) calls: u32,
+    /// Uploads and downloads under way, of each key.
+    pub(crate) transfers: u32,
 }
 
 impl Rates {
     fn of(key: KeyLimits, defaults: Defaults) -> Self {
-        let calls = defaults.calls;
+        let Defaults { calls, transfers, .. } = defaults;
         let defaults = defaults.limits;
         let or = |own: u32, default: u32| if own == 0 { default } else { own };
         let requests = or(key.requests_per_second, defaults.requests_per_second);
@@ -104,6 +107,7 @@ impl Rates {
             burst: NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN),
             streams: or(key.streams, defaults.streams),
             calls,
+            transfers,
             messages_per_day: or(key.messages_per_day, defaults.messages_per_day),
         }
     }
@@ -120,6 +124,7 @@ pub(crate) struct Live {
     ticks: Ticks,
     streams: Arc<Semaphore>,
     calls: Arc<Semaphore>,
+    transfers: Arc<Semaphore>,
     /// Cancelled when the key is revoked or has expired.
     ended: CancellationToken,
     /// Milliseconds since the epoch.
@@ -133,6 +138,8 @@ pub(crate) struct Slot {
     ended: CancellationToken,
     numbers: Numbers,
     _permit: OwnedSemaphorePermit,
+    /// A transfer's place beside it.
+    transfer: Option<OwnedSemaphorePermit>,
 }
 
 impl Drop for Slot {
@@ -164,6 +171,7 @@ impl Live {
             ticks,
             streams: places(rates.streams),
             calls: places(rates.calls),
+            transfers: places(rates.transfers),
             ended: CancellationToken::new(),
             used: AtomicI64::new(0),
             numbers,
@@ -203,7 +211,21 @@ impl Live {
             ended: self.ended.clone(),
             numbers: self.numbers.clone(),
             _permit: permit,
+            transfer: None,
         })
+    }
+
+    /// A place for an upload or a download, which is a stream with larger messages than others have.
+    pub(crate) fn transfer(&self) -> Result<Slot, Error> {
+        let Ok(transfer) = Arc::clone(&self.transfers).try_acquire_owned() else {
+            self.numbers.limited(Limited::Transfers);
+            return Err(Error::ManyTransfers {
+                max: self.rates.transfers,
+            });
+        };
+        let mut slot = self.stream()?;
+        slot.transfer = Some(transfer);
+        Ok(slot)
     }
 
     /// Whether the key is for that agent.

@@ -337,8 +337,7 @@ impl AgentService for AgentGrpc {
         request: Request<Streaming<UploadFileRequest>>,
     ) -> Result<Response<UploadFileResponse>, Status> {
         let visitor = self.peers.visitor(&request)?;
-        // It is no stream of answers, and takes a place all the same.
-        let _slot = visitor.slot()?;
+        let _slot = visitor.transfer()?;
         files::upload(&self.peers, &visitor, request.into_inner()).await
     }
 
@@ -348,7 +347,7 @@ impl AgentService for AgentGrpc {
     ) -> Result<Response<Self::DownloadFileStream>, Status> {
         let visitor = self.peers.visitor(&request)?;
         let DownloadFileRequest { session_id, path } = request.into_inner();
-        let slot = visitor.slot()?;
+        let slot = visitor.transfer()?;
         let session = self
             .peers
             .session(&visitor, session_id.parse().map_err(Error::Id)?)

@@ -52,6 +52,11 @@ impl Visitor {
     pub(crate) fn slot(&self) -> Result<Option<Slot>, Error> {
         self.key.as_ref().map(|key| key.stream()).transpose()
     }
+
+    /// A place for an upload or a download.
+    pub(crate) fn transfer(&self) -> Result<Option<Slot>, Error> {
+        self.key.as_ref().map(|key| key.transfer()).transpose()
+    }
 }
 
 /// The stream in its place: the place is free when the stream ends, and the stream ends when the key does.

@@ -181,7 +181,7 @@ async fn failures_are_passed_on_with_their_reason_and_without_their_inside() {
     let world = World::new().await;
     let session = world.session().await.session_id;
     let failure = refused(world.send(&session, "1", "refuse")).await;
-    assert_eq!(failure, (Code::ResourceExhausted, Reason::BudgetExceeded));
+    assert_eq!(failure, (Code::ResourceExhausted, Reason::ModelRefused));
 
     let mut stream = world.send(&session, "2", "fail").await.unwrap();
     let status = loop {

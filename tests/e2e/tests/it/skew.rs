@@ -22,9 +22,9 @@ const GOOD: &str = "finished:ANSWERED Ok Ok Denied:EGRESS_DENIED";
 /// What it comes to while that service's clock is off by an hour. Whoever is shown a token then refuses it; audit is shown none
 /// by other services.
 const REFUSED: [(ServiceName, &str); 7] = [
-    (ServiceName::Gateway, "INTERNAL"),
-    (ServiceName::Runtime, "INTERNAL"),
-    (ServiceName::Memory, "INTERNAL"),
+    (ServiceName::Gateway, "MEMORY_UNAVAILABLE"),
+    (ServiceName::Runtime, "UNAVAILABLE"),
+    (ServiceName::Memory, "MEMORY_UNAVAILABLE"),
     (
         ServiceName::Hitl,
         "finished:ANSWERED Denied:UNAUTHENTICATED Denied:UNAUTHENTICATED Denied:EGRESS_DENIED",

@@ -12,6 +12,7 @@ const DEFAULTS: Defaults = Defaults {
         messages_per_day: 0,
     },
     calls: 2,
+    transfers: 1,
 };
 
 fn clock() -> Arc<ManualClock> {
@@ -122,6 +123,21 @@ fn streams_are_counted_while_they_are_open() {
     drop(live.stream().unwrap());
     drop(second);
     assert!(uses.streaming().is_empty());
+}
+
+#[test]
+fn a_transfer_takes_a_place_of_its_own_and_one_of_the_streams() {
+    let uses = Uses::new(clock(), DEFAULTS, numbers());
+    let live = uses.of(&key(KeyLimits::default()));
+    let upload = live.transfer().unwrap();
+    assert!(matches!(live.transfer(), Err(Error::ManyTransfers { max: 1 })));
+    let stream = live.stream().unwrap();
+    live.stream().unwrap_err();
+    drop(upload);
+    let _download = live.transfer().unwrap();
+    live.stream().unwrap_err();
+    drop(stream);
+    live.stream().unwrap();
 }
 
 #[tokio::test]

@@ -120,7 +120,7 @@ fn refusal(text: &str, number: usize) -> Option<Failure> {
     match text {
         "refuse" => Some(Failure::new(
             Code::ResourceExhausted,
-            Reason::BudgetExceeded,
+            Reason::ModelRefused,
             "no more",
         )),
         "unrecorded" => Some(Failure::new(
