@@ -71,9 +71,18 @@ impl Trail {
     /// It is not known to be recorded: refuse the act. After [`PATIENCE`], the event stays queued and may still be
     /// recorded.
     pub async fn record(&self, event: Event) -> Result<(), Error> {
+        self.record_within(PATIENCE, event).await
+    }
+
+    /// The same with a patience of the caller's own: of what has happened already, and must be on record before anybody is
+    /// told.
+    ///
+    /// # Errors
+    /// As [`Trail::record`].
+    pub async fn record_within(&self, patience: Duration, event: Event) -> Result<(), Error> {
         let (done, recorded) = oneshot::channel();
         self.0.send(event, Some(done))?;
-        match tokio::time::timeout(PATIENCE, recorded).await {
+        match tokio::time::timeout(patience, recorded).await {
             Ok(Ok(result)) => result,
             // Too late, or the pipeline has ended.
             Err(_) | Ok(Err(_)) => Err(Error::Unavailable),

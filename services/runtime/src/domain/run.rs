@@ -1,18 +1,19 @@
 //! The loop: ask the model, do what it may have done, tell it what came of it, until it answers or must stop.
 //! Every step is in the journal before the next begins, so that any node can go on from there.
 
+mod ending;
+
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use harombe_error::{Failure, Reason};
-use harombe_proto::memory::v1::RunState;
+use harombe_error::Reason;
 use harombe_proto::types::v1 as events;
 use harombe_proto::types::v1::StopReason;
 use harombe_proto::types::v1::run_event::Event;
-use harombe_trail::{Outcome, Trail};
+use harombe_trail::Trail;
 use harombe_types::{CallId, Clock, RunPrincipal};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -23,13 +24,10 @@ use super::events::{Entry, Stop};
 use super::journal::{Steps, Writer, records};
 use super::model::{Call, Message, Piece, Request, Response, Stopped, Unanswered, Usage};
 use super::state::{OpenCall, Progress, State};
-use super::{budget, context, repetition, response};
+use super::{budget, repetition, response};
 use crate::audit;
 use crate::live::LiveRun;
 use crate::room::Seat;
-
-/// What is said in a turn's place for a call that has no result.
-const NO_RESULT: &str = "The run ended before this call was finished.";
 
 /// A run that this node drives.
 pub(crate) struct Run {
@@ -74,7 +72,8 @@ impl Run {
         match audit::run_started(&self.trail, &self.principal, &self.agent.model_name).await {
             Ok(()) => self.drive().await,
             Err(failure) => {
-                let ended = self.fail(failure.reason, failure.message).await;
+                audit::run_not_begun(&self.trail, &self.principal, failure.reason);
+                let ended = self.close_failed(failure.reason, failure.message).await;
                 self.let_go(&ended)
             }
         }
@@ -90,11 +89,11 @@ impl Run {
             Err(stop) => stop,
         };
         let ended = match stop {
-            Stop::Finish(reason) => self.finish(reason).await,
+            Stop::Finish(reason) => self.finish(reason, wall).await,
             stop => Err(stop),
         };
         let ended = match ended {
-            Err(Stop::Fail { reason, message }) => self.fail(reason, message).await,
+            Err(Stop::Fail { reason, message }) => self.fail(reason, message, wall).await,
             ended => ended,
         };
         self.let_go(&ended)
@@ -250,47 +249,6 @@ impl Run {
         }
         self.progress.close_answered_calls();
         Ok(())
-    }
-
-    async fn finish(&mut self, reason: StopReason) -> Result<(), Stop> {
-        self.progress.close_calls(NO_RESULT);
-        let messages = context::stored(&self.progress.said);
-        let usage = Some(on_the_wire(self.progress.usage));
-        let event = Event::RunFinished(events::RunFinished {
-            stop_reason: reason.into(),
-            usage,
-        });
-        let state = match reason {
-            StopReason::Cancelled => RunState::Cancelled,
-            _ => RunState::Finished,
-        };
-        let ending = reason.as_str_name().trim_start_matches("STOP_REASON_");
-        let outcome = if state == RunState::Cancelled {
-            Outcome::Cancelled
-        } else {
-            Outcome::Ok
-        };
-        self.record_end(outcome, ending).await.map_err(|_| Stop::Leave)?;
-        self.journal.close(event, messages, state).await
-    }
-
-    async fn fail(&mut self, reason: Reason, message: String) -> Result<(), Stop> {
-        // a run that failed because audit is away must be able to end while it is away: nothing was done
-        if reason != Reason::AuditUnavailable {
-            self.record_end(Outcome::Failed, reason.as_str())
-                .await
-                .map_err(|_| Stop::Leave)?;
-        }
-        let event = Event::RunFailed(events::RunFailed {
-            reason: reason.as_str().to_owned(),
-            message,
-        });
-        self.journal.close(event, Vec::new(), RunState::Failed).await
-    }
-
-    async fn record_end(&self, outcome: Outcome, ending: &str) -> Result<(), Failure> {
-        let facts = (ending, self.progress.steps, self.progress.usage);
-        audit::run_finished(&self.trail, &self.principal, outcome, facts).await
     }
 }
 

@@ -1,4 +1,4 @@
-//! egress-proxy as its proto has it: one host is allowed, and answers every request with the same page.
+//! egress-proxy as its proto has it: one host is allowed and, like every upstream, answers every request with the same page.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::Stream;
 use harombe_canonical::CanonicalCall;
+use harombe_error::Failure;
 use harombe_proto::egress::v1 as wire;
 use harombe_proto::egress::v1::egress_service_server::{EgressService, EgressServiceServer};
 use harombe_proto::egress::v1::tunnel_request::Frame;
@@ -24,6 +25,8 @@ pub(crate) struct Egress {
     pub(crate) requests: Arc<Mutex<Vec<String>>>,
     pub(crate) page: Arc<Mutex<String>>,
     pub(crate) content_type: Arc<Mutex<String>>,
+    /// With which upstreams are refused.
+    pub(crate) refusal: Arc<Mutex<Option<Failure>>>,
     hitl: Hitl,
     server: Option<Server>,
 }
@@ -34,6 +37,7 @@ impl Egress {
             requests: Arc::default(),
             page: Arc::default(),
             content_type: Arc::new(Mutex::new("text/plain".to_owned())),
+            refusal: Arc::default(),
             hitl,
             server: None,
         };
@@ -61,7 +65,11 @@ impl EgressService for Egress {
         let Some(Frame::Open(open)) = frames.message().await?.unwrap().frame else {
             panic!("no opening")
         };
-        self.hitl.redeem(&open.grant, &open.call);
+        if open.upstream.is_empty() {
+            self.hitl.redeem(&open.grant, &open.call);
+        } else if let Some(refusal) = self.refusal.lock().as_ref() {
+            return Err(refusal.to_status());
+        }
         let egress = self.clone();
         let answer = async move {
             let mut head = Vec::new();

@@ -16,6 +16,7 @@ mod messages;
 mod models;
 mod personal;
 mod provider;
+mod record;
 mod resume;
 mod sandbox;
 mod world;

@@ -308,6 +308,12 @@ async fn without_audit_no_model_is_asked() {
     assert_eq!(failed.reason, "AUDIT_UNAVAILABLE");
     assert_eq!(answer(&events), "");
     assert_eq!(world.memory.the_run().state, RunState::Failed);
+
+    world.audit.fail(Fault::None);
+    world.audit.wait_for_kind(Kind::RunFinished).await;
+    let recorded: Vec<_> = world.audit.events().into_iter().map(|event| event.kind).collect();
+    let both = [Kind::RunStarted.as_str(), Kind::RunFinished.as_str()];
+    assert_eq!(recorded, both, "what was queued has an end too");
 }
 
 #[tokio::test]

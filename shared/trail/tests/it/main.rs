@@ -134,6 +134,21 @@ async fn without_audit_the_act_is_refused_and_the_event_is_not_lost() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_has_happened_is_recorded_once_however_long_that_takes() {
+    let world = World::new();
+    world.sink.fail(Fault::Unavailable);
+    let (recorded, ()) = tokio::join!(
+        world.trail.record_within(PATIENCE * 20, event(Kind::RunFinished)),
+        async {
+            tokio::time::sleep(PATIENCE * 10).await;
+            world.sink.fail(Fault::None);
+        }
+    );
+    recorded.unwrap();
+    assert_eq!(world.sink.events().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_answer_that_was_lost_makes_no_second_event() {
     let world = World::new();
     world.sink.fail(Fault::AnswerLost);

@@ -1,0 +1,121 @@
+//! A run that did something while the audit log was there, and cannot end on record because it is away.
+
+use std::time::Duration;
+
+use harombe_error::{Code, Failure, Reason};
+use harombe_proto::memory::v1::RunState;
+use harombe_proto::runtime::v1::RunResponse;
+use harombe_proto::types::v1::StopReason;
+use harombe_proto::types::v1::run_event::Event;
+use harombe_runtime::{Config, ModelConfig, Provider};
+use harombe_testkit::Fault;
+use harombe_trail::Kind;
+use serde_json::{Value, json};
+use tonic::Streaming;
+
+use crate::world::{Node, World, answer, collect, end, ended_run, until};
+
+const WALL: Duration = Duration::from_secs(600);
+
+/// An agent whose model is reached through egress.
+fn far(config: &mut Config) {
+    let mut model = ModelConfig::new(Provider::Openai, "test-model", "far");
+    model.attempts = 1;
+    config.models.insert("m".to_owned(), model);
+    let agent = config.agents.get_mut("default").unwrap();
+    agent.model = "m".to_owned();
+    agent.max_wall = WALL.into();
+}
+
+fn says(world: &World, delta: &Value, stop: &str) {
+    let events = [
+        json!({ "choices": [{ "index": 0, "delta": delta }] }),
+        json!({ "choices": [{ "index": 0, "delta": {}, "finish_reason": stop }] }),
+        json!({ "choices": [], "usage": { "prompt_tokens": 10, "completion_tokens": 5 } }),
+    ];
+    *world.egress.content_type.lock() = "text/event-stream".to_owned();
+    *world.egress.page.lock() = events.iter().map(|event| format!("data: {event}\n\n")).collect();
+}
+
+/// A run that has executed code and fails because egress-proxy cannot record its next question.
+async fn held(world: &World) -> (Node, Streaming<RunResponse>) {
+    let arguments = json!({ "language": "shell", "code": "wait" }).to_string();
+    let function = json!({ "name": "code_execute", "arguments": arguments });
+    let call = json!({ "index": 0, "id": "c", "function": function });
+    says(world, &json!({ "tool_calls": [call] }), "tool_calls");
+    let node = world.configured("", far).await;
+    let mut stream = node.send(&world.token(), "m1", "hi").await.unwrap();
+    until(&mut stream, |event| matches!(event, Event::ToolStarted(_))).await;
+    world.audit.fail(Fault::Unavailable);
+    let refusal = Failure::new(Code::Unavailable, Reason::AuditUnavailable, "there is no log");
+    *world.egress.refusal.lock() = Some(refusal);
+    world.sandbox.go_on.send_replace(true);
+    until(&mut stream, |event| matches!(event, Event::ToolFinished(_))).await;
+    (node, stream)
+}
+
+fn endings(world: &World) -> Vec<String> {
+    let ends = world.audit.of_kind(Kind::RunFinished).into_iter();
+    let ending = |details: String| serde_json::from_str::<Value>(&details).unwrap()["ending"].to_string();
+    ends.map(|event| ending(event.details)).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_did_something_has_its_end_on_record_before_anybody_is_told() {
+    let world = World::new();
+    let (_node, stream) = held(&world).await;
+    tokio::time::sleep(WALL / 2).await;
+    let run = world.memory.the_run();
+    assert_eq!((run.state, run.epoch), (RunState::Active, 1), "it waits");
+    assert_eq!(endings(&world), [""; 0]);
+
+    world.audit.fail(Fault::None);
+    let Event::RunFailed(failed) = end(&collect(stream).await) else {
+        panic!("not failed")
+    };
+    assert_eq!(failed.reason, "AUDIT_UNAVAILABLE");
+    assert_eq!(world.memory.the_run().state, RunState::Failed);
+    assert_eq!(endings(&world), ["\"AUDIT_UNAVAILABLE\""], "once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_goes_away_meanwhile_leaves_the_run_to_one_that_goes_on() {
+    let world = World::new();
+    let (first, _stream) = held(&world).await;
+    first.service.shutdown(Duration::from_secs(60)).await;
+    let run = world.memory.the_run();
+    assert_eq!((run.state, run.epoch), (RunState::Active, 2), "given back");
+
+    world.audit.fail(Fault::None);
+    *world.egress.refusal.lock() = None;
+    says(&world, &json!({ "content": "Done." }), "stop");
+    let _second = world.configured("", far).await;
+    assert_eq!(ended_run(&world).await.state, RunState::Finished);
+    assert_eq!(answer(&world.memory.events()), "Done.");
+    assert!(endings(&world).contains(&"\"ANSWERED\"".to_owned()));
+    assert_eq!(world.sandbox.executed.lock().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_whose_time_is_over_meanwhile_ends_by_whoever_takes_it() {
+    let world = World::new();
+    let (_node, stream) = held(&world).await;
+    world.clock.advance(WALL);
+    // a little longer than its time, and then nobody has it
+    collect(stream).await;
+    assert_eq!(world.memory.the_run().state, RunState::Active);
+    world.clock.advance(crate::memory::PERIOD * 2);
+    world
+        .memory
+        .wait_until(|state| state.runs.values().all(|run| run.epoch == 2))
+        .await;
+    assert_eq!(endings(&world), [""; 0]);
+
+    world.audit.fail(Fault::None);
+    assert_eq!(ended_run(&world).await.state, RunState::Finished);
+    let Some(Event::RunFinished(finished)) = world.memory.events().pop().unwrap().event else {
+        panic!("not finished")
+    };
+    assert_eq!(finished.stop_reason(), StopReason::TimeLimit);
+    assert!(endings(&world).contains(&"\"TIME_LIMIT\"".to_owned()));
+}
