@@ -20,9 +20,10 @@ const MIN_DETAILS: u64 = 128 << 10;
 pub struct Config {
     /// Largest details of one event, before redaction.
     pub max_details: Size,
-    /// Appends that may wait for one service and tenant together; more make that caller wait.
+    /// Entries that may wait for one service and tenant together, each KiB of large details counting as one more; what is
+    /// more makes that caller wait.
     pub queue_per_caller: usize,
-    /// Appends that may wait in all.
+    /// Entries that may wait in all; whoever has none waiting is let in even so.
     pub queue_total: usize,
     /// How often the query index takes in what is new.
     pub index_every: Span,

@@ -17,8 +17,8 @@ use crate::log::Log;
 use crate::metrics::Numbers;
 use crate::{Error, tasks};
 
-/// Appends in one commit.
-const GROUP: usize = 512;
+/// Entries in one commit, by weight; a single batch may be heavier.
+const GROUP: usize = 1024;
 /// How long an append waits for a place in the queue before it is refused.
 const MAX_WAIT: Duration = Duration::from_secs(4);
 

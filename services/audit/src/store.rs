@@ -22,6 +22,7 @@ pub(crate) mod sqlite;
 
 use harombe_types::ServiceName;
 
+use crate::domain::Draft;
 pub(crate) use data_keys::DataKeys;
 pub(crate) use head::Head;
 pub(crate) use ledger::Appended;
@@ -39,6 +40,17 @@ const WRAPPING_FILE: &str = "wrapping.key";
 
 /// Whose turn it is in the queue: one noisy service or tenant waits for itself only.
 pub(crate) type Lane = (ServiceName, String);
+
+/// Services take turns, and within one of them its tenants: a service that writes in the name of many tenants has no more
+/// turns than one that writes for one.
+fn party((service, _): &Lane) -> u64 {
+    *service as u64
+}
+
+/// What an append takes of a turn and of a commit: one for each entry without large details.
+fn weight(drafts: &[Draft]) -> usize {
+    drafts.iter().map(Draft::weight).sum::<usize>() / 1024
+}
 
 /// A tree position as a database holds it. Trees beyond `i64::MAX` leaves are refused long before.
 pub(crate) fn row_id(position: u64) -> i64 {

@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use harombe_fair::{Bounds, Queue, Rejected, Terms};
 use parking_lot::Mutex;
 use sqlx::{Connection as _, SqliteConnection};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::fair::{Bounds, Queue, Rejected};
 use crate::{Error, Writer};
 
 /// Writes groups of jobs.
@@ -26,6 +26,16 @@ pub trait Handler: Send + 'static {
     type Reply: Send + 'static;
     /// Whom the job is for: groups take turns between keys.
     type Key: Eq + Hash + Clone + Send + Sync + 'static;
+
+    /// To which party a key belongs: turns are taken between parties first.
+    fn party(_key: &Self::Key) -> u64 {
+        0
+    }
+
+    /// How much of a turn, and of a group, a job takes.
+    fn weight(_job: &Self::Job) -> usize {
+        1
+    }
 
     /// Writes the jobs inside the open transaction and returns one reply per job, in the same order.
     /// It awaits nothing but the connection: everybody else's writes wait for it.
@@ -49,9 +59,9 @@ pub trait Handler: Send + 'static {
 /// How much a writer takes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Jobs in one transaction.
+    /// Jobs in one transaction, by weight.
     pub group: usize,
-    /// Jobs waiting, per key and in all.
+    /// Jobs waiting, per key and in all, by weight.
     pub queue: Bounds,
     /// How long a caller without a deadline of its own waits for a place in the queue.
     pub max_wait: Duration,
@@ -96,7 +106,11 @@ struct Committer<H: Handler> {
 impl<H: Handler> GroupCommit<H> {
     /// Starts the writer on the current Tokio runtime.
     pub fn start(writer: Writer, handler: H, limits: Limits) -> Self {
-        let queue = Arc::new(Queue::new(limits.queue));
+        let terms = Terms {
+            party: H::party,
+            weight: |pending: &Pending<H>| H::weight(&pending.job),
+        };
+        let queue = Arc::new(Queue::on(terms, limits.queue));
         let committer = Committer {
             writer,
             handler,

@@ -5,7 +5,7 @@
 //!   one [`Writer`]. Only one `Writer` exists per open file, so "one writing connection" is a matter of types.
 //! - [`GroupCommit`] owns the writer. A [`Handler`] sees a whole group of jobs at once, inside one transaction.
 //! - [`Units`] is the form most services want: each caller brings a closure, which runs in its own savepoint.
-//! - [`fair::Queue`] stands in front of both, so that one noisy caller cannot starve the others.
+//! - [`Queue`](harombe_fair::Queue) stands in front of both, so that one noisy caller cannot starve the others.
 //! - [`BulkInsert`] writes many rows with few statements.
 //! - [`StoreConfig`] is how an operator chooses, and [`Postgres`] the second choice: [`Postgres::transaction`] and
 //!   [`Postgres::idempotent`] repeat what a lost connection or a collision undid, [`Hints`] go between the
@@ -18,7 +18,6 @@ mod bulk;
 mod config;
 mod database;
 mod error;
-pub mod fair;
 mod group;
 mod postgres;
 mod units;
@@ -28,6 +27,8 @@ pub use config::{PostgresConfig, StoreConfig};
 pub use database::{Database, Writer};
 pub use error::{Constraint, Error};
 pub use group::{GroupCommit, Handler, Limits};
+/// The queue in front of the writer.
+pub use harombe_fair as fair;
 pub use postgres::{Hints, Postgres};
 pub use units::{UnitError, UnitFuture, Units};
 

@@ -8,7 +8,7 @@ use harombe_error::{Code, Failure, Reason, ServiceError};
 pub enum Error {
     #[error("the audit log does not answer, so the act was refused")]
     Unavailable,
-    #[error("the audit log is behind and its queue here is full, so the act was refused")]
+    #[error("the audit log is behind and the tenant's queue here is full, so the act was refused")]
     QueueFull,
     /// A fault of ours: the event is not one that audit takes, is larger than it takes, or has another one's id.
     #[error("the audit log rejected an event")]

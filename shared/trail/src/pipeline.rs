@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use harombe_error::{Code, Failure, Reason};
+use harombe_fair::Queue;
 use harombe_proto::audit::v1::audit_service_client::AuditServiceClient;
 use harombe_proto::audit::v1::{AppendBatchRequest, Event};
 use harombe_rpc::{GrpcChannel, RequestExt as _};
 use harombe_types::{Clock, InstanceId, ServiceName};
 use prost::Message as _;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Status};
 
@@ -30,6 +31,9 @@ pub(crate) struct Job {
     pub(crate) repeatable: bool,
     pub(crate) done: Option<oneshot::Sender<Result<(), Error>>>,
 }
+
+/// Events that wait, in a lane for each tenant.
+pub(crate) type Jobs = Queue<String, Job>;
 
 pub(crate) struct Pipeline {
     service: ServiceName,
@@ -64,13 +68,13 @@ impl Pipeline {
     }
 
     /// Sends until `stop`, then what is still queued and the refusals that no event has counted.
-    pub(crate) async fn run(mut self, mut jobs: mpsc::Receiver<Job>, stop: CancellationToken) {
-        while let Some(Some(first)) = stop.run_until_cancelled(self.next(&mut jobs)).await {
-            self.send_from(first, &mut jobs).await;
+    pub(crate) async fn run(mut self, jobs: Arc<Jobs>, stop: CancellationToken) {
+        while let Some(Some(first)) = stop.run_until_cancelled(self.next(&jobs)).await {
+            self.send_from(first, &jobs).await;
         }
         jobs.close();
-        while let Some(first) = self.next(&mut jobs).await {
-            self.send_from(first, &mut jobs).await;
+        while let Some(first) = self.next(&jobs).await {
+            self.send_from(first, &jobs).await;
         }
         let uncounted = self.windows.due(self.clock.now(), true);
         let uncounted = uncounted
@@ -84,21 +88,21 @@ impl Pipeline {
         self.deliver(uncounted.collect()).await;
     }
 
-    async fn next(&mut self, jobs: &mut mpsc::Receiver<Job>) -> Option<Job> {
+    async fn next(&mut self, jobs: &Jobs) -> Option<Job> {
         match self.held.take() {
             Some(job) => Some(job),
-            None => jobs.recv().await,
+            None => jobs.take(1).await.pop(),
         }
     }
 
-    /// Sends `first` with whatever else is queued now. A repeatable event goes alone: if it was recorded
+    /// Sends `first` with whatever else is queued now, tenants in turn. A repeatable event goes alone: if it was recorded
     /// before, the number sent with it is in no entry, and must be free for the next.
-    async fn send_from(&mut self, first: Job, jobs: &mut mpsc::Receiver<Job>) {
+    async fn send_from(&mut self, first: Job, jobs: &Jobs) {
         let mut bytes = first.event.encoded_len();
         let alone = first.repeatable;
         let mut batch = vec![first];
         while !alone && batch.len() < MAX_BATCH {
-            let Ok(job) = jobs.try_recv() else { break };
+            let Some(job) = jobs.try_take(1).pop() else { break };
             bytes += job.event.encoded_len();
             if bytes > MAX_BATCH_BYTES || job.repeatable {
                 self.held = Some(job);

@@ -4,21 +4,25 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use harombe_error::Reason;
+use harombe_fair::{Bounds, Rejected};
 use harombe_rpc::{GrpcChannel, Refusals, TaskSet};
 use harombe_types::{Clock, ServiceName, Tenant};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use crate::pipeline::{Job, Pipeline};
+use crate::pipeline::{Job, Jobs, Pipeline};
 use crate::refusals::Windows;
 use crate::{Error, Event};
 
 /// How long [`Trail::record`] waits before the act is refused.
 pub const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Events that may wait here for audit.
+/// Events of one tenant that may wait here for audit.
 pub const QUEUE: usize = 4096;
+
+/// Events of all tenants that may wait here. One that has none waiting is let in even so.
+const TOTAL: usize = 4 * QUEUE;
 
 const SWEEP: Duration = Duration::from_secs(1);
 
@@ -28,7 +32,7 @@ pub struct Trail(Arc<Inner>);
 
 struct Inner {
     clock: Arc<dyn Clock>,
-    queue: mpsc::Sender<Job>,
+    queue: Arc<Jobs>,
     windows: Arc<Windows>,
 }
 
@@ -45,10 +49,13 @@ impl Trail {
         clock: Arc<dyn Clock>,
         tasks: &TaskSet,
     ) -> Self {
-        let (queue, jobs) = mpsc::channel(QUEUE);
+        let queue = Arc::new(Jobs::new(Bounds {
+            per_key: QUEUE,
+            total: TOTAL,
+        }));
         let windows = Arc::new(Windows::new(operator));
         let pipeline = Pipeline::new(audit, service, Arc::clone(&clock), Arc::clone(&windows));
-        tasks.spawn(pipeline.run(jobs, tasks.token()));
+        tasks.spawn(pipeline.run(Arc::clone(&queue), tasks.token()));
         let trail = Self(Arc::new(Inner {
             clock,
             queue,
@@ -104,16 +111,25 @@ impl Inner {
             repeatable,
             done,
         };
-        self.queue.try_send(job).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => Error::QueueFull,
-            mpsc::error::TrySendError::Closed(_) => Error::Unavailable,
-        })
+        let tenant = job.event.tenant.clone();
+        self.queue
+            .try_push(&tenant, job)
+            .map_err(|rejected| match rejected {
+                Rejected::Full(_) => Error::QueueFull,
+                Rejected::Closed(_) => Error::Unavailable,
+            })
     }
 
     fn note(&self, event: Event) {
         if let Err(error) = self.send(event, None) {
             tracing::error!(%error, "an audit event is lost");
         }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.queue.close();
     }
 }
 

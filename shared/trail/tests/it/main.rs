@@ -236,6 +236,31 @@ async fn a_full_queue_refuses_at_once() {
     world.assert_no_gaps();
 }
 
+/// The noisy one's events fill the queue, and the quiet one's is in the batch after the one that is on its way.
+#[tokio::test(start_paused = true)]
+async fn a_noisy_tenant_keeps_no_other_waiting_for_more_than_one_batch() {
+    let world = World::new();
+    world.sink.fail(Fault::Unavailable);
+    for _ in 0..QUEUE + 10 {
+        world.trail.note(event(Kind::EgressClosed));
+    }
+    let quiet = Event::new(Kind::GrantRedeemed, &tenant("quiet"));
+    let recorded = world.trail.record(quiet);
+    tokio::pin!(recorded);
+    assert!(
+        tokio::time::timeout(Duration::from_millis(1), &mut recorded)
+            .await
+            .is_err()
+    );
+    world.sink.fail(Fault::None);
+    recorded.await.unwrap();
+    let events = world.sink.events();
+    let before = events.iter().position(|event| event.tenant == "quiet").unwrap();
+    assert!(before <= 256 + 1, "{before} were before it");
+    world.tasks.shutdown(Duration::from_secs(60)).await;
+    world.assert_no_gaps();
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_rejected_event_stops_nobody_else_and_leaves_no_gap() {
     let world = World::new();

@@ -17,7 +17,7 @@ use super::tables::Tables;
 use crate::Error;
 use crate::domain::Draft;
 use crate::store::ledger::{Ledger, Reply};
-use crate::store::{Lane, published};
+use crate::store::{self, Lane, published};
 
 mod session;
 
@@ -112,7 +112,11 @@ impl Writer {
         ledger: Ledger,
         limits: Limits,
     ) -> (Queue, watch::Receiver<bool>) {
-        let waiting = Arc::new(fair::Queue::new(limits.queue));
+        let terms = fair::Terms {
+            party: store::party,
+            weight: |pending: &Pending| store::weight(&pending.drafts),
+        };
+        let waiting = Arc::new(fair::Queue::on(terms, limits.queue));
         let (writes, receiver) = watch::channel(false);
         let writer = Self {
             database,

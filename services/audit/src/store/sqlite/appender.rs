@@ -7,7 +7,7 @@ use sqlx::Row as _;
 use crate::domain::{Draft, Leaf};
 use crate::store::group::{Known, NewRow};
 use crate::store::ledger::{Addition, Ledger, Outcome, Reply, Target};
-use crate::store::{Lane, Snapshot, row_id};
+use crate::store::{self, Lane, Snapshot, row_id};
 
 /// Writes groups of appends as the group-commit writer hands them over.
 pub(super) struct Appender {
@@ -26,6 +26,14 @@ impl Handler for Appender {
     type Job = Vec<Draft>;
     type Reply = Reply;
     type Key = Lane;
+
+    fn party(lane: &Lane) -> u64 {
+        store::party(lane)
+    }
+
+    fn weight(drafts: &Vec<Draft>) -> usize {
+        store::weight(drafts)
+    }
 
     async fn apply(&mut self, tx: &mut Connection, jobs: Vec<Vec<Draft>>) -> Result<Vec<Reply>, SqlError> {
         let mut tables = Tables {

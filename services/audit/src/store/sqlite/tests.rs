@@ -51,6 +51,47 @@ async fn two_processes_on_one_log_write_one_history() {
     );
 }
 
+/// Neither a tenant's thousand appends nor a service's heavy batches in the name of many tenants are before another's
+/// single entry with more than one commit.
+#[tokio::test]
+async fn a_single_entry_waits_for_one_commit_of_those_who_write_much() {
+    const GROUP: u64 = 64;
+    let directory = TempDir::new().unwrap();
+    let place = Place::new(directory.path().to_owned(), harombe_sql::StoreConfig::default());
+    let limits = harombe_sql::Limits {
+        group: 64,
+        ..harombe_sql::Limits::default()
+    };
+    let log = Log::open(place, limits, LIMITS, &numbers()).await.unwrap();
+    let mut hitl = Writer::new(ServiceName::Hitl);
+    let mut runtime = Writer::new(ServiceName::Runtime);
+    let many: Vec<_> = (0..40).map(|number| format!("many-{number}")).collect();
+    // The first entry of each makes its key.
+    for tenant in many.iter().map(String::as_str).chain(["noisy", "quiet"]) {
+        log.append(hitl.service, hitl.events(tenant, 1)).await.unwrap();
+    }
+
+    let singles: Vec<_> = (0..1000)
+        .map(|_| (hitl.service, hitl.events("noisy", 1)))
+        .collect();
+    let batches: Vec<_> = many
+        .iter()
+        .map(|tenant| (runtime.service, runtime.events(tenant, 50)))
+        .collect();
+    for noisy in [singles, batches] {
+        let before = log.head().await.unwrap().size();
+        let noisy = noisy
+            .into_iter()
+            .map(|(service, events)| log.append(service, events));
+        let quiet = log.append(hitl.service, hitl.events("quiet", 1));
+        let (noisy, quiet) = tokio::join!(futures_util::future::join_all(noisy), quiet);
+        let place = quiet.unwrap().indexes[0];
+        assert!(place - before <= GROUP, "{} were before it", place - before);
+        assert!(noisy.into_iter().all(|appended| appended.is_ok()));
+    }
+    log.close().await;
+}
+
 #[tokio::test]
 async fn a_log_that_contradicts_its_checkpoint_is_not_opened() {
     let directory = TempDir::new().unwrap();

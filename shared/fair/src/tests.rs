@@ -1,10 +1,12 @@
+//! Turns, bounds, and what becomes of callers that wait or give up.
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use proptest::prelude::*;
 use tokio::task::yield_now;
 
-use super::{Bounds, Closed, Queue, Rejected};
+use super::{Bounds, Closed, Queue, Rejected, Terms};
 
 fn queue(per_key: usize, total: usize) -> Arc<Queue<char, u32>> {
     Arc::new(Queue::new(Bounds { per_key, total }))
@@ -43,22 +45,80 @@ async fn a_full_lane_stops_its_own_key_only() {
 }
 
 #[tokio::test]
-async fn a_full_queue_admits_a_new_key_as_soon_as_there_is_room() {
+async fn a_full_queue_keeps_no_key_out_that_has_nothing_waiting() {
     let queue = queue(4, 4);
     for item in 0..4 {
         queue.try_push(&'n', item).unwrap();
     }
+    queue.try_push(&'q', 8).unwrap();
     assert_eq!(queue.try_push(&'q', 9), Err(Rejected::Full(9)));
     let pusher = tokio::spawn({
         let queue = Arc::clone(&queue);
         async move { queue.push(&'q', 9).await }
     });
-    while !queue.state.lock().lanes.contains_key(&'q') {
+    while queue.state.lock().lanes[&'q'].callers == 0 {
         yield_now().await;
     }
     assert_eq!(queue.take(1).await, [0]);
     pusher.await.unwrap().unwrap();
-    assert_eq!(queue.take(9).await, [1, 9, 2, 3]);
+    assert_eq!(queue.take(9).await, [8, 1, 9, 2, 3]);
+    assert_eq!(queue.room.available_permits(), 4);
+}
+
+#[tokio::test]
+async fn a_heavy_item_takes_as_many_turns_as_it_weighs() {
+    let terms = Terms {
+        weight: |item: &u32| usize::try_from(*item).unwrap(),
+        ..Terms::default()
+    };
+    let queue = Queue::on(
+        terms,
+        Bounds {
+            per_key: 100,
+            total: 200,
+        },
+    );
+    for _ in 0..2 {
+        queue.try_push(&'n', 40).unwrap();
+    }
+    assert_eq!(queue.try_push(&'n', 40), Err(Rejected::Full(40)));
+    for _ in 0..60 {
+        queue.try_push(&'q', 1).unwrap();
+    }
+    assert_eq!(queue.take(30).await, [40]);
+    assert_eq!(queue.take(40).await, [1; 40]);
+    assert_eq!(queue.take(1000).await, [[40].as_slice(), &[1; 20]].concat());
+    // What is heavier than its lane has it for itself.
+    queue.try_push(&'n', 500).unwrap();
+    assert_eq!(queue.try_push(&'n', 1), Err(Rejected::Full(1)));
+    queue.try_push(&'q', 1).unwrap();
+    assert_eq!(queue.take(1000).await, [500, 1]);
+    assert_eq!(queue.room.available_permits(), 200);
+}
+
+#[tokio::test]
+async fn a_party_has_no_more_turns_for_having_many_keys() {
+    let terms = Terms {
+        party: |key: &char| u64::from(key.is_ascii_lowercase()),
+        ..Terms::default()
+    };
+    let queue = Queue::on(
+        terms,
+        Bounds {
+            per_key: 10,
+            total: 100,
+        },
+    );
+    for key in 'A'..='Z' {
+        queue.try_push(&key, 1).unwrap();
+        queue.try_push(&key, 2).unwrap();
+    }
+    for item in [7, 8, 9] {
+        queue.try_push(&'q', item).unwrap();
+    }
+    assert_eq!(queue.take(6).await, [1, 7, 1, 8, 1, 9]);
+    assert_eq!(queue.take(100).await, [vec![1; 23], vec![2; 26]].concat());
+    assert!(queue.state.lock().lanes.is_empty() && queue.state.lock().keys.is_empty());
 }
 
 #[tokio::test]
@@ -124,5 +184,38 @@ proptest! {
             }
         });
         prop_assert_eq!(taken, Some(expected));
+    }
+
+    /// However many wait before it, under however many keys of however many others: one entry waits for one item of each
+    /// other key.
+    #[test]
+    fn a_single_entry_is_in_the_next_group(
+        noisy in proptest::collection::vec((0_u8..6, 1_usize..1000, 1_usize..20), 1..6),
+        taken in 0_usize..50,
+        group in 64_usize..200,
+    ) {
+        let terms = Terms {
+            party: |(party, _): &(u8, usize)| u64::from(*party),
+            weight: |(_, weight): &(bool, usize)| *weight,
+        };
+        let queue = Queue::on(terms, Bounds { per_key: 1000, total: 2000 });
+        for (party, count, weight) in &noisy {
+            for item in 0..*count {
+                // A queue that is full by then is what this is about.
+                let _ = queue.try_push(&(*party, item % 3), (false, *weight));
+            }
+        }
+        for _ in 0..taken {
+            queue.try_take(1);
+        }
+        // A tenant of its own at a party of the noisy ones.
+        let (party, _, _) = noisy[0];
+        prop_assert!(queue.try_push(&(party, 99), (true, 1)).is_ok());
+        // Six parties at most with four tenants each at most, and of each one item of less than 20.
+        let mut seen = queue.try_take(group);
+        for _ in 0..(6 * 4 * 20 / group) {
+            seen.extend(queue.try_take(group));
+        }
+        prop_assert!(seen.iter().any(|(quiet, _)| *quiet));
     }
 }
