@@ -27,12 +27,12 @@ impl WrappingKey {
         rand::fill(&mut id)
             .and_then(|()| rand::fill(secret.as_mut_slice()))
             .map_err(|_| Error::Random)?;
-        let mut text = Zeroizing::new(format!("{FORM}+{:032x}+", u128::from_be_bytes(id)));
-        for byte in secret.iter() {
-            text.push_str(&format!("{byte:02x}"));
-        }
-        text.push('\n');
-        Ok(text)
+        let secret = Zeroizing::new(hex::encode(secret.as_slice()));
+        Ok(Zeroizing::new(format!(
+            "{FORM}+{}+{}\n",
+            hex::encode(id),
+            *secret
+        )))
     }
 
     /// Reads what [`WrappingKey::generate`] wrote; `None` when it is anything else.
@@ -42,10 +42,12 @@ impl WrappingKey {
             .strip_prefix(FORM)?
             .strip_prefix('+')?
             .split_once('+')?;
-        let id = *hex(id)?.first_chunk::<16>().filter(|_| id.len() == 32)?;
-        let secret = hex(secret).filter(|secret| secret.len() == KEY_LEN)?;
-        let key = RandomizedNonceKey::new(&AES_256_GCM, &secret).ok()?;
-        Some(Self { id, key })
+        let mut key_id: KeyId = [0; 16];
+        hex::decode_to_slice(id, &mut key_id).ok()?;
+        let mut bytes = Zeroizing::new([0_u8; KEY_LEN]);
+        hex::decode_to_slice(secret, bytes.as_mut_slice()).ok()?;
+        let key = RandomizedNonceKey::new(&AES_256_GCM, bytes.as_slice()).ok()?;
+        Some(Self { id: key_id, key })
     }
 
     pub(crate) fn id(&self) -> KeyId {
@@ -95,23 +97,6 @@ fn bound(id: KeyId, (tenant, subject): (&str, &str)) -> Vec<u8> {
     [&id[..], tenant.as_bytes(), &[0], subject.as_bytes()].concat()
 }
 
-fn hex(text: &str) -> Option<Zeroizing<Vec<u8>>> {
-    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    if !rest.is_empty() {
-        return None;
-    }
-    let digit = |byte: u8| {
-        char::from(byte)
-            .to_digit(16)
-            .and_then(|digit| u8::try_from(digit).ok())
-    };
-    let bytes: Option<Vec<u8>> = pairs
-        .iter()
-        .map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?))
-        .collect();
-    bytes.map(Zeroizing::new)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,6 +132,8 @@ mod tests {
             &text[1..],
             &text[..text.len() - 2],
             &text.replace('+', "-"),
+            &text.replacen("v1+", "v1+00", 1),
+            &text.replacen("v1+", "v1+z", 1),
         ] {
             assert!(WrappingKey::parse(bad).is_none(), "{bad}");
         }

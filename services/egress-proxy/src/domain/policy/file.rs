@@ -1,7 +1,6 @@
 //! Reads a policy file, refuses what it does not understand, and reports all faults at once.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 
 use harombe_types::AgentName;
 use ipnet::IpNet;
@@ -62,14 +61,9 @@ impl Policy {
 }
 
 fn version(text: &str) -> String {
-    Sha256::digest(text.as_bytes())
-        .iter()
-        .take(6)
-        .fold(String::new(), |mut hex, byte| {
-            // Writing to a string cannot fail.
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+    let mut version = hex::encode(Sha256::digest(text.as_bytes()));
+    version.truncate(12);
+    version
 }
 
 #[derive(Default)]
