@@ -3,6 +3,7 @@
 pub mod address;
 pub mod authority;
 pub mod call;
+pub mod clean;
 pub mod decision;
 pub mod denial;
 pub mod headers;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use harombe_redact::Scanner;
 use http::header::{self, HeaderMap, HeaderValue};
 use http_body_util::Empty;
 use hyper::client::conn::http1;
@@ -62,7 +63,7 @@ impl Default for Limits {
     }
 }
 
-/// The head of a response, without what belongs to the hop. A redirect is returned, never followed.
+/// The head of a response, without what belongs to the hop and without secrets. A redirect is returned, never followed.
 #[derive(Clone, Debug)]
 pub struct Head {
     pub status: u16,
@@ -105,7 +106,7 @@ impl Fetcher {
     }
 
     /// Sends the request to the first pinned address that accepts a connection, and reads the response's head.
-    /// At most `max_bytes` of the body are returned.
+    /// At most `max_bytes` of the body are returned, without the secrets in it.
     ///
     /// # Errors
     /// Whatever ends the exchange before its head is complete.
@@ -132,6 +133,7 @@ impl Fetcher {
         }
         let mut fields = parts.headers;
         headers::strip_response(&mut fields);
+        let fields = headers::redact_response(fields, Scanner::shared());
         let body = Body::new(incoming, connection, max_bytes, self.limits.idle, deadline);
         Ok(Fetched {
             head: Head {

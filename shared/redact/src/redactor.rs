@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use crate::machine::{Depth, Machine, More, Sink};
+use crate::machine::{Depth, Machine, More, Sink, WINDOW};
 use crate::{Scanner, marker};
 
 /// Takes bytes as they come and gives back those that are safe to show, with secrets replaced.
 ///
 /// A line is held back until it is complete; a line of more than 32 KiB, and a secret that reaches the end of
-/// such a window, are cut on the safe side. At most two such windows plus one push are held.
+/// such a window, are cut on the safe side. At most [`Redactor::HELD`] bytes plus one push are held.
+///
+/// What [`Redactor::push`] has returned holds whatever follows. Who stops in the middle of a stream must drop what is
+/// held instead of calling [`Redactor::finish`], which takes it for the end: half a secret is not recognised.
 pub struct Redactor {
     scanner: Scanner,
     machine: Machine,
@@ -17,6 +20,9 @@ pub struct Redactor {
 }
 
 impl Redactor {
+    /// The most bytes that are held back after a push: a line of one window, and the beginning of the next.
+    pub const HELD: usize = 2 * WINDOW;
+
     /// A redactor for one stream.
     pub fn new(scanner: &Scanner) -> Self {
         Self {
@@ -99,4 +105,34 @@ impl Sink for Clean<'_> {
     }
 
     fn swallow(&mut self, _len: usize) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::Redactor;
+
+    fn stretch() -> impl Strategy<Value = Vec<u8>> {
+        let header = ["-----BEGIN ", "PRIVATE KEY-----"].concat().into_bytes();
+        prop_oneof![
+            Just(header),
+            Just(b"\n".to_vec()),
+            (1..70_000_usize, prop::sample::select(b"aA= \"\r".to_vec()))
+                .prop_map(|(length, byte)| vec![byte; length]),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn what_is_held_is_bounded(stretches in prop::collection::vec(stretch(), 1..10), piece in 1_usize..9000) {
+            let mut redactor = Redactor::default();
+            for bytes in stretches.concat().chunks(piece) {
+                redactor.push(bytes);
+                prop_assert!(redactor.held.len() <= Redactor::HELD, "{}", redactor.held.len());
+            }
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! Which header fields cross the proxy: few go out, and what belongs to one hop or one holder comes not back.
 
+use harombe_redact::{Redactor, Scanner};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use crate::domain::authority::Authority;
@@ -123,6 +124,35 @@ pub fn strip_response(fields: &mut HeaderMap) {
     }
 }
 
+/// Takes secrets out of the values of a response's fields; the name of a field counts as evidence. A field whose value
+/// cannot be written any more, or whose name gives a secret away, is left out.
+pub fn redact_response(fields: HeaderMap, scanner: &Scanner) -> HeaderMap {
+    let mut clean = HeaderMap::with_capacity(fields.len());
+    // Of fields with several values only the first has the name.
+    let mut last: Option<HeaderName> = None;
+    for (name, value) in fields {
+        last = name.or(last);
+        if let Some(name) = &last
+            && let Some(value) = redacted(name, value, scanner)
+        {
+            clean.append(name.clone(), value);
+        }
+    }
+    clean
+}
+
+fn redacted(name: &HeaderName, value: HeaderValue, scanner: &Scanner) -> Option<HeaderValue> {
+    let before = [name.as_str().as_bytes(), b": "].concat();
+    let line = [before.as_slice(), value.as_bytes()].concat();
+    if scanner.scan(&line).is_empty() {
+        return Some(value);
+    }
+    let mut redactor = Redactor::new(scanner);
+    let mut clean = redactor.push(&line);
+    clean.extend(redactor.finish());
+    HeaderValue::from_bytes(clean.strip_prefix(before.as_slice())?).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -232,5 +262,34 @@ mod tests {
         let mut left: Vec<_> = fields.keys().map(HeaderName::as_str).collect();
         left.sort_unstable();
         assert_eq!(left, ["content-type", "location"]);
+    }
+
+    #[test]
+    fn secrets_in_a_responses_fields_are_taken_out() {
+        let token = ["gh", "p_", "kB4G60AyX5J7ybnEqnaFFaksc1448K2Csry1"].concat();
+        let mut fields = HeaderMap::new();
+        let mut add = |name: &'static str, value: String| {
+            fields.append(name, HeaderValue::from_str(&value).expect("a value"));
+        };
+        add("location", format!("https://a.test/?t={token}&x=1"));
+        add("content-type", format!("text/plain; note={token}"));
+        add("x-api-key", "0aZ9-8bY7xQw3-Kd81".to_owned());
+        add("link", "<https://a.test/2>; rel=next".to_owned());
+        add("link", format!("<https://a.test/{token}>"));
+        add("etag", "\"33a64df551425fcc55e4d42a148795d9f25f89d4\"".to_owned());
+        let clean = redact_response(fields, Scanner::shared());
+        let all = |name: &str| -> Vec<String> {
+            let values = clean.get_all(name).iter();
+            values
+                .map(|value| value.to_str().expect("text").to_owned())
+                .collect()
+        };
+        assert_eq!(all("location"), ["https://a.test/?t=[REDACTED:github_token]&x=1"]);
+        assert_eq!(all("content-type"), ["text/plain; note=[REDACTED:github_token]"]);
+        assert_eq!(all("x-api-key"), ["[REDACTED:api_key]"]);
+        assert_eq!(all("link").len(), 2);
+        assert_eq!(all("link")[0], "<https://a.test/2>; rel=next");
+        assert!(!all("link")[1].contains("kB4G60"));
+        assert_eq!(all("etag"), ["\"33a64df551425fcc55e4d42a148795d9f25f89d4\""]);
     }
 }

@@ -1,6 +1,7 @@
 //! How search services are asked and what they answer, and the one shape that a search has for us.
 
 use harombe_config::JsonSchema;
+use harombe_redact::Scanner;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::call::SearchCall;
@@ -79,8 +80,9 @@ struct Found {
     content: Option<String>,
 }
 
-/// The results of an answer; `None` when it is no answer of that service. A result that leads nowhere on the web is left out.
-pub fn read(kind: Search, answer: &[u8]) -> Option<Vec<SearchResult>> {
+/// The first `most` results of an answer, without secrets; `None` when it is no answer of that service. A result that leads
+/// nowhere on the web is left out.
+pub fn read(kind: Search, answer: &[u8], most: usize, scanner: &Scanner) -> Option<Vec<SearchResult>> {
     let found = match kind {
         Search::Searxng => serde_json::from_slice::<Searxng>(answer).ok()?.results,
         Search::Brave => {
@@ -97,16 +99,22 @@ pub fn read(kind: Search, answer: &[u8]) -> Option<Vec<SearchResult>> {
             .any(|scheme| found.url.starts_with(scheme));
         let plain = found.url.len() <= MAX_URL && found.url.bytes().all(|byte| byte.is_ascii_graphic());
         (web && plain).then(|| SearchResult {
-            title: words(&found.title.unwrap_or_default(), MAX_TITLE),
-            snippet: words(&found.content.unwrap_or_default(), MAX_SNIPPET),
-            url: found.url,
+            title: shown(&found.title.unwrap_or_default(), MAX_TITLE, scanner),
+            snippet: shown(&found.content.unwrap_or_default(), MAX_SNIPPET, scanner),
+            url: scanner.redact(&found.url).text,
         })
     };
-    Some(found.into_iter().filter_map(result).collect())
+    Some(found.into_iter().filter_map(result).take(most).collect())
 }
 
-/// The text between tags, entities resolved, blanks and control characters made single blanks, cut at `most` characters.
-fn words(text: &str, most: usize) -> String {
+/// The words of a text without the secrets in them, for pages leak them; cut at `most` characters, and not before: half a
+/// secret is not recognised.
+fn shown(text: &str, most: usize, scanner: &Scanner) -> String {
+    scanner.redact(&words(text)).text.chars().take(most).collect()
+}
+
+/// The text between tags, entities resolved, blanks and control characters made single blanks.
+fn words(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, tail)) = rest.split_once('<') {
@@ -134,7 +142,7 @@ fn words(text: &str, most: usize) -> String {
     }
     let blank = |character: char| character.is_whitespace() || character.is_control();
     let words: Vec<_> = plain.split(blank).filter(|word| !word.is_empty()).collect();
-    words.join(" ").chars().take(most).collect()
+    words.join(" ")
 }
 
 /// The results in JSON, as many from the first on as fit.
@@ -159,6 +167,10 @@ mod tests {
             query: query.to_owned(),
             max_results: 5,
         }
+    }
+
+    fn found(kind: Search, answer: &str) -> Option<Vec<SearchResult>> {
+        read(kind, answer.as_bytes(), 20, Scanner::shared())
     }
 
     #[test]
@@ -196,15 +208,40 @@ mod tests {
             {"url": "https://a.test/x", "title": "A & B", "description": "one <strong>two</strong> &lt; three", "age": "1 day"},
         ]}});
         assert_eq!(
-            read(Search::Searxng, searxng.to_string().as_bytes()),
+            found(Search::Searxng, &searxng.to_string()),
             Some(expected.clone())
         );
-        assert_eq!(read(Search::Brave, brave.to_string().as_bytes()), Some(expected));
+        assert_eq!(found(Search::Brave, &brave.to_string()), Some(expected));
         assert_eq!(
-            read(Search::Brave, br#"{"type":"search"}"#),
+            found(Search::Brave, r#"{"type":"search"}"#),
             Some(vec![]),
             "nothing found"
         );
+    }
+
+    #[test]
+    fn no_part_of_a_result_shows_a_secret_not_even_by_half() {
+        let (prefix, core) = (["gh", "p_"].concat(), "kB4G60AyX5J7ybnEqnaFFaksc1448K2Csry1");
+        let hides = |answer: serde_json::Value| {
+            let found = found(Search::Searxng, &answer.to_string()).expect("an answer");
+            let text = serde_json::to_string(&found).expect("json");
+            for telling in core.as_bytes().windows(8) {
+                assert!(memchr::memmem::find(text.as_bytes(), telling).is_none(), "{text}");
+            }
+            found
+        };
+        let results = hides(json!({"results": [
+            {"url": format!("https://a.test/x?t={prefix}{core}"), "title": format!("{prefix}<b>{core}</b>")},
+        ]}));
+        assert_eq!(results[0].url, "https://a.test/x?t=[REDACTED:github_token]");
+        assert_eq!(results[0].title, "[REDACTED:github_token]");
+        for lead in MAX_SNIPPET - 45..MAX_SNIPPET {
+            let content = format!("{} {prefix}{core}", "ä".repeat(lead));
+            let title = format!("{} {prefix}{core}", "ä".repeat(MAX_TITLE + lead - MAX_SNIPPET));
+            let results =
+                hides(json!({"results": [{"url": "https://a.test/", "title": title, "content": content}]}));
+            assert_eq!(results[0].snippet.chars().count(), MAX_SNIPPET.min(lead + 24));
+        }
     }
 
     #[test]
@@ -219,8 +256,8 @@ mod tests {
             r#"{"results":[{}]}"#,
             r#"{"type":"error"}"#,
         ] {
-            assert_eq!(read(Search::Searxng, text.as_bytes()), None, "{text}");
-            assert_eq!(read(Search::Brave, text.as_bytes()), None, "{text}");
+            assert_eq!(found(Search::Searxng, text), None, "{text}");
+            assert_eq!(found(Search::Brave, text), None, "{text}");
         }
     }
 
@@ -235,7 +272,8 @@ mod tests {
         assert!(text.len() <= 500);
         let value: serde_json::Value = serde_json::from_slice(&text).expect("json");
         assert_eq!(value["results"].as_array().map(Vec::len), Some(3));
-        assert_eq!(words(&"ä".repeat(5000), MAX_SNIPPET).chars().count(), MAX_SNIPPET);
+        let long = shown(&"ä".repeat(5000), MAX_SNIPPET, Scanner::shared());
+        assert_eq!(long.chars().count(), MAX_SNIPPET);
         assert_eq!(write(vec![], 0), br#"{"results":[]}"#);
     }
 }

@@ -1,5 +1,6 @@
-//! The body of a response, piece by piece, cut at its budget.
+//! The body of a response, piece by piece, without secrets and cut at its budget.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,6 +9,7 @@ use hyper::body::Incoming;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::domain::clean::Clean;
 use crate::fetch::FetchError;
 
 /// A body that is being read. Dropping it closes the connection.
@@ -16,9 +18,9 @@ pub struct Body {
     /// Read before the connection's task ends; dropped with it.
     incoming: Incoming,
     _connection: AbortOnDropHandle<()>,
-    left: u64,
+    clean: Clean,
     received: u64,
-    truncated: bool,
+    ended: bool,
     idle: Duration,
     deadline: Instant,
 }
@@ -34,36 +36,40 @@ impl Body {
         Self {
             incoming,
             _connection: connection,
-            left: max_bytes,
+            clean: Clean::new(max_bytes),
             received: 0,
-            truncated: false,
+            ended: false,
             idle,
             deadline,
         }
     }
 
-    /// The next piece; `None` at the end of the body or of its budget. Trailers are dropped.
+    /// The next piece that may be passed on; `None` at the end of the body or of its budget. Trailers are dropped.
     ///
     /// # Errors
-    /// The peer broke off, or a time limit was reached.
+    /// The peer broke off, or a time limit was reached. What was not certain by then is not passed on.
     pub async fn next(&mut self) -> Result<Option<Bytes>, FetchError> {
-        while !self.truncated {
+        while !self.ended && !self.clean.is_cut() {
             let until = self.deadline.min(Instant::now() + self.idle);
             let frame = timeout_at(until, self.incoming.frame())
                 .await
                 .map_err(|_| FetchError::TimeLimit)?;
-            let Some(frame) = frame else { return Ok(None) };
-            let Ok(mut data) = frame.map_err(FetchError::Exchange)?.into_data() else {
-                continue;
+            let piece = match frame {
+                None => {
+                    self.ended = true;
+                    self.clean.end()
+                }
+                Some(frame) => match frame.map_err(FetchError::Exchange)?.into_data() {
+                    Err(_) => continue,
+                    Ok(data) => {
+                        let length = u64::try_from(data.len()).unwrap_or(u64::MAX);
+                        self.received = self.received.saturating_add(length);
+                        self.clean.piece(&data)
+                    }
+                },
             };
-            let budget = usize::try_from(self.left).unwrap_or(usize::MAX);
-            self.truncated = data.len() > budget;
-            data.truncate(budget);
-            let length = u64::try_from(data.len()).unwrap_or(u64::MAX);
-            self.left = self.left.saturating_sub(length);
-            self.received = self.received.saturating_add(length);
-            if !data.is_empty() {
-                return Ok(Some(data));
+            if !piece.is_empty() {
+                return Ok(Some(Bytes::from(piece)));
             }
         }
         Ok(None)
@@ -71,10 +77,15 @@ impl Body {
 
     /// Was the body longer than its budget?
     pub fn truncated(&self) -> bool {
-        self.truncated
+        self.clean.is_cut()
     }
 
-    /// Bytes returned so far.
+    /// How many secrets of each kind were replaced so far.
+    pub fn redactions(&self) -> &BTreeMap<&'static str, u64> {
+        self.clean.redactions()
+    }
+
+    /// Bytes that came from the peer so far; a little more than the budget, where the body is longer.
     pub fn received(&self) -> u64 {
         self.received
     }

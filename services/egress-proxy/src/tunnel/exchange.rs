@@ -69,19 +69,18 @@ async fn answer(
     Ok(response)
 }
 
-/// A body that may be cut has no length of its own any more.
+/// A body that is redacted, and may be cut, has no length of its own any more.
 fn frame(fields: &mut http::HeaderMap, act: &Act) {
+    if act.allowed.method == Method::Head {
+        return;
+    }
     let length = fields
-        .get(header::CONTENT_LENGTH)
+        .remove(header::CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    let whole = length.is_some_and(|length| length <= act.max_bytes);
-    if act.allowed.method != Method::Head && !whole {
-        fields.remove(header::CONTENT_LENGTH);
-        if length.is_some() {
-            fields.insert(TRUNCATED, HeaderValue::from_static("true"));
-        } else {
-            fields.insert(header::TRAILER, HeaderValue::from_static(TRUNCATED));
-        }
+    if length.is_some_and(|length| length > act.max_bytes) {
+        fields.insert(TRUNCATED, HeaderValue::from_static("true"));
+    } else {
+        fields.insert(header::TRAILER, HeaderValue::from_static(TRUNCATED));
     }
 }
 
@@ -98,6 +97,7 @@ fn stream_body(body: Body, tally: Arc<Tally>, slot: Slot) -> UnsyncBoxBody<Bytes
                 .map_err(|error| slot.end(Error::Upstream(error)))?;
             tally.received.store(body.received(), Ordering::Relaxed);
             tally.truncated.store(body.truncated(), Ordering::Relaxed);
+            tally.redactions.lock().clone_from(body.redactions());
             let frame = match piece {
                 Some(data) => Frame::data(data),
                 None if body.truncated() => {

@@ -1,5 +1,6 @@
 //! What the audit log keeps of a request: the decision before it is acted on, and how it ended.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
@@ -8,6 +9,7 @@ use harombe_error::ServiceError as _;
 use harombe_secrets::SecretName;
 use harombe_trail::{Event, Kind, Outcome, Trail};
 use harombe_types::{CallId, Clock, Principal, RunPrincipal, Timestamp};
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use crate::Error;
@@ -70,9 +72,11 @@ pub(crate) struct Tally {
     pub(crate) status: AtomicU16,
     /// Of the request's body, in bytes.
     pub(crate) sent: Arc<AtomicU64>,
-    /// Of the response's body, in bytes.
+    /// Of the response's body, in bytes, as they came from the peer.
     pub(crate) received: AtomicU64,
     pub(crate) truncated: AtomicBool,
+    /// Secrets of each kind that were taken out of the body.
+    pub(crate) redactions: Mutex<BTreeMap<&'static str, u64>>,
 }
 
 /// With whom an exchange is.
@@ -174,6 +178,7 @@ impl Record {
                 "sent_bytes": sent,
                 "received_bytes": received,
                 "truncated": self.tally.truncated.load(Ordering::Relaxed),
+                "redactions": *self.tally.redactions.lock(),
                 "duration_ms": u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
                 "reason": reason,
             }),

@@ -107,13 +107,8 @@ async fn ask(searching: Searching) -> Result<Bytes, Error> {
             return Err(Error::Service(UpstreamError::TooLong));
         }
     }
-    let mut results = search::read(kind, &bytes).ok_or(Error::Service(UpstreamError::NoResults))?;
-    results.truncate(call.max_results.into());
-    for result in &mut results {
-        // Pages that leak a secret are found like any other.
-        for text in [&mut result.title, &mut result.snippet] {
-            *text = Scanner::shared().redact(text).text;
-        }
-    }
+    let most = usize::from(call.max_results);
+    let results = search::read(kind, &bytes, most, Scanner::shared());
+    let results = results.ok_or(Error::Service(UpstreamError::NoResults))?;
     Ok(Bytes::from(search::write(results, searching.max_bytes)))
 }

@@ -244,7 +244,42 @@ async fn a_body_is_cut_at_its_budget() {
             expected
         );
         assert_eq!(fetched.body.truncated(), truncated, "budget {budget}");
-        assert_eq!(fetched.body.received(), expected.len() as u64);
+        assert_eq!(fetched.body.received(), 8, "what stands at the cut is looked at");
+    }
+}
+
+#[tokio::test]
+async fn a_body_without_end_is_read_no_further_than_it_must_be() {
+    let endless = ["HTTP/1.1 200 OK\r\n\r\n", &"0123456789".repeat(1 << 20)].concat();
+    let world = World::new("api.allowed.test", endless).await;
+    let mut fetched = world
+        .fetch("GET", "https://api.allowed.test/", 1000)
+        .await
+        .expect("fetched");
+    assert_eq!(read(&mut fetched).await.expect("a body").len(), 1000);
+    assert!(fetched.body.truncated());
+    assert!(fetched.body.received() < 1 << 20, "{}", fetched.body.received());
+}
+
+#[tokio::test]
+async fn a_secret_at_the_cut_comes_neither_whole_nor_by_half() {
+    let secret = ["gh", "p_", "kB4G60AyX5J7ybnEqnaFFaksc1448K2Csry1"].concat();
+    let page = format!("The token is {secret} today.\n");
+    let response = format!("HTTP/1.1 200 OK\r\nX-Token: {secret}\r\n\r\n{page}");
+    let world = World::new("api.allowed.test", response).await;
+    for budget in [10, 17, 25, 40, 52, 53, 60, 1000] {
+        let mut fetched = world
+            .fetch("GET", "https://api.allowed.test/", budget)
+            .await
+            .expect("fetched");
+        let expected = "The token is [REDACTED:github_token] today.\n";
+        let most = expected.len().min(usize::try_from(budget).expect("small"));
+        assert_eq!(
+            String::from_utf8(read(&mut fetched).await.expect("a body")).expect("text"),
+            expected[..most]
+        );
+        assert_eq!(fetched.body.truncated(), most < expected.len(), "budget {budget}");
+        assert!(!format!("{:?}", fetched.head.fields).contains(&secret[..12]));
     }
 }
 

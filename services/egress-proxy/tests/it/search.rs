@@ -43,7 +43,7 @@ fn body(answer: &Answer) -> Value {
 async fn a_granted_query_is_asked_and_answered_in_one_shape() {
     let aws = ["AKIA", "Z7QK4M2NP3RT6VWX"].concat();
     let results = json!({"results": [
-        {"url": "https://a.test/1", "title": "One", "content": format!("leaked aws_access_key_id = {aws}")},
+        {"url": format!("https://a.test/1?aws_access_key_id={aws}"), "title": "One", "content": format!("leaked aws_access_key_id = {aws}")},
         {"url": "https://a.test/2", "title": "Two", "content": KEY},
         {"url": "https://a.test/3", "title": "Three"},
     ]});
@@ -59,7 +59,11 @@ async fn a_granted_query_is_asked_and_answered_in_one_shape() {
     );
     let found = body(&answer);
     assert_eq!(found["results"].as_array().map(Vec::len), Some(2));
-    assert_eq!(found["results"][0]["url"], "https://a.test/1");
+    let url = found["results"][0]["url"].as_str().expect("a url");
+    assert!(
+        url.starts_with("https://a.test/1?aws_access_key_id=[REDACTED:"),
+        "{url}"
+    );
     assert!(!answer.text().contains(&aws), "{}", answer.text());
     assert!(!answer.text().contains("sk-very"), "{}", answer.text());
     let head = model.heard().remove(0).head;

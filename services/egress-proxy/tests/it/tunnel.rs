@@ -35,7 +35,7 @@ async fn a_granted_and_allowed_fetch_comes_back_whole_and_leaves_its_record() {
     );
     let text = answer.text();
     assert!(
-        text.starts_with("HTTP/1.1 200 OK\r\n") && text.ends_with("\r\n\r\nhello"),
+        text.starts_with("HTTP/1.1 200 OK\r\n") && text.ends_with("\r\n\r\n5\r\nhello\r\n0\r\n\r\n"),
         "{text}"
     );
     assert!(!text.to_lowercase().contains("set-cookie"));
@@ -270,19 +270,42 @@ async fn a_body_is_cut_where_the_call_or_the_lease_says() {
     let event = world.audit.wait_for_kind(Kind::EgressClosed).await;
     assert_eq!(
         (&details(&event)["truncated"], &details(&event)["received_bytes"]),
-        (&json!(true), &json!(4))
+        (&json!(true), &json!(10))
     );
 }
 
 #[tokio::test]
+async fn a_page_is_redacted_before_it_is_cut_and_the_record_counts_what_was_taken_out() {
+    let secret = ["gh", "p_", "kB4G60AyX5J7ybnEqnaFFaksc1448K2Csry1"].concat();
+    let page = format!("token {secret}\n");
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nLink: <{secret}>\r\n\r\n",
+        page.len()
+    );
+    let world = World::new(head + &page).await;
+    for max_bytes in [8, 20, 30, 1000] {
+        let answer = world
+            .fetch_with(&json!({ "url": URL, "max_bytes": max_bytes }), GET)
+            .await;
+        assert_eq!(answer.end, Ok(()));
+        let text = answer.text();
+        assert!(text.contains("token [R") && !text.contains("kB4G60"), "{text}");
+    }
+    for event in world.end().await.of_kind(Kind::EgressClosed) {
+        assert_eq!(details(&event)["redactions"], json!({"github_token": 1}));
+        assert!(!event.details.contains("kB4G60"));
+    }
+}
+
+#[tokio::test]
 async fn a_host_that_fails_is_the_hosts_failure() {
-    let broken = "HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhello";
+    let broken = "HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhello\nwor";
     let world = World::new(broken).await;
     let answer = world.fetch().await;
     assert_eq!(answer.reason(), Reason::UpstreamFailed);
     assert!(
-        answer.text().ends_with("hello"),
-        "what came is passed on: {}",
+        answer.text().ends_with("hello\n\r\n"),
+        "whole lines that came are passed on: {}",
         answer.text()
     );
     let dead = World::with(
