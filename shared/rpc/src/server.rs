@@ -11,6 +11,7 @@ mod http;
 mod listen;
 mod patience;
 mod public;
+mod room;
 mod stack;
 mod tally;
 
@@ -20,7 +21,7 @@ use std::sync::Arc;
 
 use harombe_error::Failure;
 use harombe_types::{Clock, ServiceName};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tonic::body::Body;
 use tonic::server::NamedService;
 use tonic_health::pb::health_server::HealthServer;
@@ -29,6 +30,7 @@ use crate::methods::{Method, Methods, MethodsError, Rule};
 use crate::{Door, Metrics, Place, Refusals, TaskSet};
 use handler::{Handler, Mounted};
 use health::ServerHealth;
+use room::Room;
 use tally::{MethodTally, Tally};
 
 pub use listen::ServeError;
@@ -37,7 +39,8 @@ pub use public::{PeerAddr, PublicLimits, serve_public};
 pub(crate) use body::Guarded;
 pub(crate) use stack::{Peer, deadline_exceeded};
 
-/// Unary calls that a server works on at once. Callers who reset their calls do not get past it: what was begun is finished.
+/// Unary calls that a server works on at once for one caller, while no other has much under way; twice as many for all of
+/// them together, of which each gets a share. Callers who reset their calls do not get past it: what was begun is finished.
 pub const MAX_HANDLERS: usize = 4096;
 
 /// The largest message, in bytes, that is taken of anyone: health and reflection are asked for names.
@@ -81,7 +84,7 @@ pub(crate) struct Inner {
     open: Vec<Open>,
     tasks: TaskSet,
     /// One for each handler that goes on even if its caller does not wait.
-    room: Arc<Semaphore>,
+    room: Arc<Room>,
     serving: watch::Sender<bool>,
 }
 
@@ -239,7 +242,7 @@ impl ServerBuilder {
             routes,
             open,
             tasks: self.tasks,
-            room: Arc::new(Semaphore::new(MAX_HANDLERS)),
+            room: Room::new(2 * MAX_HANDLERS),
             serving,
         };
         Ok(Server {

@@ -1,7 +1,6 @@
 //! The order of things for one call: route, admit, deadline, handler in a task of the server, panics caught.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -67,6 +66,12 @@ impl Panicked {
     }
 }
 
+/// Whose call it is, and what it takes up of what its caller may.
+struct Holds {
+    service: ServiceName,
+    _place: Option<Place>,
+}
+
 pub(crate) async fn call(server: &Inner, request: Request<Body>, peer: &Peer) -> Response<Body> {
     let begun = Instant::now();
     let path = request.uri().path();
@@ -108,13 +113,18 @@ async fn admitted(
         Ok(admitted) => admitted,
         Err(refused) => return told(server, route, refused).to_status().into_http(),
     };
-    tracing::Span::current().record("caller", caller.service.as_str());
+    let service = caller.service;
+    tracing::Span::current().record("caller", service.as_str());
     parts.extensions.insert(caller);
     let body = match server.deps.door {
         Door::Public(_) if route.method.asks_once => Body::new(Prompt::new(body, ASKED)),
         _ => body,
     };
-    run(server, route, Request::from_parts(parts, body), deadline, place).await
+    let holds = Holds {
+        service,
+        _place: place,
+    };
+    run(server, route, Request::from_parts(parts, body), deadline, holds).await
 }
 
 /// As [`call`] begins, without a call.
@@ -142,14 +152,14 @@ async fn run(
     route: &Route,
     request: Request<Body>,
     deadline: Option<Instant>,
-    place: Option<Place>,
+    holds: Holds,
 ) -> Response<Body> {
     let work = async {
         if route.method.unary {
-            detached(server, route, request, place).await
+            detached(server, route, request, holds).await
         } else {
             let answered = attached(route, request).await;
-            drop(place);
+            drop(holds);
             answered
         }
     };
@@ -187,15 +197,15 @@ async fn detached(
     server: &Inner,
     route: &Route,
     request: Request<Body>,
-    place: Option<Place>,
+    holds: Holds,
 ) -> Result<Response<Body>, Status> {
-    let Ok(permit) = Arc::clone(&server.room).try_acquire_owned() else {
+    let Some(work) = server.room.take(holds.service) else {
         return Err(crowded());
     };
     let reply = route.handler.call(request);
     let handler = async move {
         let response = reply.await;
-        drop((permit, place));
+        drop((work, holds));
         response
     };
     match server.tasks.spawn(handler).await {

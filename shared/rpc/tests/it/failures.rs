@@ -160,6 +160,9 @@ async fn a_server_works_on_so_many_calls_at_once_and_no_more() {
         (Code::ResourceExhausted, Reason::LimitExceeded)
     );
     assert!(failure.retry_after.is_some());
+    // Another caller has room.
+    let check = Request::new(CheckRequest::default()).with_token(world.run_token());
+    world.egress().check(check).await.unwrap();
     world.toy.gate.add_permits(MAX_HANDLERS);
     reached(&world.toy.seen.finished, MAX_HANDLERS).await;
     // A handler's room is free a moment after it has answered.
