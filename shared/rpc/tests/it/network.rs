@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::Request;
 use tonic::transport::Endpoint;
 
+use crate::stranger::converse;
 use crate::toy::{Act, reached};
 use crate::world::{NAME, World};
 
@@ -111,6 +112,62 @@ async fn plain_text_is_not_answered() {
         .await
         .unwrap_err();
     assert_eq!(world.toy.begun(), 0);
+}
+
+/// HTTP/1 in plain text; and over TLS with the certificate of a service that may call, which says that it will speak HTTP/1,
+/// says nothing of it, or says HTTP/2 and speaks HTTP/1 all the same.
+#[tokio::test]
+async fn http_1_at_an_internal_port_is_refused_even_with_a_certificate_and_other_calls_go_on() {
+    let world = World::over_tls().await;
+    world.toy.then(Act::Wait);
+    let channel = remote(&world, &world.pki, NAME);
+    let (token, waiting) = (world.run_token(), channel.clone());
+    let call = tokio::spawn(async move {
+        let request = Request::new(CheckRequest::default()).with_token(token);
+        EgressServiceClient::new(waiting).check(request).await
+    });
+    reached(&world.toy.seen.begun, 1).await;
+
+    let request = format!(
+        "POST /harombe.egress.v1.EgressService/Check HTTP/1.1\r\nhost: toy\r\ncontent-type: application/grpc\r\n\
+         x-harombe-principal: {}\r\ncontent-length: 5\r\n\r\n\0\0\0\0\0",
+        world.run_token().as_str()
+    );
+    let socket = || async { TcpStream::connect(world.address.unwrap()).await.unwrap() };
+    let said = converse(socket().await, request.as_bytes()).await;
+    assert!(!said.windows(4).any(|part| part == b"HTTP"), "{said:?}");
+    let protocols: [(&[&[u8]], bool); 3] = [(&[b"http/1.1"], false), (&[], true), (&[b"h2"], true)];
+    for (alpn, shakes_hands) in protocols {
+        let stream = connector(&world, alpn)
+            .connect(ServerName::try_from(dns_name(NAME)).unwrap(), socket().await)
+            .await;
+        assert_eq!(stream.is_ok(), shakes_hands, "{alpn:?}");
+        let Ok(stream) = stream else { continue };
+        // At most the frames with which HTTP/2 says goodbye.
+        let said = converse(stream, request.as_bytes()).await;
+        assert!(!said.windows(4).any(|part| part == b"HTTP"), "{alpn:?}: {said:?}");
+    }
+
+    check(&world, channel).await.unwrap();
+    world.toy.gate.add_permits(1);
+    assert_eq!(call.await.unwrap().unwrap().into_inner().reason, "waited");
+    assert_eq!(world.toy.begun(), 2);
+}
+
+/// A TLS client that shows runtime's certificate.
+fn connector(world: &World, alpn: &[&[u8]]) -> TlsConnector {
+    let identity = world.pki.issue(ServiceName::Runtime, &*world.clock).unwrap();
+    let mut roots = RootCertStore::empty();
+    roots.add(world.pki.roots().ca_der().clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_client_auth_cert(identity.chain().to_vec(), identity.key().clone_key().into())
+        .unwrap();
+    config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+    TlsConnector::from(Arc::new(config))
 }
 
 #[tokio::test]

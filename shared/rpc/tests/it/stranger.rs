@@ -18,7 +18,7 @@ use http::request::Parts;
 use http::{Request, Response};
 use http_body_util::BodyExt as _;
 use parking_lot::Mutex;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tonic::body::Body;
@@ -156,8 +156,8 @@ pub(crate) async fn list(channel: GrpcChannel) -> Result<(), Failure> {
 }
 
 /// Writes `bytes`, and reads until the server closes; what it said, which is nothing when it cut the connection.
-pub(crate) async fn converse(socket: TcpStream, bytes: &[u8]) -> Vec<u8> {
-    let (mut from, mut to) = socket.into_split();
+pub(crate) async fn converse(socket: impl AsyncRead + AsyncWrite, bytes: &[u8]) -> Vec<u8> {
+    let (mut from, mut to) = tokio::io::split(socket);
     let mut said = Vec::new();
     let talk = async {
         // Both at once, and the server may close before it has read everything.
