@@ -34,7 +34,6 @@ reasons! {
     ApprovalDenied = "APPROVAL_DENIED",
     ApprovalExpired = "APPROVAL_EXPIRED",
     AuditUnavailable = "AUDIT_UNAVAILABLE",
-    BudgetExceeded = "BUDGET_EXCEEDED",
     CallInvalid = "CALL_INVALID",
     CallMismatch = "CALL_MISMATCH",
     CredentialUnavailable = "CREDENTIAL_UNAVAILABLE",
