@@ -17,15 +17,103 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    /// The lines before the file's own unit tests, numbered from 1, without comments.
+    /// The lines outside of test-only items, numbered from 1, without comments. Where an item ends is told by its
+    /// indentation, which rustfmt keeps.
     pub(crate) fn code(&self) -> impl Iterator<Item = (usize, &str)> {
-        self.text
-            .lines()
-            .enumerate()
-            .map(|(at, line)| (at + 1, line))
-            .take_while(|(_, line)| line.trim() != "#[cfg(test)]")
-            .filter(|(_, line)| !line.trim_start().starts_with("//"))
+        let mut lines = (1..).zip(self.text.lines());
+        std::iter::from_fn(move || {
+            loop {
+                let (number, line) = lines.next()?;
+                if line.trim() == "#[cfg(test)]" {
+                    skip_item(&mut lines);
+                } else if !line.trim_start().starts_with("//") {
+                    return Some((number, line));
+                }
+            }
+        })
     }
+}
+
+/// Takes the lines of one item: its other attributes, its first line and, when that is not all, what follows up to the
+/// line that closes it.
+fn skip_item<'a>(lines: &mut impl Iterator<Item = (usize, &'a str)>) {
+    let is_preface = |line: &str| line.trim_start().starts_with("#[") || line.trim_start().starts_with("//");
+    let Some((_, first)) = lines.find(|(_, line)| !is_preface(line)) else {
+        return;
+    };
+    if first.ends_with([';', ',', '}']) {
+        return;
+    }
+    let indentation = first.len() - first.trim_start().len();
+    let closes = |line: &str| line.get(indentation..).is_some_and(|rest| rest.starts_with('}'));
+    let is_last = |line: &str| {
+        closes(line)
+            && line
+                .get(..indentation)
+                .is_some_and(|before| before.trim().is_empty())
+    };
+    lines.find(|(_, line)| is_last(line));
+}
+
+#[test]
+fn code_is_what_stands_outside_of_tests() {
+    let text = "\
+//! Why.
+mod a;
+#[cfg(test)]
+mod b;
+mod c;
+
+#[cfg(test)]
+impl D {
+    fn e() {
+        f();
+    }
+}
+
+struct G {
+    #[cfg(test)]
+    h: u8,
+    i: u8,
+}
+
+impl G {
+    // j
+    #[cfg(test)]
+    #[expect(unused, reason = \"k\")]
+    pub(crate) async fn l(
+        &self,
+    ) -> u8 {
+        match m {
+            n => {}
+        }
+    }
+
+    fn o() {}
+}
+
+#[cfg(test)]
+mod tests {
+    fn p() {
+    }
+}
+";
+    let file = Source {
+        path: String::new(),
+        text: text.to_owned(),
+    };
+    let code: Vec<_> = file.code().filter(|(_, line)| !line.is_empty()).collect();
+    let expected = [
+        (2, "mod a;"),
+        (5, "mod c;"),
+        (14, "struct G {"),
+        (17, "    i: u8,"),
+        (18, "}"),
+        (20, "impl G {"),
+        (32, "    fn o() {}"),
+        (33, "}"),
+    ];
+    assert_eq!(code, expected);
 }
 
 /// Every Rust file under `shared`, `services` and `tests`, build scripts included.
