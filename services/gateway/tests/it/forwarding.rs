@@ -73,7 +73,7 @@ async fn a_watch_ends_as_hitls_does() {
 }
 
 #[tokio::test]
-async fn what_hitl_refuses_keeps_its_reason_but_distrust_is_our_own_trouble() {
+async fn what_hitl_refuses_keeps_its_reason_and_a_hitl_that_distrusts_us_is_not_there() {
     let world = World::new().await;
     for (code, reason) in [
         (Code::PermissionDenied, Reason::NotAllowed),
@@ -94,7 +94,7 @@ async fn what_hitl_refuses_keeps_its_reason_but_distrust_is_our_own_trouble() {
     );
     *world.hitl.failure.lock() = Some(distrust);
     let failure = refused(approvals(&world).list(ListRequest::default())).await;
-    assert_eq!(failure, (Code::Internal, Reason::Internal));
+    assert_eq!(failure, (Code::Unavailable, Reason::HitlUnavailable));
 }
 
 #[tokio::test]
