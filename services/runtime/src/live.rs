@@ -146,6 +146,11 @@ impl LiveRun {
         }
     }
 
+    /// Whether that has come.
+    pub(crate) fn is_lease_over(&self) -> bool {
+        self.lost.is_cancelled() || Instant::now() >= self.lease_ends()
+    }
+
     /// The lease was renewed.
     pub(crate) fn renewed(&self, term: Term) {
         self.hold.lock().term = term;

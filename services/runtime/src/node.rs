@@ -21,6 +21,7 @@ use crate::domain::run::{Ended, Run};
 use crate::domain::tools::Registry;
 use crate::error::Error;
 use crate::live::{Driving, Hub};
+use crate::metrics::{LetGo, Numbers};
 use crate::peers::{Claim, Peers};
 use crate::room::{Room, Seat};
 use drain::Drain;
@@ -61,6 +62,8 @@ pub(crate) struct Parts {
     pub tokens: Arc<TokenVerifier>,
     /// How many more runs may be driven here.
     pub room: Room,
+    /// What it does, in numbers.
+    pub numbers: Arc<Numbers>,
     /// How it goes away.
     pub drain: Drain,
     /// Bytes of a tool's answer that a person is told.
@@ -128,7 +131,10 @@ impl Node {
         if let Some(run) = self.parts.hub.get(message.principal.run) {
             return Ok(Joined::Here(run.events().boxed()));
         }
-        let seat = self.parts.room.enter().ok_or(Error::TooManyRuns)?;
+        let Some(seat) = self.parts.room.enter() else {
+            self.parts.numbers.refused();
+            return Err(Error::TooManyRuns);
+        };
         let (tell, told) = oneshot::channel();
         let node = self.clone();
         self.parts
@@ -154,6 +160,7 @@ impl Node {
         self.parts.tasks.spawn(async move {
             match node.read(token, lease, seat).await {
                 Ok(Some((run, driving))) => {
+                    node.parts.numbers.taken_over();
                     if cancel_requested {
                         driving.run().cancel.cancel();
                     }
@@ -226,8 +233,11 @@ impl Node {
         } else {
             self.while_leased(&driving, run.drive()).await
         };
+        if let Some(why) = left {
+            self.parts.numbers.let_go(why);
+        }
         // only a node that goes away: what stopped a run here would stop it again a moment later
-        if left && self.parts.drain.leaving().is_cancelled() {
+        if left == Some(LetGo::Draining) {
             let epoch = driving.run().epoch;
             self.parts.peers.memory.release(&token, epoch).await;
         }
@@ -235,17 +245,26 @@ impl Node {
     }
 
     /// Drops the work at once when the lease is lost or the node has no more time: the journal is enough to go on from.
-    /// True when the run has not ended and its lease is still this node's.
-    async fn while_leased(&self, driving: &Driving, work: impl Future<Output = Ended>) -> bool {
-        let run = driving.run();
-        tokio::select! {
+    /// Why the run has not ended, when it has not.
+    async fn while_leased(&self, driving: &Driving, work: impl Future<Output = Ended>) -> Option<LetGo> {
+        let (run, drain) = (driving.run(), &self.parts.drain);
+        let ended = tokio::select! {
             biased;
-            () = self.parts.drain.now().cancelled() => true,
-            () = run.lease_over() => {
-                tracing::warn!(run = %run.id, "the run's lease is lost; another node will go on");
-                false
-            }
-            ended = work => ended == Ended::LetGo,
+            () = drain.now().cancelled() => Ended::LetGo,
+            () = run.lease_over() => Ended::LetGo,
+            ended = work => ended,
+        };
+        if ended == Ended::Closed {
+            return None;
         }
+        let why = if run.is_lease_over() {
+            LetGo::LeaseLost
+        } else if drain.leaving().is_cancelled() {
+            LetGo::Draining
+        } else {
+            LetGo::Stuck
+        };
+        tracing::warn!(run = %run.id, ?why, "this node lets the run go; another one will go on");
+        Some(why)
     }
 }

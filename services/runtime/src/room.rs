@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use crate::metrics::Numbers;
+
 /// The node's seats. Clones share them.
 #[derive(Clone, Debug)]
 pub(crate) struct Room {
     counts: Arc<Mutex<Counts>>,
+    numbers: Arc<Numbers>,
     busy: usize,
     waiting: usize,
 }
@@ -26,23 +29,26 @@ pub(crate) struct Seat {
 }
 
 impl Room {
-    /// Room for so many runs of either kind.
-    pub(crate) fn new(busy: usize, waiting: usize) -> Self {
-        Self {
+    /// Room for so many runs of either kind, shown in these numbers.
+    pub(crate) fn new(busy: usize, waiting: usize, numbers: Arc<Numbers>) -> Self {
+        let room = Self {
             counts: Arc::default(),
+            numbers,
             busy,
             waiting,
-        }
+        };
+        room.count(|_| ());
+        room
     }
 
     /// A seat for a run that has something to do; `None` when the node is full.
     pub(crate) fn enter(&self) -> Option<Seat> {
-        let mut counts = self.counts.lock();
-        if self.free_of(&counts) == 0 {
-            return None;
-        }
-        counts.driven += 1;
-        Some(Seat {
+        let entered = self.count(|counts| {
+            let free = self.free_of(counts) > 0;
+            counts.driven += usize::from(free);
+            free
+        });
+        entered.then(|| Seat {
             room: self.clone(),
             waits: false,
         })
@@ -51,6 +57,14 @@ impl Room {
     /// Runs that may still enter.
     pub(crate) fn free(&self) -> usize {
         self.free_of(&self.counts.lock())
+    }
+
+    /// Changes the counts, and shows them.
+    fn count<T>(&self, change: impl FnOnce(&mut Counts) -> T) -> T {
+        let mut counts = self.counts.lock();
+        let changed = change(&mut counts);
+        self.numbers.set_runs(counts.driven, counts.waiting);
+        changed
     }
 
     /// Those that wait beyond their number are busy as long as that lasts, whichever they are.
@@ -63,43 +77,52 @@ impl Room {
 impl Seat {
     /// The run only waits from now on: it makes room for another, unless too many wait.
     pub(crate) fn wait(&mut self) {
-        let mut counts = self.room.counts.lock();
         if !self.waits {
-            counts.waiting += 1;
-            counts.driven -= 1;
             self.waits = true;
+            self.room.count(|counts| {
+                counts.waiting += 1;
+                counts.driven -= 1;
+            });
         }
     }
 
     /// The run has something to do again. It is let in even if the node is full: what was approved may not wait long.
     pub(crate) fn go_on(&mut self) {
-        let mut counts = self.room.counts.lock();
         if self.waits {
-            counts.waiting -= 1;
-            counts.driven += 1;
             self.waits = false;
+            self.room.count(|counts| {
+                counts.waiting -= 1;
+                counts.driven += 1;
+            });
         }
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let mut counts = self.room.counts.lock();
-        if self.waits {
-            counts.waiting -= 1;
-        } else {
-            counts.driven -= 1;
-        }
+        self.room.count(|counts| {
+            if self.waits {
+                counts.waiting -= 1;
+            } else {
+                counts.driven -= 1;
+            }
+        });
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use harombe_rpc::Metrics;
+
     use super::*;
+
+    fn room() -> Room {
+        Room::new(1, 1, Arc::new(Numbers::new(&Metrics::new())))
+    }
 
     #[test]
     fn who_waits_makes_room_and_is_let_in_again() {
-        let room = Room::new(1, 1);
+        let room = room();
         let mut first = room.enter().unwrap();
         assert!(room.enter().is_none());
         first.wait();
@@ -117,7 +140,7 @@ mod tests {
 
     #[test]
     fn who_waits_beyond_the_number_takes_the_place_of_one_that_leaves() {
-        let room = Room::new(1, 1);
+        let room = room();
         let mut first = room.enter().unwrap();
         first.wait();
         let mut second = room.enter().unwrap();

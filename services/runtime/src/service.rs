@@ -103,7 +103,7 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
         .max()
         .unwrap_or_default();
     let tokens = Arc::new(TokenVerifier::new(identity.roots().clone()));
-    let numbers = Numbers::new(&metrics);
+    let numbers = Arc::new(Numbers::new(&metrics));
     let tasks = TaskSet::new();
     let drain = Drain::new(&tasks.token());
     let hub = Hub::default();
@@ -117,7 +117,12 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
         hub,
         tasks: tasks.clone(),
         tokens: Arc::clone(&tokens),
-        room: Room::new(config.max_runs as usize, config.max_waiting as usize),
+        room: Room::new(
+            config.max_runs as usize,
+            config.max_waiting as usize,
+            Arc::clone(&numbers),
+        ),
+        numbers: Arc::clone(&numbers),
         drain: drain.clone(),
         result_limit,
     });

@@ -1,6 +1,8 @@
 //! Whether memory's clock and this node's tell the same time. Leases do not depend on it; tokens, deadlines and the times in
 //! journals do.
 
+use std::sync::Arc;
+
 use harombe_types::Timestamp;
 
 use crate::metrics::Numbers;
@@ -11,12 +13,12 @@ const TOLERATED: i64 = 2000;
 /// Compares the two.
 #[derive(Debug)]
 pub(crate) struct Skew {
-    numbers: Numbers,
+    numbers: Arc<Numbers>,
     warned: bool,
 }
 
 impl Skew {
-    pub(crate) fn new(numbers: Numbers) -> Self {
+    pub(crate) fn new(numbers: Arc<Numbers>) -> Self {
         Self {
             numbers,
             warned: false,
@@ -74,7 +76,7 @@ mod tests {
     #[test]
     fn it_is_shown_and_warned_of_once() {
         let metrics = Metrics::new();
-        let mut skew = Skew::new(Numbers::new(&metrics));
+        let mut skew = Skew::new(Arc::new(Numbers::new(&metrics)));
         let now = Timestamp::from_millis(100_000);
         let shown = |seconds: &str| {
             let line = format!("\nharombe_runtime_memory_clock_ahead_seconds {seconds}\n");

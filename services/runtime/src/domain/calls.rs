@@ -16,6 +16,7 @@ use super::dispatch;
 use super::events::{Entry, Events, Stop};
 use super::state::{OpenCall, State};
 use super::tools::Tool;
+use crate::metrics::Numbers;
 use crate::peers::{Authorization, Decision, Peers, Permission};
 
 /// Characters of a name that no tool has which the model is told again.
@@ -35,6 +36,8 @@ pub(crate) struct Calls {
     pub result_limit: usize,
     /// For durations.
     pub clock: Arc<dyn Clock>,
+    /// What this node does, in numbers.
+    numbers: Arc<Numbers>,
     /// The session's workspace.
     pub workspace: Workspace,
     /// How many of them wait for a person now.
@@ -84,7 +87,7 @@ impl Calls {
         (principal, token): (RunPrincipal, String),
         tools: Vec<Arc<Tool>>,
         result_limit: usize,
-        clock: Arc<dyn Clock>,
+        (clock, numbers): (Arc<dyn Clock>, Arc<Numbers>),
         workspace: Workspace,
     ) -> Self {
         Self {
@@ -94,6 +97,7 @@ impl Calls {
             tools,
             result_limit,
             clock,
+            numbers,
             workspace,
             waiting: watch::Sender::new(0),
         }
@@ -160,6 +164,8 @@ impl Calls {
             duration_ms: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
         };
         events.record(vec![Event::ToolFinished(event).into()]).await?;
+        let tool = self.tools.iter().find(|tool| tool.name == open.call.tool);
+        self.numbers.called(tool.map(|tool| tool.name), outcome);
         Ok(text)
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use harombe_error::{Code, Failure};
+use harombe_error::{Code, Failure, Reason};
 use harombe_proto::memory::v1::{AppendRequest, FinishTurnRequest, JournalEntry, Message, RunState};
 use harombe_proto::types::v1::RunEvent;
 use harombe_proto::types::v1::run_event::Event;
@@ -161,6 +161,9 @@ impl Writer {
                     reason: failure.reason,
                     message,
                 });
+            }
+            if failure.reason == Reason::LeaseLost {
+                self.live.lost();
             }
             if !is_unreachable(&failure) || Instant::now() >= self.live.lease_ends() {
                 let Failure { reason, .. } = failure;

@@ -65,6 +65,19 @@ pub(super) fn check_step(entries: &[Entry]) -> Result<(), Stop> {
     Ok(())
 }
 
+/// What became of a question to a model, in a word.
+pub(super) fn outcome(answer: &Result<Response, Stop>) -> &'static str {
+    match answer {
+        Ok(_) => "ok",
+        Err(Stop::Fail { reason, .. }) => match reason {
+            Reason::ModelInvalid => "invalid",
+            Reason::ModelRefused => "refused",
+            _ => "failed",
+        },
+        Err(Stop::Finish(_) | Stop::Leave) => "broken_off",
+    }
+}
+
 /// How a run without a response fails.
 pub(super) fn unusable(error: ModelError) -> Stop {
     match error {

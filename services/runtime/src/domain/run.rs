@@ -27,6 +27,7 @@ use super::state::{OpenCall, Progress, State};
 use super::{budget, repetition, response};
 use crate::audit;
 use crate::live::LiveRun;
+use crate::metrics::{Asked, Numbers};
 use crate::room::Seat;
 
 /// A run that this node drives.
@@ -49,6 +50,8 @@ pub(crate) struct Run {
     pub calls: Arc<Calls>,
     /// The audit log.
     pub trail: Trail,
+    /// What this node does, in numbers.
+    pub numbers: Arc<Numbers>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Cancelled when this node is to begin no further step.
@@ -66,6 +69,15 @@ pub(crate) enum Ended {
     LetGo,
 }
 
+impl Ended {
+    fn of(closed: &Result<(), Stop>) -> Self {
+        match closed {
+            Ok(()) => Self::Closed,
+            Err(_) => Self::LetGo,
+        }
+    }
+}
+
 impl Run {
     /// Puts the run's beginning on record, then goes on until it has ended or another node must take it.
     pub(crate) async fn begin(mut self) -> Ended {
@@ -73,8 +85,7 @@ impl Run {
             Ok(()) => self.drive().await,
             Err(failure) => {
                 audit::run_not_begun(&self.trail, &self.principal, failure.reason);
-                let ended = self.close_failed(failure.reason, failure.message).await;
-                self.let_go(&ended)
+                Ended::of(&self.close_failed(failure.reason, failure.message).await)
             }
         }
     }
@@ -96,15 +107,7 @@ impl Run {
             Err(Stop::Fail { reason, message }) => self.fail(reason, message, wall).await,
             ended => ended,
         };
-        self.let_go(&ended)
-    }
-
-    fn let_go(&self, ended: &Result<(), Stop>) -> Ended {
-        if ended.is_ok() {
-            return Ended::Closed;
-        }
-        tracing::warn!(run = %self.principal.run, "this node lets the run go; another one will go on");
-        Ended::LetGo
+        Ended::of(&ended)
     }
 
     async fn turn(&mut self, wall: Instant) -> Result<std::convert::Infallible, Stop> {
@@ -179,16 +182,27 @@ impl Run {
             }
             Piece::Again => sent.store(0, Ordering::Relaxed),
         };
+        let begun = Instant::now();
         let asked = self.agent.model.respond(request, &delta);
-        let (error, usage) = match self.unless_stopped(wall, asked).await? {
-            Ok(response) => match response::check(&response) {
-                Ok(()) => return Ok(response),
-                Err(stop) => (stop, response.usage),
-            },
-            Err(Unanswered { error, usage }) => (response::unusable(error), usage),
+        let (answer, usage) = match self.unless_stopped(wall, asked).await {
+            Ok(Ok(response)) => {
+                let usage = response.usage;
+                (response::check(&response).map(|()| response), usage)
+            }
+            Ok(Err(Unanswered { error, usage })) => (Err(response::unusable(error)), usage),
+            Err(stop) => (Err(stop), Usage::default()),
         };
-        self.progress.usage.add(usage);
-        Err(error)
+        let asked = Asked {
+            outcome: response::outcome(&answer),
+            took: begun.elapsed(),
+            read: usage.input,
+            written: usage.output,
+        };
+        self.numbers.asked(&self.agent.model_name, asked);
+        if answer.is_err() {
+            self.progress.usage.add(usage);
+        }
+        answer
     }
 
     /// Waits for something that may be broken off at any moment.

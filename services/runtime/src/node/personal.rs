@@ -151,6 +151,7 @@ impl Node {
             peers,
             tools,
             clock,
+            numbers,
             result_limit,
             ..
         } = self.parts();
@@ -161,7 +162,7 @@ impl Node {
             (principal, token),
             tools.tools().to_vec(),
             *result_limit,
-            Arc::clone(clock),
+            (Arc::clone(clock), Arc::clone(numbers)),
             Workspace::new(history.workspace),
         ))
     }

@@ -239,6 +239,7 @@ impl Node {
             peers,
             trail,
             clock,
+            numbers,
             drain,
             ..
         } = self.parts();
@@ -247,7 +248,7 @@ impl Node {
             (principal.clone(), token.clone()),
             agent.tools.clone(),
             agent.limits.result,
-            Arc::clone(clock),
+            (Arc::clone(clock), Arc::clone(numbers)),
             Workspace::new(opening.workspace),
         );
         let Place {
@@ -273,6 +274,7 @@ impl Node {
             progress,
             calls: Arc::new(calls),
             trail: trail.clone(),
+            numbers: Arc::clone(numbers),
             clock: Arc::clone(clock),
             leaving: drain.leaving().clone(),
             seat,

@@ -13,6 +13,7 @@ mod hitl;
 mod leases;
 mod memory;
 mod messages;
+mod metrics;
 mod models;
 mod personal;
 mod provider;

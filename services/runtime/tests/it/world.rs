@@ -9,7 +9,7 @@ use harombe_proto::runtime::v1::runtime_service_client::RuntimeServiceClient;
 use harombe_proto::runtime::v1::{RunRequest, RunResponse};
 use harombe_proto::types::v1::run_event::Event;
 use harombe_proto::types::v1::{RunEvent, ToolFinished};
-use harombe_rpc::{Deps, GrpcChannel, LogRefusals, RequestExt as _, Server, ServerBuilder, TaskSet};
+use harombe_rpc::{Deps, GrpcChannel, LogRefusals, Metrics, RequestExt as _, Server, ServerBuilder, TaskSet};
 use harombe_runtime::{AgentConfig, Config, Service};
 use harombe_testkit::{AuditSink, TestPki};
 use harombe_types::{Clock, ManualClock, RunId, RunPrincipal, ServiceName, SessionId};
@@ -35,6 +35,7 @@ pub(crate) struct World {
 
 pub(crate) struct Node {
     pub(crate) service: Service,
+    pub(crate) metrics: Metrics,
     pub(crate) client: RuntimeServiceClient<GrpcChannel>,
 }
 
@@ -96,8 +97,9 @@ impl World {
         config: Config,
         egress_proxy: GrpcChannel,
     ) -> Node {
+        let metrics = Metrics::new();
         let deps = harombe_runtime::Deps {
-            metrics: harombe_rpc::Metrics::new(),
+            metrics: metrics.clone(),
             clock: clock.clone(),
             identity: self.pki.identity(ServiceName::Runtime),
             trail: self.audit.trail(ServiceName::Runtime, clock, &TaskSet::new()),
@@ -110,6 +112,7 @@ impl World {
         let channel = GrpcChannel::local(service.server(), ServiceName::Gateway);
         Node {
             service,
+            metrics,
             client: RuntimeServiceClient::new(channel),
         }
     }
@@ -257,7 +260,7 @@ pub(crate) fn server(
     add: impl FnOnce(ServerBuilder) -> ServerBuilder,
 ) -> Server {
     let deps = Deps {
-        metrics: harombe_rpc::Metrics::new(),
+        metrics: Metrics::new(),
         door: pki.door(),
         clock,
         refusals: Arc::new(LogRefusals),

@@ -46,7 +46,9 @@ impl Run {
             Outcome::Ok
         };
         self.record_end(outcome, ending, wall).await?;
-        self.journal.close(event, messages, state).await
+        self.journal.close(event, messages, state).await?;
+        self.numbers.ended(outcome.as_str(), ending);
+        Ok(())
     }
 
     /// Ends a run that cannot go on.
@@ -61,7 +63,9 @@ impl Run {
             reason: reason.as_str().to_owned(),
             message,
         });
-        self.journal.close(event, Vec::new(), RunState::Failed).await
+        self.journal.close(event, Vec::new(), RunState::Failed).await?;
+        self.numbers.ended(Outcome::Failed.as_str(), reason.as_str());
+        Ok(())
     }
 
     /// Puts the end on record. A run that has done something waits for that as long as audit is away: in its own time, a
