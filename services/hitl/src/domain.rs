@@ -15,7 +15,7 @@ mod redemption;
 pub mod risk;
 mod sweep;
 
-pub use approval::{Approval, Decided, Decision};
+pub use approval::{Approval, Change, Decided, Decision};
 pub use aside::Aside;
 pub use authority::{Authority, Parts};
 pub use authorize::{Authorized, Outcome};

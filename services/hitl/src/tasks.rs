@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::{Approval, Aside, Authority, Known};
+use crate::domain::{Aside, Authority, Change, Known};
 use crate::metrics::Numbers;
 use crate::store::{Mark, News, Peers};
 
@@ -97,9 +97,9 @@ pub(crate) async fn follow(authority: Authority, peers: Arc<dyn Peers>, stop: Ca
     }
 }
 
-fn note(known: &mut Known, change: Result<Approval, RecvError>) {
+fn note(known: &mut Known, change: Result<Change, RecvError>) {
     match change {
-        Ok(approval) => known.note(&approval),
+        Ok(change) => known.note(change),
         // what was missed is announced once more at the next look
         Err(RecvError::Lagged(_) | RecvError::Closed) => {}
     }

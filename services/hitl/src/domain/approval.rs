@@ -64,6 +64,28 @@ impl Approval {
     }
 }
 
+/// That a request has become known, or has been decided. It names the request and does not hold it: requests are as large
+/// as what they ask for, and many changes wait for slow readers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    pub tenant: Tenant,
+    pub id: ApprovalId,
+    /// Whether there is a decision that may be acted on.
+    pub decided: bool,
+}
+
+impl Change {
+    /// To what the request is now.
+    #[must_use]
+    pub fn of(approval: &Approval) -> Self {
+        Self {
+            tenant: approval.tenant().clone(),
+            id: approval.id,
+            decided: approval.effective().is_some(),
+        }
+    }
+}
+
 /// A decision and its circumstances.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decided {

@@ -9,7 +9,7 @@ use tokio::sync::broadcast;
 
 use super::limits::LimitPolicy;
 use super::risk::RuleSet;
-use super::{Approval, GRANT_LIFETIME};
+use super::{Approval, Change, GRANT_LIFETIME};
 use crate::Error;
 use crate::metrics::Numbers;
 use crate::store::{Mark, Peers, Store};
@@ -38,7 +38,7 @@ pub struct Parts {
 #[derive(Clone)]
 pub struct Authority {
     pub(super) parts: Arc<Parts>,
-    pub(super) changes: broadcast::Sender<Approval>,
+    pub(super) changes: broadcast::Sender<Change>,
 }
 
 impl Authority {
@@ -56,9 +56,9 @@ impl Authority {
         &self.parts.rules
     }
 
-    /// Requests as they are made known and decided from now on, of all tenants, by whichever process.
+    /// Which requests are made known and decided from now on, of all tenants, by whichever process.
     #[must_use]
-    pub fn changes(&self) -> broadcast::Receiver<Approval> {
+    pub fn changes(&self) -> broadcast::Receiver<Change> {
         self.changes.subscribe()
     }
 
@@ -72,7 +72,7 @@ impl Authority {
 
     /// Tells whoever watches here; nobody may be watching.
     pub(super) fn announce_here(&self, approval: &Approval) {
-        let _ = self.changes.send(approval.clone());
+        let _ = self.changes.send(Change::of(approval));
     }
 
     /// A grant for exactly `call`, valid from now for [`GRANT_LIFETIME`].

@@ -1,8 +1,5 @@
 //! A person decides, or the deadline does.
 
-#[cfg(test)]
-mod tests;
-
 use harombe_types::{ApprovalId, EventId, Person};
 
 use super::authority::Authority;
@@ -35,10 +32,8 @@ impl Authority {
                 most: MAX_COMMENT as u64,
             });
         }
-        let found = self.parts.store.approval(&person.tenant, id).await?;
-        let approval = found
-            .filter(|approval| approval.recorded)
-            .ok_or(Error::NotFound("approval"))?;
+        let found = self.known(&person.tenant, id).await?;
+        let approval = found.ok_or(Error::NotFound("approval"))?;
         let own = record::is_own(person, &approval);
         if own && !person.allow_self {
             return Err(Error::OwnRun);
@@ -130,3 +125,6 @@ impl Authority {
         approval.decided.is_none() && approval.deadline > self.parts.clock.now()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use harombe_types::{ApprovalId, Tenant};
 
-use super::Approval;
+use super::Change;
 use super::authority::Authority;
 use crate::Error;
 
@@ -17,9 +17,9 @@ pub struct Known(BTreeSet<(Tenant, ApprovalId)>);
 
 impl Known {
     /// A request was announced here.
-    pub fn note(&mut self, approval: &Approval) {
-        let name = (approval.tenant().clone(), approval.id);
-        if approval.effective().is_some() {
+    pub fn note(&mut self, change: Change) {
+        let name = (change.tenant, change.id);
+        if change.decided {
             self.0.remove(&name);
         } else {
             self.0.insert(name);
@@ -33,8 +33,7 @@ impl Authority {
     /// # Errors
     /// The store cannot be read.
     pub async fn hear(&self, tenant: &Tenant, id: ApprovalId) -> Result<(), Error> {
-        let found = self.parts.store.approval(tenant, id).await?;
-        if let Some(approval) = found.filter(|approval| approval.recorded) {
+        if let Some(approval) = self.known(tenant, id).await? {
             self.announce_here(&approval);
         }
         Ok(())

@@ -82,6 +82,15 @@ pub struct Listed {
 }
 
 impl Authority {
+    /// The request as it is now, if people may know of it.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn known(&self, tenant: &Tenant, id: ApprovalId) -> Result<Option<Approval>, Error> {
+        let found = self.parts.store.approval(tenant, id).await?;
+        Ok(found.filter(|approval| approval.recorded))
+    }
+
     /// The tenant's requests that are known, as many as fit into one page.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use harombe_proto::hitl::v1::{
     DecideRequest, DecideResponse, ListRequest, ListResponse, WatchRequest, WatchResponse,
 };
 use harombe_rpc::{CallerExt as _, TaskSet};
-use harombe_types::Tenant;
+use harombe_types::{ApprovalId, Tenant};
 use prost::Message as _;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, mpsc};
@@ -17,11 +17,11 @@ use tonic::{Request, Response, Status};
 
 use super::convert;
 use crate::Error;
-use crate::domain::{Approval, Authority, Listed, Order, Position, Wanted};
+use crate::domain::{Approval, Authority, Change, Listed, Order, Position, Wanted};
 use crate::store::Which;
 
-/// Changes that a slow reader may leave unread before its stream waits.
-const UNREAD: usize = 16;
+/// Requests that a slow reader may leave unread before its stream waits. Each may be of the longest.
+const UNREAD: usize = 2;
 /// Bytes of one list as it is sent. It fits into one message, and the longest request that there can be fits into it.
 const MAX_LIST_BYTES: usize = harombe_rpc::MAX_MESSAGE - (64 << 10);
 /// Most bytes with which a list frames one request: a tag and a length.
@@ -134,7 +134,7 @@ struct Watch {
 }
 
 impl Watch {
-    async fn run(self, mut changes: broadcast::Receiver<Approval>) {
+    async fn run(self, mut changes: broadcast::Receiver<Change>) {
         let mut open = self.send_pending().await;
         while open {
             let change = tokio::select! {
@@ -143,8 +143,8 @@ impl Watch {
                 () = self.stop.cancelled() => return super::say_goodbye(&self.updates),
             };
             open = match change {
-                Ok(approval) if *approval.tenant() != self.tenant => true,
-                Ok(approval) => self.send(&approval).await,
+                Ok(change) if change.tenant != self.tenant => true,
+                Ok(change) => self.send_changed(change.id).await,
                 // Too far behind: what is pending now says more than what was missed.
                 Err(RecvError::Lagged(_)) => self.send_pending().await,
                 Err(RecvError::Closed) => false,
@@ -163,10 +163,7 @@ impl Watch {
         loop {
             let listed = match self.authority.list(&self.tenant, wanted).await {
                 Ok(listed) => listed,
-                Err(error) => {
-                    let _ = self.updates.send(Err(to_status(&error))).await;
-                    return false;
-                }
+                Err(error) => return self.fail(&error).await,
             };
             for approval in &listed.approvals {
                 if !self.send(approval).await {
@@ -178,6 +175,21 @@ impl Watch {
                 return true;
             }
         }
+    }
+
+    /// Tells of one that has changed, as it is now: its next change may be in it already.
+    async fn send_changed(&self, id: ApprovalId) -> bool {
+        match self.authority.known(&self.tenant, id).await {
+            Ok(Some(approval)) => self.send(&approval).await,
+            Ok(None) => true,
+            Err(error) => self.fail(&error).await,
+        }
+    }
+
+    /// Ends the stream with what went wrong.
+    async fn fail(&self, error: &Error) -> bool {
+        let _ = self.updates.send(Err(to_status(error))).await;
+        false
     }
 
     async fn send(&self, approval: &Approval) -> bool {

@@ -18,7 +18,7 @@ use tonic::{Request, Response, Status};
 
 use super::convert;
 use crate::Error;
-use crate::domain::{Approval, Authority, Delivery};
+use crate::domain::{Authority, Change, Delivery};
 
 /// How often a run that waits hears that it still waits.
 const HEARTBEAT: Duration = Duration::from_secs(5);
@@ -107,7 +107,7 @@ struct Wait {
 }
 
 impl Wait {
-    async fn run(self, first: Delivery, mut changes: broadcast::Receiver<Approval>) {
+    async fn run(self, first: Delivery, mut changes: broadcast::Receiver<Change>) {
         let mut delivery = Ok(first);
         loop {
             let (update, patience) = match delivery {
@@ -130,10 +130,10 @@ impl Wait {
     }
 
     /// Returns when this request may have changed.
-    async fn changed(&self, changes: &mut broadcast::Receiver<Approval>) {
+    async fn changed(&self, changes: &mut broadcast::Receiver<Change>) {
         loop {
             match changes.recv().await {
-                Ok(approval) if approval.id != self.id || approval.effective().is_none() => {}
+                Ok(change) if change.id != self.id || !change.decided => {}
                 Ok(_) | Err(RecvError::Lagged(_)) => return,
                 Err(RecvError::Closed) => return std::future::pending().await,
             }

@@ -1,5 +1,6 @@
 //! Everything that waits can be seen, however much it is and however large.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use harombe_error::Reason;
@@ -51,6 +52,27 @@ async fn what_no_page_has_room_for_is_on_the_next_and_watchers_see_all_of_it() {
     assert_eq!(read_all(&world, everything).await, (asked.clone(), 3));
     asked.remove(103 - 1 - 50);
     assert_eq!(read_all(&world, ListRequest::default()).await, (asked, 2));
+}
+
+#[tokio::test]
+async fn a_watcher_that_falls_behind_is_told_of_all_that_waits() {
+    let world = World::new().await;
+    let runs = ["ann", "dan", "eve"].map(|name| world.run(name));
+    let mut watch = world.watch(&approver()).await;
+    // more changes than are kept for one who does not read
+    let calls: Vec<_> = runs
+        .iter()
+        .cycle()
+        .take(300)
+        .map(|run| (run, world.python(run)))
+        .collect();
+    let asked = calls.iter().map(|(run, call)| world.pending(run, call));
+    let mut unseen: BTreeSet<String> = futures_util::future::join_all(asked).await.into_iter().collect();
+    assert_eq!(unseen.len(), 300);
+    while !unseen.is_empty() {
+        let seen = watch.message().await.unwrap().unwrap().approval.unwrap();
+        unseen.remove(&seen.approval_id);
+    }
 }
 
 #[tokio::test]
