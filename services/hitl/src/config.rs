@@ -7,12 +7,14 @@ use harombe_config::{JsonSchema, Size, Span};
 use harombe_sql::StoreConfig;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::LimitPolicy;
 use crate::domain::risk::HostSet;
+use crate::domain::{LimitPolicy, PendingLimits};
 
 const MAX_TIME: Duration = Duration::from_secs(300);
 const MAX_MEMORY: u64 = 8 << 30;
 const MAX_CPU: u32 = 4000;
+/// They are counted with each new one.
+const MAX_PENDING: u32 = 1_000_000;
 
 /// Configuration of hitl; all of it has defaults.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -25,11 +27,11 @@ pub struct Config {
     pub trusted_hosts: Vec<String>,
     /// Where requests, decisions and redemptions are kept.
     pub store: StoreConfig,
-    /// The bounds that grants carry.
+    /// The bounds that grants carry, and how many requests may wait.
     pub limits: LimitConfig,
 }
 
-/// Bounds of what a granted call may use.
+/// Bounds of what a granted call may use, and of what waits for people.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(crate = "harombe_config::schemars")]
 #[serde(deny_unknown_fields, default)]
@@ -52,6 +54,10 @@ pub struct LimitConfig {
     pub connections: u32,
     /// Bytes of a call to the web, both ways.
     pub transfer: Size,
+    /// Requests of one subject's runs that may wait for a decision at once. From 1 to 1,000,000.
+    pub pending_per_subject: u32,
+    /// Requests of one tenant that may wait for a decision at once. From 1 to 1,000,000.
+    pub pending_per_tenant: u32,
 }
 
 impl Default for LimitConfig {
@@ -66,6 +72,8 @@ impl Default for LimitConfig {
             output: (1 << 20).into(),
             connections: 4,
             transfer: (16 << 20).into(),
+            pending_per_subject: 256,
+            pending_per_tenant: 10_000,
         }
     }
 }
@@ -129,6 +137,14 @@ impl Config {
             (1..=1 << 30).contains(&limits.transfer.as_bytes()),
             "transfer: must be from \"1B\" to \"1GiB\"",
         );
+        check(
+            (1..=MAX_PENDING).contains(&limits.pending_per_subject),
+            "pending_per_subject: must be from 1 to 1000000",
+        );
+        check(
+            (1..=MAX_PENDING).contains(&limits.pending_per_tenant),
+            "pending_per_tenant: must be from 1 to 1000000",
+        );
         faults
     }
 }
@@ -145,6 +161,15 @@ impl From<&LimitConfig> for LimitPolicy {
             output_bytes: config.output.as_bytes(),
             connections: config.connections,
             transfer_bytes: config.transfer.as_bytes(),
+        }
+    }
+}
+
+impl From<&LimitConfig> for PendingLimits {
+    fn from(config: &LimitConfig) -> Self {
+        Self {
+            per_subject: config.pending_per_subject,
+            per_tenant: config.pending_per_tenant,
         }
     }
 }
@@ -170,9 +195,11 @@ mod tests {
             output: 0.into(),
             connections: 0,
             transfer: 0.into(),
+            pending_per_subject: 0,
+            pending_per_tenant: 1_000_001,
         };
         let faults = config.validate();
-        assert_eq!(faults.len(), 10, "{faults:#?}");
+        assert_eq!(faults.len(), 12, "{faults:#?}");
         assert!(
             faults
                 .iter()

@@ -9,6 +9,7 @@ mod deliver;
 mod follow;
 mod limits;
 mod list;
+mod pending;
 mod record;
 mod redeem;
 mod redemption;
@@ -24,6 +25,7 @@ pub use deliver::Delivery;
 pub use follow::Known;
 pub use limits::LimitPolicy;
 pub use list::{Listed, Order, Position, Wanted};
+pub use pending::{Added, PendingLimits, Whose};
 pub use redemption::Redemption;
 
 /// How long a grant lives (ARCHITECTURE §3): long enough to be carried to its enforcer, too short to be kept.

@@ -4,6 +4,11 @@ use std::time::Duration;
 
 use harombe_error::{Code, Reason, ServiceError};
 
+use crate::domain::Whose;
+
+/// People decide in minutes rather than seconds.
+const PLACES_AGAIN: Duration = Duration::from_secs(60);
+
 /// What hitl answers instead.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -15,6 +20,11 @@ pub enum Error {
     ToolUnknown,
     #[error("{what} may be at most {most}")]
     Limit { what: &'static str, most: u64 },
+    #[error(
+        "{most} calls of this {whose} wait for approval, and no more may (hitl.limits.pending_per_{whose}); have some of \
+         them decided or let their deadlines pass, then ask again"
+    )]
+    TooManyPending { whose: Whose, most: u32 },
     #[error(transparent)]
     Id(#[from] harombe_types::InvalidId),
     #[error("{0}")]
@@ -59,6 +69,7 @@ impl ServiceError for Error {
             | Self::Id(_)
             | Self::Argument(_) => Code::InvalidArgument,
             Self::NotFound(_) => Code::NotFound,
+            Self::TooManyPending { .. } => Code::ResourceExhausted,
             Self::OwnRun => Code::PermissionDenied,
             Self::AlreadyDecided | Self::ApprovalExpired | Self::Redeemed => Code::FailedPrecondition,
             Self::Grant(error) => error.code(),
@@ -73,7 +84,7 @@ impl ServiceError for Error {
             Self::CallInvalid(_) => Reason::CallInvalid,
             Self::CallMismatch(_) => Reason::CallMismatch,
             Self::ToolUnknown => Reason::ToolUnknown,
-            Self::Limit { .. } => Reason::LimitExceeded,
+            Self::Limit { .. } | Self::TooManyPending { .. } => Reason::LimitExceeded,
             Self::Id(_) | Self::Argument(_) => Reason::InvalidArgument,
             Self::NotFound(_) => Reason::NotFound,
             Self::OwnRun => Reason::NotAllowed,
@@ -89,6 +100,7 @@ impl ServiceError for Error {
 
     fn retry_after(&self) -> Option<Duration> {
         match self {
+            Self::TooManyPending { .. } => Some(PLACES_AGAIN),
             // An audit that does not answer was waited for already; asking again at once would only wait again.
             Self::Trail(harombe_trail::Error::Unavailable) => None,
             Self::Trail(error) => error.retry_after(),

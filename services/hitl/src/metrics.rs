@@ -7,7 +7,7 @@ use harombe_error::Reason;
 use harombe_telemetry::metrics::{Counter, Family, Gauge, Metrics};
 use harombe_types::Risk;
 
-use crate::domain::{Decided, Decision};
+use crate::domain::{Decided, Decision, Whose};
 
 type Label = [(&'static str, &'static str); 1];
 type Labels = [(&'static str, &'static str); 2];
@@ -16,6 +16,7 @@ type Labels = [(&'static str, &'static str); 2];
 #[derive(Clone, Debug)]
 pub struct Numbers {
     opened: Family<Label, Counter>,
+    not_opened: Family<Label, Counter>,
     decided: Family<Labels, Counter>,
     pending: Gauge,
     oldest: Gauge,
@@ -32,6 +33,11 @@ impl Numbers {
             opened: metrics.metric(
                 "harombe_hitl_requests_opened",
                 "Requests for approval, by risk",
+                Family::default,
+            ),
+            not_opened: metrics.metric(
+                "harombe_hitl_requests_refused",
+                "Calls that nobody was asked about because as many requests waited as may, by whose",
                 Family::default,
             ),
             decided: metrics.metric(
@@ -74,6 +80,10 @@ impl Numbers {
 
     pub(crate) fn opened(&self, risk: Risk) {
         self.opened.get_or_create(&[("risk", risk.as_str())]).inc();
+    }
+
+    pub(crate) fn not_opened(&self, limit: Whose) {
+        self.not_opened.get_or_create(&[("limit", limit.as_str())]).inc();
     }
 
     pub(crate) fn decided(&self, decided: &Decided) {

@@ -8,7 +8,7 @@ use harombe_grant::{Signer, Verifier};
 use harombe_identity::{ServiceIdentity, TokenVerifier};
 use harombe_proto::hitl::v1::approval_service_server::ApprovalServiceServer;
 use harombe_proto::hitl::v1::authorization_service_server::AuthorizationServiceServer;
-use harombe_rpc::{Door, Metrics, Server, TaskSet};
+use harombe_rpc::{Door, Metrics, Refusals, Server, TaskSet};
 use harombe_trail::Trail;
 use harombe_types::{Clock, ServiceName};
 use tokio::sync::mpsc;
@@ -86,6 +86,7 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
         peers: peers.clone(),
         rules,
         limits: (&config.limits).into(),
+        pending: (&config.limits).into(),
         signer: Signer::new(deps.identity),
         verifier: Verifier::new(roots.clone()),
         trail: deps.trail.clone(),
@@ -99,15 +100,17 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
     if let Some(peers) = peers {
         tasks.spawn(tasks::follow(authority.clone(), peers, tasks.token()));
     }
+    let refusals: Arc<dyn Refusals> = Arc::new(deps.trail);
     let rpc = harombe_rpc::Deps {
         door: Door::Internal(Arc::new(TokenVerifier::new(roots))),
         clock: deps.clock,
-        refusals: Arc::new(deps.trail),
+        refusals: Arc::clone(&refusals),
         metrics: deps.metrics,
     };
     let server = Server::builder(ServiceName::Hitl, rpc)
         .service(AuthorizationServiceServer::new(Authorizations::new(
             authority.clone(),
+            refusals,
             tasks.clone(),
         )))
         .service(ApprovalServiceServer::new(Approvals::new(

@@ -18,15 +18,16 @@ use harombe_types::{ApprovalId, CallId, Clock, RunId, Tenant, Timestamp};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::{Approval, Decided, Decision, Order, Position, Redemption};
+use crate::domain::{Added, Approval, Decided, Decision, Order, PendingLimits, Position, Redemption};
 
 pub(crate) use open::{Opened, open};
 
 /// The state of hitl. Every write is durable before it is acknowledged.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
-    /// Keeps the request, unless its call has one; returns the one that is kept.
-    async fn add_approval(&self, approval: Approval) -> Result<Approval, Error>;
+    /// Keeps the request, unless its call has one already or as many wait as may: whoever else asks at the same time, at
+    /// whichever process, there are never more.
+    async fn add_approval(&self, approval: Approval, most: PendingLimits) -> Result<Added, Error>;
 
     /// The request of that id in that tenant.
     async fn approval(&self, tenant: &Tenant, id: ApprovalId) -> Result<Option<Approval>, Error>;

@@ -9,7 +9,7 @@ use tokio::sync::broadcast;
 
 use super::limits::LimitPolicy;
 use super::risk::RuleSet;
-use super::{Approval, Change, GRANT_LIFETIME};
+use super::{Approval, Change, GRANT_LIFETIME, PendingLimits};
 use crate::Error;
 use crate::metrics::Numbers;
 use crate::store::{Mark, Peers, Store};
@@ -25,6 +25,7 @@ pub struct Parts {
     pub peers: Option<Arc<dyn Peers>>,
     pub rules: RuleSet,
     pub limits: LimitPolicy,
+    pub pending: PendingLimits,
     pub signer: Signer,
     pub verifier: Verifier,
     pub trail: Trail,

@@ -5,7 +5,7 @@ use harombe_grant::audience_for;
 use harombe_types::{ApprovalId, CallId, EventId, Risk, RunPrincipal};
 
 use super::authority::Authority;
-use super::{Approval, record};
+use super::{Added, Approval, record};
 use crate::Error;
 use crate::store::Mark;
 
@@ -37,7 +37,8 @@ impl Authority {
     ///
     /// # Errors
     /// [`Error::CallInvalid`], [`Error::CallMismatch`] when the call is another run's or an other one than was asked
-    /// for under this id, [`Error::ToolUnknown`], [`Error::Limit`], or the store or audit cannot be written.
+    /// for under this id, [`Error::ToolUnknown`], [`Error::Limit`], [`Error::TooManyPending`] when a person would have to be
+    /// asked, or the store or audit cannot be written.
     pub async fn authorize(
         &self,
         run: &RunPrincipal,
@@ -117,7 +118,17 @@ impl Authority {
     /// Keeps the request, then records it, then lets it be known. Two that ask for the same call find one request.
     async fn ask(&self, approval: Approval) -> Result<Approval, Error> {
         let (id, asked) = (approval.id, approval.call.digest());
-        let kept = self.parts.store.add_approval(approval).await?;
+        let most = self.parts.pending;
+        let kept = match self.parts.store.add_approval(approval, most).await? {
+            Added::Kept(kept) => *kept,
+            Added::Full(whose) => {
+                self.parts.numbers.not_opened(whose);
+                return Err(Error::TooManyPending {
+                    whose,
+                    most: most.of(whose),
+                });
+            }
+        };
         if kept.call.digest() != asked {
             return Err(Error::CallMismatch("call with this id"));
         }

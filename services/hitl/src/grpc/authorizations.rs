@@ -1,14 +1,15 @@
 //! AuthorizationService: where runs ask and enforcers spend.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use harombe_error::to_status;
+use harombe_error::{ServiceError as _, to_status};
 use harombe_proto::hitl::v1::authorization_service_server::AuthorizationService;
 use harombe_proto::hitl::v1::{
     AuthorizeRequest, AuthorizeResponse, AwaitDecisionRequest, AwaitDecisionResponse, RedeemGrantRequest,
     RedeemGrantResponse,
 };
-use harombe_rpc::{CallerExt as _, TaskSet};
+use harombe_rpc::{CallerExt as _, Refusals, TaskSet};
 use harombe_types::{ApprovalId, RunPrincipal};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, mpsc};
@@ -20,6 +21,8 @@ use super::convert;
 use crate::Error;
 use crate::domain::{Authority, Change, Delivery};
 
+/// What the audit log calls the method.
+const AUTHORIZE: &str = "/harombe.hitl.v1.AuthorizationService/Authorize";
 /// How often a run that waits hears that it still waits.
 const HEARTBEAT: Duration = Duration::from_secs(5);
 /// Updates that a slow reader may leave unread before its stream waits.
@@ -28,12 +31,17 @@ const UNREAD: usize = 4;
 /// The handler.
 pub(crate) struct Authorizations {
     authority: Authority,
+    refusals: Arc<dyn Refusals>,
     tasks: TaskSet,
 }
 
 impl Authorizations {
-    pub(crate) fn new(authority: Authority, tasks: TaskSet) -> Self {
-        Self { authority, tasks }
+    pub(crate) fn new(authority: Authority, refusals: Arc<dyn Refusals>, tasks: TaskSet) -> Self {
+        Self {
+            authority,
+            refusals,
+            tasks,
+        }
     }
 }
 
@@ -45,10 +53,15 @@ impl AuthorizationService for Authorizations {
         &self,
         request: Request<AuthorizeRequest>,
     ) -> Result<Response<AuthorizeResponse>, Status> {
-        let run = request.run()?;
+        let (caller, run) = (request.caller()?, request.run()?);
         let AuthorizeRequest { call, model_risk } = request.into_inner();
         let claimed = convert::claimed(model_risk).map_err(|error| to_status(&error))?;
         let authorized = self.authority.authorize(&run, &call, claimed).await;
+        if let Err(full @ Error::TooManyPending { .. }) = &authorized {
+            // However many ask in vain, together they are one event of the log in ten seconds.
+            self.refusals
+                .refused(Some(caller.service), AUTHORIZE, full.reason());
+        }
         authorized
             .map(convert::authorized)
             .map(Response::new)

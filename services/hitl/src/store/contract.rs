@@ -13,8 +13,8 @@ use harombe_types::{
 };
 use serde_json::json;
 
-use super::{Mark, Opened, Page, Store, Which};
-use crate::domain::{Approval, Decided, Decision, Order, Position, Redemption};
+use super::{Mark, Opened, Store};
+use crate::domain::{Added, Approval, Decided, Decision, PendingLimits, Redemption};
 
 const NOW: Timestamp = Timestamp::from_millis(1_790_000_000_000);
 
@@ -87,12 +87,11 @@ macro_rules! on_each {
 }
 
 mod bounds;
+mod lists;
 
 on_each![
     a_request_reads_back_as_it_was_and_a_call_has_one,
     the_first_decision_stays,
-    lists_are_the_tenants_in_order,
-    pages_are_bounded_in_number_and_in_bytes_and_miss_nothing,
     a_call_is_redeemed_once_however_many_ask,
     a_call_has_one_request_and_one_decision_however_many_ask,
     unfinished_business_is_found_and_ends,
@@ -168,6 +167,18 @@ fn redemption(run: &RunPrincipal, call: CallId) -> Redemption {
     }
 }
 
+/// Keeps the request, with room for it.
+async fn add(store: &dyn Store, approval: Approval) -> Approval {
+    let plenty = PendingLimits {
+        per_subject: 1000,
+        per_tenant: 1000,
+    };
+    match store.add_approval(approval, plenty).await.unwrap() {
+        Added::Kept(kept) => *kept,
+        Added::Full(whose) => panic!("no room for the {whose}'s"),
+    }
+}
+
 fn call_of(approval: &Approval) -> CallId {
     approval.call.call().parse().unwrap()
 }
@@ -175,12 +186,12 @@ fn call_of(approval: &Approval) -> CallId {
 async fn a_request_reads_back_as_it_was_and_a_call_has_one(place: Place) {
     let store = place.open().await;
     let first = approval(&run("a"), "print(1)", NOW);
-    assert_eq!(store.add_approval(first.clone()).await.unwrap(), first);
+    assert_eq!(add(&*store, first.clone()).await, first);
     let again = Approval {
         id: ApprovalId::generate(&SystemClock),
         ..first.clone()
     };
-    assert_eq!(store.add_approval(again).await.unwrap(), first);
+    assert_eq!(add(&*store, again).await, first);
     let (tenant, id) = (first.tenant(), first.id);
     assert_eq!(store.approval(tenant, id).await.unwrap(), Some(first.clone()));
     let found = store
@@ -202,7 +213,7 @@ async fn a_request_reads_back_as_it_was_and_a_call_has_one(place: Place) {
 
 async fn the_first_decision_stays(place: Place) {
     let store = place.open().await;
-    let asked = store.add_approval(approval(&run("a"), "1", NOW)).await.unwrap();
+    let asked = add(&*store, approval(&run("a"), "1", NOW)).await;
     let yes = decided(Decision::Approved, Some("bob"));
     let no = decided(Decision::Denied, None);
     let kept = store
@@ -224,86 +235,6 @@ async fn the_first_decision_stays(place: Place) {
         kept.effective().map(|decided| decided.decision),
         Some(Decision::Approved)
     );
-}
-
-/// A page of pending requests, newest first, that everything fits into.
-const PAGE: Page = Page {
-    which: Which::Pending,
-    order: Order::NewestFirst,
-    after: None,
-    limit: 100,
-    bytes: usize::MAX,
-};
-
-fn ids(list: &[Approval]) -> Vec<ApprovalId> {
-    list.iter().map(|approval| approval.id).collect()
-}
-
-async fn lists_are_the_tenants_in_order(place: Place) {
-    let store = place.open().await;
-    let (a, b) = (run("a"), run("b"));
-    let mut asked = Vec::new();
-    for second in 0..3 {
-        let time = NOW.plus(Duration::from_secs(second));
-        asked.push(store.add_approval(approval(&a, "1", time)).await.unwrap());
-    }
-    store.add_approval(approval(&b, "1", NOW)).await.unwrap();
-    store
-        .decide(&a.tenant, asked[1].id, decided(Decision::Denied, None), &clock())
-        .await
-        .unwrap();
-    store.mark(vec![Mark::Decision(asked[1].id)]).await.unwrap();
-    let list = async |which, order| {
-        let page = Page { which, order, ..PAGE };
-        ids(&store.approvals(&a.tenant, page).await.unwrap())
-    };
-    let ids = ids(&asked);
-    let (pending, all) = (Which::Pending, Which::All);
-    assert_eq!(list(pending, Order::NewestFirst).await, [ids[2], ids[0]]);
-    assert_eq!(list(pending, Order::OldestFirst).await, [ids[0], ids[2]]);
-    assert_eq!(list(all, Order::NewestFirst).await, [ids[2], ids[1], ids[0]]);
-    assert_eq!(list(all, Order::OldestFirst).await, [ids[0], ids[1], ids[2]]);
-}
-
-async fn pages_are_bounded_in_number_and_in_bytes_and_miss_nothing(place: Place) {
-    let store = place.open().await;
-    let run = run("a");
-    // Many of one moment, told apart by their ids alone; large ones first, in between and last.
-    let mut asked = Vec::new();
-    for number in 0..9_u64 {
-        let code = "x".repeat(if number % 4 == 0 { 60_000 } else { 10 });
-        let time = NOW.plus(Duration::from_secs(number / 5));
-        asked.push(store.add_approval(approval(&run, &code, time)).await.unwrap());
-    }
-    asked.sort_by_key(|approval| (approval.requested_at, approval.id));
-    for order in [Order::OldestFirst, Order::NewestFirst] {
-        for (limit, bytes) in [(2, usize::MAX), (100, 1), (100, 60_000), (3, 130_000)] {
-            let mut page = Page {
-                order,
-                limit,
-                bytes,
-                ..PAGE
-            };
-            let mut seen = Vec::new();
-            loop {
-                let found = store.approvals(&run.tenant, page).await.unwrap();
-                let Some((last, before)) = found.split_last() else {
-                    break;
-                };
-                let ahead: usize = before.iter().map(|approval| approval.call.bytes().len()).sum();
-                assert!(found.len() <= limit as usize && ahead < bytes, "{page:?}");
-                let is_full = found.len() == limit as usize || ahead + last.call.bytes().len() >= bytes;
-                page.after = Some(Position::of(last));
-                seen.extend(found);
-                assert!(is_full || seen.len() == asked.len(), "{page:?}");
-            }
-            let mut expected = asked.clone();
-            if order == Order::NewestFirst {
-                expected.reverse();
-            }
-            assert_eq!(ids(&seen), ids(&expected), "{page:?}");
-        }
-    }
 }
 
 /// What all replicas answer when each is asked `attempts` at once.
@@ -347,10 +278,7 @@ async fn a_call_has_one_request_and_one_decision_however_many_ask(place: Place) 
             ..first.clone()
         })
         .collect();
-    let kept = all(&replicas, &attempts, async |store, one| {
-        store.add_approval(one).await.unwrap()
-    })
-    .await;
+    let kept = all(&replicas, &attempts, async |store, one| add(store, one).await).await;
     assert!(kept.iter().all(|one| one == &kept[0]));
     let (tenant, id) = (kept[0].tenant(), kept[0].id);
     let decisions: Vec<_> = (0..24)
@@ -374,12 +302,7 @@ async fn open_requests_are_those_that_are_known_and_undecided(place: Place) {
     let mut asked = Vec::new();
     for (tenant, second) in [("a", 0), ("b", 1), ("a", 2), ("a", 3)] {
         let time = NOW.plus(Duration::from_secs(second));
-        asked.push(
-            store
-                .add_approval(approval(&run(tenant), "1", time))
-                .await
-                .unwrap(),
-        );
+        asked.push(add(&*store, approval(&run(tenant), "1", time)).await);
     }
     let name = |approval: &Approval| (approval.tenant().clone(), approval.id);
     assert_eq!(store.open_requests(9).await.unwrap(), []);
@@ -401,7 +324,7 @@ async fn open_requests_are_those_that_are_known_and_undecided(place: Place) {
 async fn unfinished_business_is_found_and_ends(place: Place) {
     let store = place.open().await;
     let run = run("a");
-    let asked = store.add_approval(approval(&run, "1", NOW)).await.unwrap();
+    let asked = add(&*store, approval(&run, "1", NOW)).await;
     let name = (run.tenant.clone(), asked.id);
     let later = NOW.plus(Duration::from_secs(900));
     let overdue = async |now| store.overdue(now, None, 9).await.unwrap();
@@ -445,7 +368,7 @@ async fn unfinished_business_is_read_on_from_any_name(place: Place) {
     let (mut requests, mut calls) = (Vec::new(), Vec::new());
     for tenant in ["b", "a", "b", "c"] {
         let run = run(tenant);
-        let asked = store.add_approval(approval(&run, "1", NOW)).await.unwrap();
+        let asked = add(&*store, approval(&run, "1", NOW)).await;
         requests.push((run.tenant.clone(), asked.id));
         let spent = store.redeem(redemption(&run, call_of(&asked))).await.unwrap();
         calls.push((run.tenant.clone(), run.run, spent.call));
@@ -478,7 +401,7 @@ async fn unfinished_business_is_read_on_from_any_name(place: Place) {
 async fn everything_is_there_after_a_restart(place: Place) {
     let store = place.open().await;
     let run = run("a");
-    let asked = store.add_approval(approval(&run, "1", NOW)).await.unwrap();
+    let asked = add(&*store, approval(&run, "1", NOW)).await;
     let spent = store.redeem(redemption(&run, call_of(&asked))).await.unwrap();
     store.close().await;
     let store = place.open().await;

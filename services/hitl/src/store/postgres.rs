@@ -1,6 +1,7 @@
-//! The store on a Postgres schema that several processes share. Every write is one statement, which changes nothing when
-//! it is repeated, so that it is repeated when its connection breaks.
+//! The store on a Postgres schema that several processes share. Every write is one statement, or one transaction where
+//! requests are counted, which changes nothing when it is repeated, so that it is repeated when its connection breaks.
 
+mod adding;
 mod peers;
 
 use std::sync::Arc;
@@ -16,17 +17,14 @@ use super::statements::{
     self, BY_CALL, BY_ID, OPEN, OVERDUE, REDEMPTION, UNRECORDED, UNRECORDED_REDEMPTIONS, WAITING,
 };
 use super::{CallName, Mark, Page, Store, call_texts, lands_before, rows};
-use crate::domain::{Approval, Decided, Redemption};
+use crate::domain::{Added, Approval, Decided, PendingLimits, Redemption};
 
+use adding::Adding;
 pub(crate) use peers::PostgresPeers;
 
 static MIGRATIONS: Migrator = harombe_sql::migrate!("migrations/postgres");
 const SCHEMA: &str = "harombe_hitl";
 
-const ADD: &str = "INSERT INTO approvals (approval_id, tenant, subject, agent, session, run, call, document, risk, \
-                   reasons, policy_version, requested_at, deadline, request_event) \
-                   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) \
-                   ON CONFLICT DO NOTHING RETURNING *";
 const DECIDE: &str = "UPDATE approvals SET decision = $3, decided_by = $4, own = $5, unattended = $6, comment = $7, \
                       decided_at = $8, decision_event = $9 \
                       WHERE approval_id = $1 AND tenant = $2 AND decision IS NULL AND deadline > $10 RETURNING *";
@@ -136,19 +134,13 @@ fn by_call(sql: &'static str, tenant: &Tenant, run: RunId, call: CallId) -> Stat
 
 #[async_trait]
 impl Store for PostgresStore {
-    async fn add_approval(&self, approval: Approval) -> Result<Approval, Error> {
+    async fn add_approval(&self, approval: Approval, most: PendingLimits) -> Result<Added, Error> {
         let reasons = serde_json::to_string(&approval.reasons).map_err(Error::handler)?;
-        let call = approval.call.call().to_owned();
-        let add = || add(&approval, &reasons);
-        let find = || {
-            sqlx::query(BY_CALL)
-                .bind(approval.tenant().to_string())
-                .bind(approval.run_id().to_string())
-                .bind(call.clone())
-        };
-        let kept = self.kept(add, find, rows::approval).await?;
-        // the id, made anew for each request, is another call's
-        kept.ok_or_else(|| sqlx::Error::RowNotFound.into())
+        let added = self.postgres.idempotent(|connection| {
+            let adding = Adding::of(&approval, &reasons);
+            Box::pin(adding.perform(connection, most))
+        });
+        added.await
     }
 
     async fn approval(&self, tenant: &Tenant, id: ApprovalId) -> Result<Option<Approval>, Error> {
@@ -316,24 +308,6 @@ impl Store for PostgresStore {
     async fn close(&self) {
         self.postgres.close().await;
     }
-}
-
-fn add(approval: &Approval, reasons: &str) -> Statement<'static> {
-    sqlx::query(ADD)
-        .bind(approval.id.to_string())
-        .bind(approval.tenant().to_string())
-        .bind(approval.run.subject.to_string())
-        .bind(approval.agent().to_string())
-        .bind(approval.session().to_string())
-        .bind(approval.run_id().to_string())
-        .bind(approval.call.call().to_owned())
-        .bind(approval.call.bytes().to_vec())
-        .bind(approval.risk.as_str())
-        .bind(reasons.to_owned())
-        .bind(approval.policy_version.clone())
-        .bind(approval.requested_at.as_millis())
-        .bind(approval.deadline.as_millis())
-        .bind(approval.event.to_string())
 }
 
 fn redeem(redemption: &Redemption) -> Statement<'static> {

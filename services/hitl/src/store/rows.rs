@@ -99,6 +99,14 @@ pub(super) fn call_name(row: &impl Columns) -> Result<CallName, Error> {
     Ok((parsed(row, "tenant")?, parsed(row, "run")?, parsed(row, "call")?))
 }
 
+/// How many requests of the subject wait, and how many of its tenant.
+pub(super) fn pending(row: &impl Columns) -> Result<(u64, u64), Error> {
+    Ok((
+        row.integer("of_subject")?.unsigned_abs(),
+        row.integer("of_tenant")?.unsigned_abs(),
+    ))
+}
+
 /// How many wait, and since when the oldest does.
 pub(super) fn waiting(row: &impl Columns) -> Result<(u64, Option<Timestamp>), Error> {
     let oldest = row.optional_integer("oldest")?;

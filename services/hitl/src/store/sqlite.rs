@@ -10,10 +10,11 @@ use harombe_types::{ApprovalId, CallId, Clock, RunId, Tenant, Timestamp};
 use sqlx::sqlite::SqliteRow;
 
 use super::statements::{
-    self, BY_CALL, BY_ID, OPEN, OVERDUE, REDEMPTION, UNRECORDED, UNRECORDED_REDEMPTIONS, WAITING,
+    self, BY_CALL, BY_ID, OPEN, OVERDUE, PENDING_BY_INDEX, REDEMPTION, UNRECORDED, UNRECORDED_REDEMPTIONS,
+    WAITING,
 };
 use super::{CallName, Mark, Page, Store, call_texts, lands_before, rows};
-use crate::domain::{Approval, Decided, Redemption};
+use crate::domain::{Added, Approval, Decided, PendingLimits, Redemption};
 
 static MIGRATIONS: Migrator = harombe_sql::migrate!("migrations/sqlite");
 
@@ -77,10 +78,10 @@ impl SqliteStore {
 
 #[async_trait]
 impl Store for SqliteStore {
-    async fn add_approval(&self, approval: Approval) -> Result<Approval, Error> {
+    async fn add_approval(&self, approval: Approval, most: PendingLimits) -> Result<Added, Error> {
         let tenant = approval.tenant().clone();
-        self.write(Some(&tenant), |tx| {
-            Box::pin(async move { Ok(insert_approval(tx, &approval).await?) })
+        self.write(Some(&tenant), move |tx| {
+            Box::pin(async move { Ok(insert_approval(tx, approval, most).await?) })
         })
         .await
     }
@@ -220,12 +221,33 @@ impl Store for SqliteStore {
     }
 }
 
-async fn insert_approval(tx: &mut Connection, approval: &Approval) -> Result<Approval, Error> {
+async fn insert_approval(
+    tx: &mut Connection,
+    approval: Approval,
+    most: PendingLimits,
+) -> Result<Added, Error> {
     let (run, call) = (approval.run_id().to_string(), approval.call.call());
+    let earlier = sqlx::query(BY_CALL)
+        .bind(approval.tenant().as_str())
+        .bind(&run)
+        .bind(call)
+        .fetch_optional(&mut *tx)
+        .await?;
+    if let Some(earlier) = earlier {
+        return Ok(Added::Kept(Box::new(rows::approval(&earlier)?)));
+    }
+    let waiting = sqlx::query(PENDING_BY_INDEX)
+        .bind(approval.tenant().as_str())
+        .bind(approval.run.subject.as_str())
+        .fetch_one(&mut *tx)
+        .await?;
+    let (of_subject, of_tenant) = rows::pending(&waiting)?;
+    if let Some(whose) = most.reached(of_subject, of_tenant) {
+        return Ok(Added::Full(whose));
+    }
     sqlx::query(
         "INSERT INTO approvals (approval_id, tenant, subject, agent, session, run, call, document, risk, reasons, \
-         policy_version, requested_at, deadline, request_event) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
-         ON CONFLICT (tenant, run, call) DO NOTHING",
+         policy_version, requested_at, deadline, request_event) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(approval.id.to_string())
     .bind(approval.tenant().as_str())
@@ -241,15 +263,9 @@ async fn insert_approval(tx: &mut Connection, approval: &Approval) -> Result<App
     .bind(approval.requested_at.as_millis())
     .bind(approval.deadline.as_millis())
     .bind(approval.event.to_string())
-    .execute(&mut *tx)
+    .execute(tx)
     .await?;
-    let kept = sqlx::query(BY_CALL)
-        .bind(approval.tenant().as_str())
-        .bind(&run)
-        .bind(call)
-        .fetch_one(tx)
-        .await?;
-    rows::approval(&kept)
+    Ok(Added::Kept(Box::new(approval)))
 }
 
 async fn insert_decision(

@@ -22,6 +22,21 @@ pub(super) const UNRECORDED_REDEMPTIONS: &str = "SELECT tenant, run, call FROM r
                                                  AND (tenant, run, call) > ($2, $3, $4) \
                                                  ORDER BY tenant, run, call LIMIT $5";
 
+/// How many requests of tenant `$1` wait for a decision, and how many of these are subject `$2`'s.
+macro_rules! pending {
+    ($hint:literal) => {
+        concat!(
+            "SELECT count(*) AS of_tenant, count(*) FILTER (WHERE subject = $2) AS of_subject FROM approvals ",
+            $hint,
+            "WHERE tenant = $1 AND decision IS NULL"
+        )
+    };
+}
+
+pub(super) const PENDING: &str = pending!("");
+/// For SQLite, which does not know how few wait of all that there are.
+pub(super) const PENDING_BY_INDEX: &str = pending!("INDEXED BY approvals_undecided ");
+
 /// A page of the requests of tenant `$1` beyond time `$2` and id `$3`: at most `$4`, and none after those whose calls have
 /// `$5` bytes together. What is counted is read from the rows' heads; only what is in the page is read whole.
 macro_rules! page {

@@ -11,6 +11,7 @@ mod disk;
 mod faults;
 mod list;
 mod numbers;
+mod pending;
 mod postgres;
 mod redeem;
 mod replicas;

@@ -73,6 +73,7 @@ async fn decided_by(clock: Leap) -> (Result<Approval, Error>, Approval, String) 
         peers: None,
         rules: RuleSet::compile(&[("default.toml", DEFAULT_RULES)], HostSet::default()).unwrap(),
         limits: (&config.limits).into(),
+        pending: (&config.limits).into(),
         signer: Signer::new(pki.identity(ServiceName::Hitl)),
         verifier: Verifier::new(pki.roots().clone()),
         trail: sink.trail(ServiceName::Hitl, steady, &tasks),
@@ -80,7 +81,11 @@ async fn decided_by(clock: Leap) -> (Result<Approval, Error>, Approval, String) 
         numbers: Numbers::new(&Metrics::new()),
         marks: tokio::sync::mpsc::channel(1).0,
     });
-    let asked = store.add_approval(asked()).await.unwrap();
+    let asked = asked();
+    store
+        .add_approval(asked.clone(), (&config.limits).into())
+        .await
+        .unwrap();
     store.mark(vec![Mark::Request(asked.id)]).await.unwrap();
     let yes = Choice {
         approve: true,

@@ -1,8 +1,12 @@
-//! What the store refuses to keep: a person's decision after the deadline.
+//! What the store refuses to keep: a person's decision after the deadline, and more requests than may wait.
 
 use super::*;
+use crate::domain::Whose;
 
-on_each![a_person_decides_before_the_deadline_by_the_clock_at_the_write];
+on_each![
+    a_person_decides_before_the_deadline_by_the_clock_at_the_write,
+    no_more_wait_than_may_however_many_ask,
+];
 
 async fn a_person_decides_before_the_deadline_by_the_clock_at_the_write(place: Place) {
     let store = place.open().await;
@@ -12,7 +16,7 @@ async fn a_person_decides_before_the_deadline_by_the_clock_at_the_write(place: P
         decided(Decision::Denied, Some("bob")),
     );
     for late in [yes.clone(), no] {
-        let asked = store.add_approval(approval(&run, "1", NOW)).await.unwrap();
+        let asked = add(&*store, approval(&run, "1", NOW)).await;
         let clock = Arc::new(ManualClock::at(NOW));
         let shared: Arc<dyn Clock> = clock.clone();
         // begun in time, and executed at the deadline
@@ -31,7 +35,7 @@ async fn a_person_decides_before_the_deadline_by_the_clock_at_the_write(place: P
             .unwrap();
         assert_eq!(kept.decided, Some(expired));
     }
-    let asked = store.add_approval(approval(&run, "1", NOW)).await.unwrap();
+    let asked = add(&*store, approval(&run, "1", NOW)).await;
     let moment = Timestamp::from_millis(asked.deadline.as_millis() - 1);
     let shared: Arc<dyn Clock> = Arc::new(ManualClock::at(moment));
     let kept = store
@@ -39,4 +43,59 @@ async fn a_person_decides_before_the_deadline_by_the_clock_at_the_write(place: P
         .await
         .unwrap();
     assert_eq!(kept.unwrap().decided, Some(yes));
+}
+
+/// A new request of that subject of tenant a.
+fn asks(subject: &str) -> Approval {
+    let run = RunPrincipal {
+        subject: subject.parse().unwrap(),
+        ..run("a")
+    };
+    approval(&run, "1", NOW)
+}
+
+async fn no_more_wait_than_may_however_many_ask(place: Place) {
+    let replicas = place.replicas().await;
+    let few = PendingLimits {
+        per_subject: 4,
+        per_tenant: 6,
+    };
+    let ask = async |store: &dyn Store, one| store.add_approval(one, few).await.unwrap();
+    let asked: Vec<_> = (0..24).map(|_| asks("ann")).collect();
+    let added = all(&replicas, &asked, &ask).await;
+    let is_kept = |added: &&Added| matches!(added, Added::Kept(_));
+    assert_eq!(added.iter().filter(is_kept).count(), 4, "{added:?}");
+    let store = &*replicas[0];
+    for (asked, added) in asked.iter().zip(&added) {
+        let found = store.approval(asked.tenant(), asked.id).await.unwrap();
+        match added {
+            Added::Kept(kept) => assert_eq!(found.as_ref(), Some(&**kept)),
+            Added::Full(whose) => assert_eq!((*whose, found), (Whose::Subject, None)),
+        }
+    }
+    // whoever has asked before is answered, though there is no room
+    let kept = asked.iter().zip(&added).find(|(_, added)| is_kept(added));
+    let (first, kept) = kept.unwrap();
+    let again = Approval {
+        id: ApprovalId::generate(&SystemClock),
+        ..first.clone()
+    };
+    assert_eq!(ask(store, again).await, *kept);
+
+    let others: Vec<_> = (0..24).map(|number| asks(["bob", "eve"][number % 2])).collect();
+    let added = all(&replicas, &others, &ask).await;
+    let (kept, refused): (Vec<_>, Vec<_>) = added.iter().partition(is_kept);
+    assert_eq!(kept.len(), 2, "{added:?}");
+    assert!(refused.iter().all(|one| **one == Added::Full(Whose::Tenant)));
+    let elsewhere = approval(&run("b"), "1", NOW);
+    assert!(is_kept(&&ask(store, elsewhere).await));
+
+    // a decision makes room for one
+    let no = decided(Decision::Denied, Some("bob"));
+    store
+        .decide(first.tenant(), first.id, no, &clock())
+        .await
+        .unwrap();
+    let added = all(&replicas, &[asks("ann"), asks("ann"), asks("ann")], &ask).await;
+    assert_eq!(added.iter().filter(is_kept).count(), 1, "{added:?}");
 }
