@@ -13,6 +13,7 @@ mod decode;
 mod json;
 mod line;
 mod machine;
+mod marker;
 mod names;
 mod pem;
 mod providers;
@@ -21,11 +22,7 @@ mod rule;
 mod scanner;
 mod url;
 
+pub use marker::{marker, replaced};
 pub use names::is_sensitive as is_sensitive_name;
 pub use redactor::Redactor;
 pub use scanner::{Finding, Redacted, Scanner};
-
-/// What stands where a secret of `kind` was.
-pub fn marker(kind: &str) -> String {
-    format!("[REDACTED:{kind}]")
-}

@@ -16,6 +16,17 @@ pub(crate) enum Class {
 }
 
 impl Class {
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Password,
+        Self::ApiKey,
+        Self::Secret,
+        Self::Token,
+        Self::AwsSecret,
+        Self::Authorization,
+        Self::Bearer,
+        Self::Cookie,
+    ];
+
     pub(crate) fn kind(self) -> &'static str {
         match self {
             Self::Password => "password",

@@ -5,6 +5,8 @@ use crate::candidate::Candidate;
 
 /// The text that makes [`find`] look.
 pub(crate) const ANCHOR: &str = "://";
+pub(crate) const DATABASE: &str = "database_url";
+pub(crate) const CREDENTIAL: &str = "credential_url";
 /// User name and password are looked for this far behind the anchor.
 const AUTHORITY_MAX: usize = 1024;
 
@@ -72,11 +74,7 @@ pub(crate) fn find(line: &[u8], at: usize) -> Option<Candidate> {
         .iter()
         .any(|name| name.as_bytes() == scheme || name.as_bytes() == base);
     Some(Candidate {
-        kind: if database {
-            "database_url"
-        } else {
-            "credential_url"
-        },
+        kind: if database { DATABASE } else { CREDENTIAL },
         start,
         end: authority_start + authority.len() + path,
         evidence: start,

@@ -186,6 +186,15 @@ async fn a_page_is_fetched_through_the_tunnel_without_its_secrets() {
 }
 
 #[tokio::test]
+async fn what_the_proxy_took_out_of_a_page_is_told_too() {
+    let world = World::new();
+    *world.egress.page.lock() = "token: [REDACTED:github_token]\nkey: [REDACTED:no_such_kind]".to_owned();
+    let (finished, answer) = one(&world, "web_fetch", r#"{"url":"https://allowed.test/"}"#).await;
+    assert!(answer.contains("[REDACTED:github_token]"), "{answer}");
+    assert_eq!(finished.redactions, [("github_token".to_owned(), 1)].into());
+}
+
+#[tokio::test]
 async fn a_pages_content_type_is_cut_and_has_no_secrets_either() {
     let world = World::new();
     let secret = format!("ghp_{}", "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8");
