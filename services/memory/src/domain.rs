@@ -9,6 +9,7 @@ mod conversations;
 mod estimate;
 mod follow;
 mod journal;
+mod limits;
 mod model;
 mod takeover;
 
@@ -18,6 +19,8 @@ pub(crate) use conversations::Conversations;
 pub(crate) use estimate::{bytes, content};
 pub(crate) use follow::{Follow, Known};
 pub(crate) use journal::{Journal, Validity};
+pub use limits::Whose;
+pub(crate) use limits::{RunLimits, UnderWay};
 pub(crate) use model::{
     Begin, Begun, Claimed, ClaimedTurn, Content, Entry, Expired, ExpiredPage, Finish, Header, Held, Lease,
     Mark, NewEntry, Owner, Page, Position, Progress, Renewal, Room, Run, RunState, Selection, Session,

@@ -4,6 +4,11 @@ use std::time::Duration;
 
 use harombe_error::{Code, Reason, ServiceError};
 
+use crate::domain::Whose;
+
+/// Longer than a call lasts: it is for the client to come again, not for those in between.
+const ROOM_AGAIN: Duration = Duration::from_secs(30);
+
 /// Failures of the memory service.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
@@ -15,6 +20,12 @@ pub enum Error {
     /// Another run is active in the session.
     #[error("the session is busy with another run; wait until it ends, or cancel it")]
     SessionBusy,
+    /// As many runs are under way as may.
+    #[error(
+        "{most} runs of this {whose} are under way, and no more may be (memory.limits.runs_per_{whose}); wait until one ends, \
+         or cancel some, then send the message again"
+    )]
+    TooManyRuns { whose: Whose, most: u32 },
     /// The epoch is not the current one, or the lease is another's and has not expired.
     #[error("another node holds the lease of this run")]
     LeaseLost,
@@ -51,6 +62,7 @@ impl ServiceError for Error {
             Self::SessionBusy | Self::LeaseLost | Self::NotFresh | Self::RunEnded | Self::Cursor { .. } => {
                 Code::FailedPrecondition
             }
+            Self::TooManyRuns { .. } => Code::ResourceExhausted,
             Self::Store(error) if error.is_unavailable() => Code::Unavailable,
             Self::Store(_) | Self::Decode(_) | Self::Stored(_) => Code::Internal,
         }
@@ -61,6 +73,7 @@ impl ServiceError for Error {
             Self::NotFound(_) => Reason::NotFound,
             Self::Invalid(_) | Self::NotFresh | Self::Cursor { .. } => Reason::InvalidArgument,
             Self::SessionBusy => Reason::SessionBusy,
+            Self::TooManyRuns { .. } => Reason::LimitExceeded,
             Self::LeaseLost | Self::RunEnded => Reason::LeaseLost,
             Self::Store(error) if error.is_unavailable() => Reason::StoreUnavailable,
             Self::Store(_) | Self::Decode(_) | Self::Stored(_) => Reason::Internal,
@@ -68,7 +81,10 @@ impl ServiceError for Error {
     }
 
     fn retry_after(&self) -> Option<Duration> {
-        self.is_unavailable().then_some(Duration::from_secs(1))
+        match self {
+            Self::TooManyRuns { .. } => Some(ROOM_AGAIN),
+            error => error.is_unavailable().then_some(Duration::from_secs(1)),
+        }
     }
 }
 

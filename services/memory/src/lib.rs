@@ -11,6 +11,7 @@ mod service;
 mod store;
 mod tasks;
 
-pub use config::Config;
+pub use config::{Config, LimitConfig};
+pub use domain::Whose;
 pub use error::Error;
 pub use service::{BuildError, Deps, Service, build};

@@ -63,8 +63,13 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
     let verifier = TokenVerifier::new(deps.identity.roots().clone());
     let tokens: Arc<dyn Validity> = Arc::new(RunTokens(verifier.clone()));
     let follow = Follow::with(peers.clone());
-    let conversations =
-        Conversations::new(Arc::clone(&store), Arc::clone(&deps.clock), follow.clone(), lease);
+    let conversations = Conversations::new(
+        Arc::clone(&store),
+        Arc::clone(&deps.clock),
+        follow.clone(),
+        lease,
+        (&config.limits).into(),
+    );
     let journal = Journal::new(
         Arc::clone(&store),
         Arc::clone(&deps.clock),

@@ -60,7 +60,8 @@ pub(crate) trait Store: Send + Sync + 'static {
     ) -> Result<String, Error>;
     async fn turns(&self, owner: &Owner, id: SessionId, selection: Selection) -> Result<StoredPage, Error>;
 
-    /// Run, message, entries and lease; or the run that the message began before.
+    /// Run, message, entries and lease; or the run that the message began before. No more runs than may be are under way,
+    /// whoever else begins one at the same time, at whichever process.
     async fn begin_turn(&self, begin: Begin) -> Result<Begun, Error>;
     /// Answer, entries and release; a repetition answers the same cursor.
     async fn finish_turn(&self, finish: Finish) -> Result<u64, Error>;

@@ -7,8 +7,8 @@ use harombe_proto::memory::v1::{Author, BeginTurnRequest, JournalEntry, Message}
 use harombe_types::{AgentName, Clock, RunPrincipal, SessionId, WorkspaceId};
 
 use crate::domain::{
-    Begin, Begun, Finish, Follow, Owner, Page, RunState, Selection, Session, Turns, check, claimed_turns,
-    content, decode_page, encode_entries,
+    Begin, Begun, Finish, Follow, Owner, Page, RunLimits, RunState, Selection, Session, Turns, check,
+    claimed_turns, content, decode_page, encode_entries,
 };
 use crate::error::Error;
 use crate::store::Store;
@@ -27,15 +27,23 @@ pub(crate) struct Conversations {
     clock: Arc<dyn Clock>,
     follow: Follow,
     lease: Duration,
+    most: RunLimits,
 }
 
 impl Conversations {
-    pub(crate) fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, follow: Follow, lease: Duration) -> Self {
+    pub(crate) fn new(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        follow: Follow,
+        lease: Duration,
+        most: RunLimits,
+    ) -> Self {
         Self {
             store,
             clock,
             follow,
             lease,
+            most,
         }
     }
 
@@ -144,6 +152,7 @@ impl Conversations {
                 client_instructions,
                 now,
                 expires,
+                most: self.most,
             })
             .await?;
         self.follow.publish(begun.run);

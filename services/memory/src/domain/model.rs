@@ -4,6 +4,8 @@ use bytes::Bytes;
 use harombe_proto::memory::v1::Turn;
 use harombe_types::{RunId, RunPrincipal, SessionId, Subject, Tenant, Timestamp};
 
+use super::RunLimits;
+
 /// Whose data it is: every lookup names both.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Owner {
@@ -134,6 +136,7 @@ pub(crate) struct Begin {
     pub(crate) client_instructions: String,
     pub(crate) now: Timestamp,
     pub(crate) expires: Timestamp,
+    pub(crate) most: RunLimits,
 }
 
 /// What beginning a turn led to.

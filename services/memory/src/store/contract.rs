@@ -2,6 +2,7 @@
 
 mod conversations;
 mod leases;
+mod limits;
 mod pages;
 mod place;
 mod races;
@@ -11,7 +12,8 @@ use std::time::Duration;
 use harombe_types::{RunId, RunPrincipal, SessionId, SystemClock, Timestamp};
 
 use crate::domain::{
-    Begin, Begun, Content, Expired, Finish, Held, NewEntry, Owner, Renewal, Room, RunState, Selection, Turns,
+    Begin, Begun, Content, Expired, Finish, Held, NewEntry, Owner, Renewal, Room, RunLimits, RunState,
+    Selection, Turns,
 };
 use crate::error::Error;
 use crate::store::Store;
@@ -74,6 +76,10 @@ fn begin(run: &RunPrincipal, message: &str) -> Begin {
         client_instructions: String::new(),
         now: NOW,
         expires: expires(),
+        most: RunLimits {
+            per_subject: 1000,
+            per_tenant: 1000,
+        },
     }
 }
 

@@ -73,6 +73,19 @@ async fn only_the_callers_that_the_protos_name_come_in() {
 }
 
 #[test]
+fn a_limit_that_lets_nobody_in_is_a_fault() {
+    let config: Config =
+        toml::from_str("[limits]\nruns_per_subject = 0\nruns_per_tenant = 1000001").expect("config");
+    let faults = config.validate();
+    assert_eq!(faults.len(), 2, "{faults:?}");
+    assert!(
+        faults
+            .iter()
+            .all(|fault| fault.starts_with("memory.limits.runs_per_"))
+    );
+}
+
+#[test]
 fn a_faulty_configuration_says_which_key() {
     let parsed: Config = toml::from_str("lease = \"30s\"").expect("config");
     assert!(parsed.validate().is_empty());

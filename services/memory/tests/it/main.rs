@@ -12,6 +12,7 @@ mod disk;
 mod faults;
 mod journal;
 mod leases;
+mod limits;
 mod rig;
 
 use rig::Backend;

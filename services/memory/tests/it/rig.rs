@@ -56,13 +56,20 @@ impl Home {
 
 impl Rig {
     pub(crate) async fn new() -> Self {
-        match crate::BACKEND {
-            Backend::Sqlite => Self::on(Config::default(), None).await,
+        Self::with(|_| {}).await
+    }
+
+    /// With a configuration that is changed before it starts.
+    pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let (mut config, database) = match crate::BACKEND {
+            Backend::Sqlite => (Config::default(), None),
             Backend::Postgres => {
                 let database = Database::create().await;
-                Self::on(postgres(database.config()), Some(database)).await
+                (postgres(database.config()), Some(database))
             }
-        }
+        };
+        change(&mut config);
+        Self::on(config, database).await
     }
 
     pub(crate) async fn on(config: Config, database: Option<Database>) -> Self {

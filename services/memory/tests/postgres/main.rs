@@ -15,6 +15,8 @@ mod faults;
 mod journal;
 #[path = "../it/leases.rs"]
 mod leases;
+#[path = "../it/limits.rs"]
+mod limits;
 mod replicas;
 #[path = "../it/rig.rs"]
 mod rig;

@@ -107,9 +107,10 @@ pub(super) const FINISH: &str = "\
         WHERE sessions.id = done.session) \
     SELECT asked.*, done.written FROM asked LEFT JOIN done ON TRUE";
 
-/// A run with its message and entries, in a session that no run holds and that has not had the message. Values: 1 tenant,
-/// 2 session, 3 subject, 4 agent, 5 run, 6 message's id, 7 instructions, 8 token, 9 expiry, 10 time, 11 tokens, 12 bytes,
-/// 13 message, 14 events, 15 states. No row when it was not begun.
+/// A run with its message and entries, in a session that no run holds and that has not had the message, while fewer runs are
+/// under way than may be. Values: 1 tenant, 2 session, 3 subject, 4 agent, 5 run, 6 message's id, 7 instructions, 8 token,
+/// 9 expiry, 10 time, 11 tokens, 12 bytes, 13 message, 14 events, 15 states, 16 limit of the subject, 17 of the tenant. No row
+/// when it was not begun.
 ///
 /// Nor in a session that changed while the statement waited for it: of a run that ended meanwhile it sees the freed
 /// session, because that is locked, and not the end, because that is younger than its snapshot.
@@ -121,12 +122,17 @@ pub(super) const BEGIN: &str = "\
                (SELECT e.run_id FROM runs e WHERE e.session = s.id AND e.state <> 1 ORDER BY e.id DESC LIMIT 1) \
                AS last_run_id \
         FROM sessions s WHERE s.tenant = $1 AND s.session_id = $2 AND s.subject = $3 FOR UPDATE OF s), \
+    under_way AS ( \
+        SELECT count(*) AS of_tenant, count(*) FILTER (WHERE s.subject = $3) AS of_subject \
+        FROM sessions s WHERE s.tenant = $1 AND s.active_run IS NOT NULL), \
     begun AS ( \
         INSERT INTO runs (session, tenant, run_id, client_message_id, client_instructions, state, token, epoch, \
                lease_expires_ms, cursor, first_cursor, started_ms, tokens, bytes) \
         SELECT held.id, $1, $5, $6, $7, 1, $8, 1, $9, cardinality($15::bytea[]), cardinality($15::bytea[]), $10, $11, \
                $12 \
-        FROM held JOIN seen ON seen.version = held.version WHERE held.agent = $4 AND held.active_run IS NULL \
+        FROM held JOIN seen ON seen.version = held.version CROSS JOIN under_way \
+        WHERE held.agent = $4 AND held.active_run IS NULL \
+          AND under_way.of_subject < $16 AND under_way.of_tenant < $17 \
         ON CONFLICT DO NOTHING RETURNING id, session), \
     said AS ( \
         INSERT INTO messages (run, ordinal, body) \

@@ -4,19 +4,25 @@ use harombe_sql::pg::PgConnection;
 use sqlx::FromRow;
 
 use super::runs::columns;
-use super::{Unit, refuse, sessions, statements};
-use crate::domain::{Begin, Begun, ClaimedTurn, Lease, Owner, RunState, Selection, Turns};
+use super::{SCHEMA, Unit, refuse, sessions, statements};
+use crate::domain::{Begin, Begun, ClaimedTurn, Lease, Owner, RunState, Selection, Turns, UnderWay};
 use crate::error::Error;
 use crate::store::newest::{ClaimedSize, Size, Source};
 use crate::store::rows::{run_id, signed, state, unsigned};
 
-/// Begins the turn in one statement, if the session is free, the message is new and brings no history; else nothing is
-/// done and [`begin`] says why, or does it.
+/// So far below a limit nobody takes turns. A statement does not count those that begin at the same time, of which there are
+/// as many as connections; nearer to it, whoever begins waits for the others.
+const NEAR: i64 = 64;
+
+/// Begins the turn in one statement, if the session is free, the message is new and brings no history, and the limits are
+/// far; else nothing is done and [`begin`] says why, or does it.
 pub(super) async fn begin_at_once(connection: &mut PgConnection, begin: &Begin) -> Unit<Option<Begun>> {
     if !begin.history.is_empty() {
         return Ok(None);
     }
-    let last_run: Option<Option<String>> = insert(connection, begin).await?;
+    let far = |most: u32| i64::from(most) - NEAR;
+    let most = (far(begin.most.per_subject), far(begin.most.per_tenant));
+    let last_run = insert(connection, begin, most).await?;
     Ok(last_run.map(|last_run| begun(begin, last_run)))
 }
 
@@ -39,8 +45,11 @@ pub(super) async fn begin(tx: &mut PgConnection, begin: &Begin) -> Unit<Begun> {
     if session.active_run.is_some() {
         return refuse(Error::SessionBusy);
     }
+    take_turn(tx, &owner).await?;
+    let under_way = under_way(tx, &owner).await?;
+    begin.most.admit(under_way).or_else(refuse)?;
     add_claimed(tx, session.id, &begin.history).await?;
-    match insert(tx, begin).await? {
+    match insert(tx, begin, (i64::MAX, i64::MAX)).await? {
         Some(last_run) => Ok(begun(begin, last_run)),
         // the session is ours and free, and has not had the message: what is taken is the run's id
         None => refuse(Error::Invalid("this run began with another message".to_owned())),
@@ -59,7 +68,37 @@ fn begun(begin: &Begin, last_run: Option<String>) -> Begun {
     }
 }
 
-async fn insert(connection: &mut PgConnection, begin: &Begin) -> Unit<Option<Option<String>>> {
+/// Waits until nobody else begins a turn of the tenant in a transaction; the turn is over when the transaction ends.
+async fn take_turn(tx: &mut PgConnection, owner: &Owner) -> Unit<()> {
+    sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))")
+        .bind(format!("{SCHEMA} {}", owner.tenant))
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+/// A session that has a run has one. In a statement of its own, so that it sees what was begun before the turn came.
+async fn under_way(tx: &mut PgConnection, owner: &Owner) -> Unit<UnderWay> {
+    let (of_tenant, of_subject) = sqlx::query_as(
+        "SELECT count(*), count(*) FILTER (WHERE subject = $2) FROM sessions \
+         WHERE tenant = $1 AND active_run IS NOT NULL",
+    )
+    .bind(owner.tenant.as_str())
+    .bind(owner.subject.as_str())
+    .fetch_one(tx)
+    .await?;
+    Ok(UnderWay {
+        of_subject: unsigned(of_subject),
+        of_tenant: unsigned(of_tenant),
+    })
+}
+
+/// What last ended in the session, if the turn was begun: fewer runs of the subject and the tenant than `most` are under way.
+async fn insert(
+    connection: &mut PgConnection,
+    begin: &Begin,
+    (per_subject, per_tenant): (i64, i64),
+) -> Unit<Option<Option<String>>> {
     let (events, states) = columns(&begin.entries);
     let inserted = sqlx::query_scalar(statements::BEGIN)
         .bind(begin.run.tenant.as_str())
@@ -77,6 +116,8 @@ async fn insert(connection: &mut PgConnection, begin: &Begin) -> Unit<Option<Opt
         .bind(&begin.message.messages)
         .bind(events)
         .bind(states)
+        .bind(per_subject)
+        .bind(per_tenant)
         .fetch_optional(connection)
         .await?;
     Ok(inserted)

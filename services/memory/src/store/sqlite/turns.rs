@@ -6,7 +6,7 @@ use harombe_sql::{Connection, Database, UnitError};
 use sqlx::FromRow;
 
 use super::{Unit, claimed, entries, leases, refuse, runs, sessions};
-use crate::domain::{Begin, Begun, Content, Finish, Lease, Owner, RunState, Selection, Turns};
+use crate::domain::{Begin, Begun, Content, Finish, Lease, Owner, RunState, Selection, Turns, UnderWay};
 use crate::error::Error;
 use crate::store::newest::{ClaimedSize, Size, Source};
 use crate::store::rows::{RunRow, run_id, signed, state, unsigned};
@@ -29,11 +29,30 @@ pub(super) async fn begin(tx: &mut Connection, mut begin: Begin) -> Unit<Begun> 
     if session.active_run.is_some() {
         return refuse(Error::SessionBusy);
     }
+    let under_way = under_way(tx, &owner).await?;
+    begin.most.admit(under_way).or_else(refuse)?;
     claimed::add(tx, session.id, std::mem::take(&mut begin.history)).await?;
     let begun = insert(tx, session.id, begin).await?;
     Ok(Begun {
         last_run: session.last_run_id,
         ..begun
+    })
+}
+
+/// A session that has a run has one.
+async fn under_way(tx: &mut Connection, owner: &Owner) -> Unit<UnderWay> {
+    // SQLite does not know how few of all sessions these are
+    let (of_tenant, of_subject) = sqlx::query_as(
+        "SELECT count(*), count(*) FILTER (WHERE subject = ?2) FROM sessions INDEXED BY sessions_busy \
+         WHERE tenant = ?1 AND active_run IS NOT NULL",
+    )
+    .bind(owner.tenant.as_str())
+    .bind(owner.subject.as_str())
+    .fetch_one(tx)
+    .await?;
+    Ok(UnderWay {
+        of_subject: unsigned(of_subject),
+        of_tenant: unsigned(of_tenant),
     })
 }
 
