@@ -95,6 +95,13 @@ impl World {
         if let Err(status) = self.talk.say("Act.", Answer::Approve).await {
             return reason_of(&status).to_string();
         }
+        let told = self.told();
+        self.executions += usize::from(told.contains("ANSWERED Ok"));
+        told
+    }
+
+    /// How the last run ended, and each of its calls.
+    fn told(&self) -> String {
         let mut told = ending(&self.talk.events);
         for (outcome, reason) in outcomes(&self.talk) {
             told.push_str(&format!(" {outcome:?}"));
@@ -102,7 +109,6 @@ impl World {
                 told.push_str(&format!(":{reason}"));
             }
         }
-        self.executions += usize::from(told.contains("ANSWERED Ok"));
         told
     }
 
@@ -191,4 +197,22 @@ async fn a_node_whose_clock_jumps_keeps_its_runs() {
     let log = world.stop().await;
     log.assert_complete();
     assert_eq!((log.count("run.started"), log.count("exec.started")), (1, 2));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_approval_that_waits_when_hitls_clock_jumps_over_its_deadline_is_denied() {
+    let mut world = World::start().await;
+    let mut stream = world.talk.send("m", "Act.").await.unwrap();
+    world.talk.until(&mut stream, "approval_required").await.unwrap();
+    world.clocks.set(ServiceName::Hitl, 3600).unwrap();
+    // The run hears of it, goes on, and what it asks for next is refused: by that clock its token has ended.
+    world.talk.follow(stream, Answer::Leave).await.unwrap();
+    assert_eq!(
+        world.told(),
+        "finished:ANSWERED Denied:APPROVAL_EXPIRED Denied:UNAUTHENTICATED Denied:EGRESS_DENIED"
+    );
+    world.clocks.set(ServiceName::Hitl, 0).unwrap();
+    assert_eq!(world.run().await, GOOD);
+    world.executed("at the end");
+    world.stop().await.assert_complete();
 }
