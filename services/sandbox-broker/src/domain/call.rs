@@ -260,16 +260,10 @@ impl ToolCall for FileList {
 }
 
 fn sha256_of_hex(text: &str) -> Option<[u8; 32]> {
-    let digits = text.as_bytes();
-    let lower = |digit: &u8| matches!(digit, b'0'..=b'9' | b'a'..=b'f');
-    if digits.len() != 64 || !digits.iter().all(lower) {
-        return None;
-    }
     let mut bytes = [0; 32];
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok()?;
-    }
-    Some(bytes)
+    hex::decode_to_slice(text, &mut bytes).ok()?;
+    // One way to write each: the call is what was granted, byte for byte.
+    (hex::encode(bytes) == text).then_some(bytes)
 }
 
 #[cfg(test)]
