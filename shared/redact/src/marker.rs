@@ -18,8 +18,8 @@ pub fn marker(kind: &str) -> String {
 pub fn replaced(text: &str) -> BTreeMap<&'static str, u64> {
     let mut counts = BTreeMap::new();
     for rest in text.split(BEGIN).skip(1) {
-        let kind = rest.split(END).next().and_then(known);
-        if let Some(kind) = kind {
+        let word = rest.split_once(END).map(|(word, _)| word);
+        if let Some(kind) = word.and_then(known) {
             *counts.entry(kind).or_default() += 1;
         }
     }
