@@ -22,7 +22,7 @@ pub(crate) use journal::{Journal, Validity};
 pub use limits::Whose;
 pub(crate) use limits::{RunLimits, UnderWay};
 pub(crate) use model::{
-    Begin, Begun, Claimed, ClaimedTurn, Content, Entry, Expired, ExpiredPage, Finish, Header, Held, Lease,
-    Mark, NewEntry, Owner, Page, Position, Progress, Renewal, Room, Run, RunState, Selection, Session,
-    StoredPage, StoredTurn, Turns,
+    ActiveRuns, Begin, Begun, Claimed, ClaimedTurn, Content, Entry, Expired, ExpiredPage, Finish, Header,
+    Held, Lease, Mark, NewEntry, Owner, Page, Position, Progress, Renewal, Room, Run, RunState, Selection,
+    Session, StoredPage, StoredTurn, Turns,
 };

@@ -7,6 +7,7 @@ mod config;
 mod domain;
 mod error;
 mod grpc;
+mod metrics;
 mod service;
 mod store;
 mod tasks;

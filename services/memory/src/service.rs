@@ -13,6 +13,7 @@ use harombe_types::{Clock, ServiceName, Timestamp};
 use crate::Config;
 use crate::domain::{Conversations, Follow, Journal, Validity};
 use crate::grpc::{ConversationGrpc, JournalGrpc};
+use crate::metrics::Numbers;
 use crate::store::{self, Opened, Store};
 use crate::tasks::{Overdue, Peering};
 
@@ -63,12 +64,14 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
     let verifier = TokenVerifier::new(deps.identity.roots().clone());
     let tokens: Arc<dyn Validity> = Arc::new(RunTokens(verifier.clone()));
     let follow = Follow::with(peers.clone());
+    let numbers = Numbers::new(&deps.metrics);
     let conversations = Conversations::new(
         Arc::clone(&store),
         Arc::clone(&deps.clock),
         follow.clone(),
         lease,
         (&config.limits).into(),
+        numbers.clone(),
     );
     let journal = Journal::new(
         Arc::clone(&store),
@@ -76,6 +79,7 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
         tokens,
         follow.clone(),
         lease,
+        numbers,
     );
     let door = harombe_rpc::Deps {
         door: Door::Internal(Arc::new(verifier)),

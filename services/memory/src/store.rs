@@ -16,8 +16,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::{
-    Begin, Begun, Claimed, Entry, Expired, ExpiredPage, Finish, Header, Held, Lease, Mark, NewEntry, Owner,
-    Position, Progress, Renewal, Room, Run, RunState, Selection, Session, StoredPage,
+    ActiveRuns, Begin, Begun, Claimed, Entry, Expired, ExpiredPage, Finish, Header, Held, Lease, Mark,
+    NewEntry, Owner, Position, Progress, Renewal, Room, Run, RunState, Selection, Session, StoredPage,
 };
 use crate::error::Error;
 
@@ -80,6 +80,8 @@ pub(crate) trait Store: Send + Sync + 'static {
     /// Active runs of all tenants whose lease has expired, the longest expired first, behind a mark. One that cannot be
     /// read is passed over.
     async fn expired(&self, now: Timestamp, after: Option<Mark>, limit: u32) -> Result<ExpiredPage, Error>;
+    /// How many runs of all tenants are under way.
+    async fn active(&self, now: Timestamp) -> Result<ActiveRuns, Error>;
     /// Takes the run over unless somebody did since it was listed.
     async fn claim(
         &self,

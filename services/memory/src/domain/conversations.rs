@@ -11,12 +11,15 @@ use crate::domain::{
     claimed_turns, content, decode_page, encode_entries,
 };
 use crate::error::Error;
+use crate::metrics::{By, Leased, Numbers};
 use crate::store::Store;
 
 const SESSIONS_DEFAULT: u32 = 100;
 const SESSIONS_MAX: u32 = 1000;
 const TURNS_DEFAULT: u32 = 50;
 const TURNS_MAX: u32 = 500;
+/// Of the lease with which a turn begins.
+const FIRST_EPOCH: u64 = 1;
 /// More turns than fit any model's context.
 const HISTORY_MAX: u32 = 1000;
 
@@ -28,6 +31,7 @@ pub(crate) struct Conversations {
     follow: Follow,
     lease: Duration,
     most: RunLimits,
+    numbers: Numbers,
 }
 
 impl Conversations {
@@ -37,6 +41,7 @@ impl Conversations {
         follow: Follow,
         lease: Duration,
         most: RunLimits,
+        numbers: Numbers,
     ) -> Self {
         Self {
             store,
@@ -44,6 +49,7 @@ impl Conversations {
             follow,
             lease,
             most,
+            numbers,
         }
     }
 
@@ -58,15 +64,16 @@ impl Conversations {
         id: SessionId,
         agent: &AgentName,
     ) -> Result<Session, Error> {
-        let session = self
-            .store
-            .create_session(owner, id, agent, self.clock.now())
-            .await?;
+        let now = self.clock.now();
+        let session = self.store.create_session(owner, id, agent, now).await?;
         if session.agent != agent.as_str() {
             return Err(Error::Invalid(format!(
                 "session {id} exists with agent {}",
                 session.agent
             )));
+        }
+        if session.created == now {
+            self.numbers.session_created();
         }
         Ok(session)
     }
@@ -86,7 +93,9 @@ impl Conversations {
     }
 
     pub(crate) async fn delete(&self, owner: &Owner, id: SessionId) -> Result<Option<String>, Error> {
-        self.store.delete_session(owner, id).await
+        let workspace = self.store.delete_session(owner, id).await?;
+        self.numbers.session_deleted();
+        Ok(workspace)
     }
 
     pub(crate) async fn messages(&self, owner: &Owner, id: SessionId, limit: u32) -> Result<Page, Error> {
@@ -140,6 +149,7 @@ impl Conversations {
             ..Message::default()
         };
         let expires = now.plus(self.lease);
+        let written = entries.len();
         let begun = self
             .store
             .begin_turn(Begin {
@@ -154,7 +164,21 @@ impl Conversations {
                 expires,
                 most: self.most,
             })
-            .await?;
+            .await
+            .inspect_err(|error| {
+                if let Error::TooManyRuns { whose, .. } = error {
+                    self.numbers.turn_refused(*whose);
+                }
+            })?;
+        match begun.lease {
+            Some(lease) if lease.epoch == FIRST_EPOCH => {
+                self.numbers.turn_begun();
+                self.numbers.entries_written(written);
+            }
+            // begun before, and driven by who asked again
+            Some(_) => self.numbers.lease(Leased::Acquired),
+            None => {}
+        }
         self.follow.publish(begun.run);
         Ok(begun)
     }
@@ -176,6 +200,7 @@ impl Conversations {
         }
         let id = run.run;
         let now = self.clock.now();
+        let written = entries.len();
         let cursor = self
             .store
             .finish_turn(Finish {
@@ -186,7 +211,10 @@ impl Conversations {
                 state,
                 now,
             })
-            .await?;
+            .await
+            .inspect_err(|error| self.numbers.failed_write(error))?;
+        self.numbers.turn_ended(state, By::Runtime);
+        self.numbers.entries_written(written);
         self.follow.publish(id);
         Ok(cursor)
     }

@@ -15,6 +15,7 @@ use crate::domain::{
     encode_entries,
 };
 use crate::error::Error;
+use crate::metrics::{Leased, Numbers, Watching};
 use crate::store::Store;
 
 /// Read at once; with one entry of the largest kind, a stream holds some 4 MiB.
@@ -36,6 +37,7 @@ pub(crate) struct Journal {
     pub(super) tokens: Arc<dyn Validity>,
     pub(super) follow: Follow,
     pub(super) lease: Duration,
+    pub(super) numbers: Numbers,
 }
 
 impl Journal {
@@ -45,6 +47,7 @@ impl Journal {
         tokens: Arc<dyn Validity>,
         follow: Follow,
         lease: Duration,
+        numbers: Numbers,
     ) -> Self {
         Self {
             store,
@@ -52,6 +55,7 @@ impl Journal {
             tokens,
             follow,
             lease,
+            numbers,
         }
     }
 
@@ -67,19 +71,36 @@ impl Journal {
 
     pub(crate) async fn acquire(&self, run: &RunPrincipal) -> Result<(Lease, u64), Error> {
         let now = self.clock.now();
-        self.store.acquire_lease(run, now, now.plus(self.lease)).await
+        let acquired = self.store.acquire_lease(run, now, now.plus(self.lease)).await?;
+        self.numbers.lease(Leased::Acquired);
+        Ok(acquired)
     }
 
     /// What became of each, in the order given.
     pub(crate) async fn renew(&self, leases: Vec<Held>) -> Result<Vec<Renewal>, Error> {
         check::renewals(leases.len())?;
-        self.store
-            .renew_leases(leases, self.clock.now().plus(self.lease))
-            .await
+        let expires = self.clock.now().plus(self.lease);
+        let renewed = self.store.renew_leases(leases, expires).await?;
+        for renewal in &renewed {
+            self.numbers.renewal(*renewal);
+        }
+        Ok(renewed)
     }
 
     pub(crate) async fn release(&self, run: &RunPrincipal, epoch: u64) -> Result<(), Error> {
-        self.store.release_lease(run, epoch, self.clock.now()).await
+        self.store.release_lease(run, epoch, self.clock.now()).await?;
+        self.numbers.lease(Leased::Released);
+        Ok(())
+    }
+
+    /// Counts the runs that are under way.
+    ///
+    /// # Errors
+    /// The store is away.
+    pub(crate) async fn measure(&self) -> Result<(), Error> {
+        self.numbers
+            .set_active(self.store.active(self.clock.now()).await?);
+        Ok(())
     }
 
     pub(crate) async fn append(
@@ -95,6 +116,7 @@ impl Journal {
             ));
         }
         check::entries(&entries)?;
+        let written = entries.len();
         let progress = self
             .store
             .append(
@@ -104,7 +126,9 @@ impl Journal {
                 encode_entries(entries),
                 self.clock.now(),
             )
-            .await?;
+            .await
+            .inspect_err(|error| self.numbers.failed_write(error))?;
+        self.numbers.entries_written(written);
         self.follow.publish(run.run);
         Ok(progress)
     }
@@ -162,6 +186,7 @@ impl Journal {
             owner,
             run,
             after,
+            _counted: self.numbers.watching(),
         })
     }
 }
@@ -173,6 +198,7 @@ pub(crate) struct Followed {
     owner: Owner,
     run: RunId,
     after: u64,
+    _counted: Watching,
 }
 
 impl Followed {

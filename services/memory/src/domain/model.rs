@@ -175,6 +175,14 @@ pub(crate) struct Position {
     pub(crate) state: RunState,
 }
 
+/// Runs under way, of all tenants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ActiveRuns {
+    pub(crate) all: u64,
+    /// Those whose lease has expired or was given up.
+    pub(crate) unclaimed: u64,
+}
+
 /// An active run whose lease has expired.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Expired {

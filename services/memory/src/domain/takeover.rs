@@ -6,6 +6,7 @@ use harombe_proto::types::v1::{RunEvent, RunFailed, RunFinished, StopReason};
 
 use crate::domain::{Claimed, Expired, Journal, RunState, encode_entries};
 use crate::error::Error;
+use crate::metrics::{By, Leased};
 
 const CLAIM_DEFAULT: u32 = 16;
 const CLAIM_MAX: u32 = 256;
@@ -39,7 +40,11 @@ impl Journal {
                 None => self.store.claim(&expired, now, now.plus(self.lease)).await,
             };
             match done {
-                Ok(run) => claimed.extend(run),
+                Ok(Some(run)) => {
+                    self.numbers.lease(Leased::Claimed);
+                    claimed.push(run);
+                }
+                Ok(None) => {}
                 Err(error) if !error.is_unavailable() => pass_over(&expired, &error),
                 Err(error) if claimed.is_empty() => return Err(error),
                 Err(error) => {
@@ -106,8 +111,11 @@ impl Journal {
             ..JournalEntry::default()
         };
         let entries = encode_entries(vec![entry]);
+        let written = entries.len();
         if self.store.end(expired, state, entries, self.clock.now()).await? {
             tracing::info!(run = %expired.run, ?state, "a run that no node drives was ended");
+            self.numbers.turn_ended(state, By::Memory);
+            self.numbers.entries_written(written);
             self.follow.publish(expired.run);
         }
         Ok(())

@@ -16,11 +16,11 @@ use harombe_sql::{Migrator, Postgres, PostgresConfig, UnitError, UnitFuture};
 use harombe_types::{AgentName, RunId, RunPrincipal, SessionId, Timestamp, WorkspaceId};
 
 use super::newest::newest;
-use super::rows::expired_page;
+use super::rows::{active_runs, expired_page};
 use super::{Store, Unit, refuse};
 use crate::domain::{
-    Begin, Begun, Claimed, Entry, Expired, ExpiredPage, Finish, Header, Held, Lease, Mark, NewEntry, Owner,
-    Progress, Renewal, Room, Run, RunState, Selection, Session, StoredPage,
+    ActiveRuns, Begin, Begun, Claimed, Entry, Expired, ExpiredPage, Finish, Header, Held, Lease, Mark,
+    NewEntry, Owner, Progress, Renewal, Room, Run, RunState, Selection, Session, StoredPage,
 };
 use crate::error::Error;
 
@@ -189,6 +189,13 @@ impl Store for PostgresStore {
             Box::pin(async move { Ok(leases::expired(connection, now, after, limit).await?) })
         });
         Ok(expired_page(rows.await?, limit))
+    }
+
+    async fn active(&self, now: Timestamp) -> Result<ActiveRuns, Error> {
+        let counted = self
+            .postgres
+            .idempotent(|connection| Box::pin(async move { Ok(leases::active(connection, now).await?) }));
+        Ok(active_runs(counted.await?))
     }
 
     async fn claim(

@@ -3,7 +3,7 @@
 use harombe_types::{RunId, Timestamp};
 use sqlx::FromRow;
 
-use crate::domain::{Entry, Expired, ExpiredPage, Header, Mark, Renewal, Run, RunState, Session};
+use crate::domain::{ActiveRuns, Entry, Expired, ExpiredPage, Header, Mark, Renewal, Run, RunState, Session};
 use crate::error::Error;
 
 #[derive(Debug, FromRow)]
@@ -179,6 +179,14 @@ pub(super) fn expired_page(rows: Vec<ExpiredRow>, limit: u32) -> ExpiredPage {
     ExpiredPage {
         runs: rows.into_iter().filter_map(read).collect(),
         next,
+    }
+}
+
+/// How many are under way, and how many of them nobody drives.
+pub(super) fn active_runs((all, unclaimed): (i64, i64)) -> ActiveRuns {
+    ActiveRuns {
+        all: unsigned(all),
+        unclaimed: unsigned(unclaimed),
     }
 }
 

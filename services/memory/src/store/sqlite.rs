@@ -14,12 +14,12 @@ use harombe_sql::{Connection, Database, Limits, UnitFuture, Units};
 use harombe_types::{AgentName, RunId, RunPrincipal, SessionId, Tenant, Timestamp, WorkspaceId};
 
 use crate::domain::{
-    Begin, Begun, Claimed, Entry, Expired, ExpiredPage, Finish, Header, Held, Lease, Mark, NewEntry, Owner,
-    Progress, Renewal, Room, Run, RunState, Selection, Session, StoredPage,
+    ActiveRuns, Begin, Begun, Claimed, Entry, Expired, ExpiredPage, Finish, Header, Held, Lease, Mark,
+    NewEntry, Owner, Progress, Renewal, Room, Run, RunState, Selection, Session, StoredPage,
 };
 use crate::error::Error;
 use crate::store::newest::newest;
-use crate::store::rows::{SessionRow, expired_page};
+use crate::store::rows::{SessionRow, active_runs, expired_page};
 use crate::store::{Store, Unit, refuse};
 
 static MIGRATIONS: harombe_sql::Migrator = harombe_sql::migrate!("./migrations/sqlite");
@@ -206,6 +206,11 @@ impl Store for SqliteStore {
         let rows = leases::expired(self.database.readers(), now, after, limit).await;
         let rows = rows.map_err(|error| self.read_failed(error))?;
         Ok(expired_page(rows, limit))
+    }
+
+    async fn active(&self, now: Timestamp) -> Result<ActiveRuns, Error> {
+        let counted = leases::active(self.database.readers(), now).await;
+        Ok(active_runs(counted.map_err(|error| self.read_failed(error))?))
     }
 
     async fn claim(

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::domain::Journal;
 
-/// Sweeps once every lease period.
+/// Sweeps once every lease period, then counts what is under way.
 pub(crate) struct Overdue {
     pub(crate) journal: Journal,
     pub(crate) every: Duration,
@@ -22,6 +22,9 @@ impl Overdue {
         while stop.run_until_cancelled(ticks.tick()).await.is_some() {
             if let Err(error) = self.journal.sweep().await {
                 tracing::warn!(reason = %error.reason(), error = %error, "runs that no node drives could not be ended; trying again");
+            }
+            if let Err(error) = self.journal.measure().await {
+                tracing::warn!(reason = %error.reason(), error = %error, "the runs under way were not counted");
             }
         }
     }

@@ -13,6 +13,7 @@ mod faults;
 mod journal;
 mod leases;
 mod limits;
+mod numbers;
 mod rig;
 
 use rig::Backend;

@@ -12,7 +12,7 @@ use harombe_proto::memory::v1::conversation_service_client::ConversationServiceC
 use harombe_proto::memory::v1::run_journal_service_client::RunJournalServiceClient;
 use harombe_proto::types::v1::run_event::Event;
 use harombe_proto::types::v1::{RunEvent, RunFinished, TextFinished};
-use harombe_rpc::{GrpcChannel, LogRefusals, RequestExt as _};
+use harombe_rpc::{GrpcChannel, LogRefusals, Metrics, RequestExt as _};
 use harombe_sql::{PostgresConfig, StoreConfig};
 use harombe_testkit::postgres::Database;
 use harombe_types::{
@@ -36,6 +36,7 @@ pub(crate) enum Backend {
 pub(crate) struct Rig {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) service: Service,
+    pub(crate) metrics: Metrics,
     pub(crate) minter: TokenMinter,
     pub(crate) identity: ServiceIdentity,
     pub(crate) directory: Arc<Home>,
@@ -86,10 +87,11 @@ impl Rig {
             directory,
             _database: database,
         });
-        let service = start(&config, &clock, &memory, directory.path()).await;
+        let (service, metrics) = start(&config, &clock, &memory, directory.path()).await;
         Self {
             clock,
             service,
+            metrics,
             minter: TokenMinter::new(gateway),
             identity: memory,
             directory,
@@ -100,8 +102,13 @@ impl Rig {
     /// Shuts the service down and starts it again over the same files.
     pub(crate) async fn restart(self) -> Self {
         self.service.shutdown(Duration::from_secs(5)).await;
-        let service = start(&self.config, &self.clock, &self.identity, self.directory.path()).await;
-        Self { service, ..self }
+        let (service, metrics) =
+            start(&self.config, &self.clock, &self.identity, self.directory.path()).await;
+        Self {
+            service,
+            metrics,
+            ..self
+        }
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -309,15 +316,17 @@ pub(crate) async fn start(
     clock: &Arc<ManualClock>,
     identity: &ServiceIdentity,
     data: &Path,
-) -> Service {
+) -> (Service, Metrics) {
+    let metrics = Metrics::new();
     let deps = Deps {
-        metrics: harombe_rpc::Metrics::new(),
+        metrics: metrics.clone(),
         clock: Arc::clone(clock) as Arc<dyn harombe_types::Clock>,
         identity: identity.clone(),
         refusals: Arc::new(LogRefusals),
         data: data.to_owned(),
     };
-    build(config.clone(), deps).await.expect("service")
+    let service = build(config.clone(), deps).await.expect("service");
+    (service, metrics)
 }
 
 pub(crate) struct Clients {

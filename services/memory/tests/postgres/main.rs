@@ -17,6 +17,8 @@ mod journal;
 mod leases;
 #[path = "../it/limits.rs"]
 mod limits;
+#[path = "../it/numbers.rs"]
+mod numbers;
 mod replicas;
 #[path = "../it/rig.rs"]
 mod rig;

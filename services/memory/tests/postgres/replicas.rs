@@ -14,10 +14,11 @@ use crate::rig::{LEASE, Rig, answer, entry, start};
 
 /// A second process beside `one`; each may go without the other.
 async fn replica(one: &Rig) -> Rig {
-    let service = start(&one.config, &one.clock, &one.identity, one.directory.path()).await;
+    let (service, metrics) = start(&one.config, &one.clock, &one.identity, one.directory.path()).await;
     Rig {
         clock: Arc::clone(&one.clock),
         service,
+        metrics,
         minter: one.minter.clone(),
         identity: one.identity.clone(),
         directory: Arc::clone(&one.directory),

@@ -10,6 +10,7 @@ on_each![
     many_leases_are_renewed_at_once_and_each_is_answered_by_itself,
     a_claim_takes_what_was_listed_and_nothing_newer,
     a_run_that_nobody_drives_is_ended,
+    runs_under_way_are_counted,
     a_wish_to_stop_reaches_the_driver_and_the_first_stays,
 ];
 
@@ -223,4 +224,20 @@ async fn a_wish_to_stop_reaches_the_driver_and_the_first_stays(place: Place) {
     );
     let unknown = store.request_cancel(&run_in(run.session), "x").await;
     assert!(matches!(unknown, Err(Error::NotFound(_))), "{unknown:?}");
+}
+
+async fn runs_under_way_are_counted(place: Place) {
+    let store = place.open().await;
+    let active = async |now| {
+        let runs = store.active(now).await.unwrap();
+        (runs.all, runs.unclaimed)
+    };
+    assert_eq!(active(NOW).await, (0, 0));
+    let (given_up, _) = begun(&*store).await;
+    let (ended, _) = begun(&*store).await;
+    begun(&*store).await;
+    assert_eq!((active(NOW).await, active(expires()).await), ((3, 0), (3, 3)));
+    store.release_lease(&given_up, 1, NOW).await.unwrap();
+    store.finish_turn(finish(&ended, 1, &["answer"])).await.unwrap();
+    assert_eq!((active(NOW).await, active(expires()).await), ((2, 1), (2, 2)));
 }

@@ -85,6 +85,15 @@ pub(super) async fn expired(
     .await
 }
 
+pub(super) async fn active(connection: &mut PgConnection, now: Timestamp) -> Result<(i64, i64), sqlx::Error> {
+    sqlx::query_as(
+        "SELECT count(*), count(*) FILTER (WHERE lease_expires_ms <= $1) FROM runs WHERE state = 1",
+    )
+    .bind(now.as_millis())
+    .fetch_one(connection)
+    .await
+}
+
 pub(super) async fn claim(
     connection: &mut PgConnection,
     expired: &Expired,

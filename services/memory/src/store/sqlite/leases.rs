@@ -119,6 +119,20 @@ pub(super) async fn expired(
     .await
 }
 
+pub(super) async fn active(
+    executor: impl SqliteExecutor<'_>,
+    now: Timestamp,
+) -> Result<(i64, i64), sqlx::Error> {
+    // SQLite does not know how few of all runs these are
+    sqlx::query_as(
+        "SELECT count(*), count(*) FILTER (WHERE lease_expires_ms <= ?) FROM runs INDEXED BY runs_active \
+         WHERE state = 1",
+    )
+    .bind(now.as_millis())
+    .fetch_one(executor)
+    .await
+}
+
 pub(super) async fn claim(
     tx: &mut Connection,
     expired: Expired,
