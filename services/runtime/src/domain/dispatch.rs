@@ -264,11 +264,13 @@ async fn fetch(calls: &Calls, allowed: &Allowed<'_>) -> Result<Finished, Failure
     } = fetched;
     let mut redactions = BTreeMap::new();
     let mut redacted = |text: &str| {
-        let redacted = Scanner::shared().redact(text);
-        for finding in redacted.findings {
-            *redactions.entry(finding.kind.to_owned()).or_insert(0) += 1;
+        let clean = Scanner::shared().redact(text).text;
+        // the proxy's markers too: it redacts before it cuts
+        for (kind, count) in harombe_redact::replaced(&clean) {
+            let sum: &mut u32 = redactions.entry(kind.to_owned()).or_default();
+            *sum = sum.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
         }
-        redacted.text
+        clean
     };
     // redacted before it is cut: half a secret is not recognised
     let mut content_type = redacted(&content_type);
