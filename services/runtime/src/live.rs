@@ -8,15 +8,13 @@ use harombe_proto::types::v1::RunEvent;
 use harombe_proto::types::v1::run_event::Event;
 use harombe_types::{RunId, RunPrincipal, Tenant};
 use parking_lot::Mutex;
-use tokio::sync::broadcast;
-use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::peers::{Lease, Term};
 
-/// Events that a listener may lag behind before it misses deltas. Journalled events are never missed. Every run that is driven
-/// here, and be it only waiting, pays for so many places.
+/// Events that a listener may lag behind before it misses deltas. Journalled events are never missed.
 const LAG: usize = 256;
 
 /// The runs of this node.
@@ -52,8 +50,31 @@ struct Hold {
 #[derive(Debug)]
 struct Told {
     journalled: Vec<Arc<RunEvent>>,
-    /// Absent once the run has ended here.
-    live: Option<broadcast::Sender<Arc<RunEvent>>>,
+    /// The listeners; absent once the run has ended here.
+    live: Option<Vec<mpsc::Sender<Arc<RunEvent>>>>,
+}
+
+/// What a listener has not heard yet, and where it hears the rest, if there may be any.
+type Joined = (VecDeque<Arc<RunEvent>>, Option<mpsc::Receiver<Arc<RunEvent>>>);
+
+impl Told {
+    /// A listener that is too far behind is let go; it joins again when it has heard what it was told.
+    fn tell(&mut self, event: &Arc<RunEvent>) {
+        if let Some(live) = &mut self.live {
+            live.retain(|listener| listener.try_send(Arc::clone(event)).is_ok());
+        }
+    }
+
+    fn join(&mut self, after: u64) -> Joined {
+        let missed = self.journalled.iter().filter(|event| event.cursor > after);
+        let live = self.live.as_mut().map(|live| {
+            live.retain(|listener| !listener.is_closed());
+            let (listener, events) = mpsc::channel(LAG);
+            live.push(listener);
+            events
+        });
+        (missed.cloned().collect(), live)
+    }
 }
 
 /// Takes the run out of the hub, and ends its listeners' streams, when this node stops driving it for whatever reason.
@@ -88,7 +109,6 @@ impl Hub {
         if runs.contains_key(&id) {
             return None;
         }
-        let (live, _) = broadcast::channel(LAG);
         let run = Arc::new(LiveRun {
             id,
             tenant: principal.tenant.clone(),
@@ -101,7 +121,7 @@ impl Hub {
             }),
             told: Mutex::new(Told {
                 journalled: Vec::new(),
-                live: Some(live),
+                live: Some(Vec::new()),
             }),
         });
         runs.insert(id, Arc::clone(&run));
@@ -175,51 +195,35 @@ impl LiveRun {
     pub(crate) fn journalled(&self, events: Vec<RunEvent>) {
         let mut told = self.told.lock();
         for event in events.into_iter().map(Arc::new) {
-            if let Some(live) = &told.live {
-                // nobody may be listening
-                let _ = live.send(Arc::clone(&event));
-            }
+            told.tell(&event);
             told.journalled.push(event);
         }
     }
 
     /// Tells listeners something that is not stored.
     pub(crate) fn passing(&self, event: RunEvent) {
-        if let Some(live) = &self.told.lock().live {
-            let _ = live.send(Arc::new(event));
-        }
+        self.told.lock().tell(&Arc::new(event));
     }
 
     /// Everything that was journalled here, then what follows, until this node stops driving the run.
     pub(crate) fn events(self: &Arc<Self>) -> impl Stream<Item = RunEvent> + Send + 'static {
-        let told = self.told.lock();
+        let (ready, live) = self.told.lock().join(0);
         let listener = Listener {
             run: Arc::clone(self),
-            live: told.live.as_ref().map(broadcast::Sender::subscribe),
-            ready: told.journalled.iter().cloned().collect(),
+            live,
+            ready,
             seen: 0,
         };
-        drop(told);
         futures_util::stream::unfold(listener, async |mut listener| {
             let event = listener.next().await?;
             Some((Arc::unwrap_or_clone(event), listener))
         })
     }
-
-    fn journalled_after(&self, cursor: u64) -> VecDeque<Arc<RunEvent>> {
-        self.told
-            .lock()
-            .journalled
-            .iter()
-            .filter(|event| event.cursor > cursor)
-            .cloned()
-            .collect()
-    }
 }
 
 struct Listener {
     run: Arc<LiveRun>,
-    live: Option<broadcast::Receiver<Arc<RunEvent>>>,
+    live: Option<mpsc::Receiver<Arc<RunEvent>>>,
     ready: VecDeque<Arc<RunEvent>>,
     seen: u64,
 }
@@ -233,14 +237,10 @@ impl Listener {
             }
             let live = self.live.as_mut()?;
             match live.recv().await {
-                Ok(event) if is_passing(&event) => return Some(event),
-                Ok(event) if event.cursor > self.seen => self.ready.push_back(event),
-                Ok(_) => {}
-                Err(RecvError::Lagged(_)) => self.ready = self.run.journalled_after(self.seen),
-                Err(RecvError::Closed) => {
-                    self.live = None;
-                    self.ready = self.run.journalled_after(self.seen);
-                }
+                Some(event) if is_passing(&event) => return Some(event),
+                Some(event) => self.ready.push_back(event),
+                // it was let go, or the run has ended here
+                None => (self.ready, self.live) = self.run.told.lock().join(self.seen),
             }
         }
     }

@@ -5,6 +5,7 @@ pub(crate) mod personal;
 mod turn;
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::Arc;
 
 use futures_util::StreamExt as _;
@@ -137,9 +138,9 @@ impl Node {
         };
         let (tell, told) = oneshot::channel();
         let node = self.clone();
-        self.parts
-            .tasks
-            .spawn(async move { node.open(message, agent, seat, tell).await });
+        self.parts.tasks.spawn(Box::pin(
+            async move { node.open(message, agent, seat, tell).await },
+        ));
         told.await.unwrap_or(Err(Error::ShuttingDown))
     }
 
@@ -157,8 +158,8 @@ impl Node {
             return;
         };
         let node = self.clone();
-        self.parts.tasks.spawn(async move {
-            match node.read(token, lease, seat).await {
+        self.parts.tasks.spawn(Box::pin(async move {
+            match Box::pin(node.read(token, lease, seat)).await {
                 Ok(Some((run, driving))) => {
                     node.parts.numbers.taken_over();
                     if cancel_requested {
@@ -169,7 +170,7 @@ impl Node {
                 Ok(None) => {}
                 Err(error) => tracing::warn!(error = %error, "a run cannot be taken over"),
             }
-        });
+        }));
     }
 
     fn check(&self, message: &Message) -> Result<Arc<Agent>, Error> {
@@ -209,11 +210,11 @@ impl Node {
         tell: oneshot::Sender<Result<Joined, Error>>,
     ) {
         // a caller that went away needs no answer; its run goes on
-        match self.open_turn(message, agent, seat).await {
+        match Box::pin(self.open_turn(message, agent, seat)).await {
             Ok(Opened::New(run, driving)) => {
                 // listens before the run goes on, so that the caller misses nothing
                 let _ = tell.send(Ok(Joined::Here(driving.run().events().boxed())));
-                self.drive(*run, driving).await;
+                self.drive(run, driving).await;
             }
             Ok(Opened::Before(joined)) => {
                 let _ = tell.send(Ok(joined));
@@ -224,15 +225,12 @@ impl Node {
         }
     }
 
-    async fn drive(&self, run: Run, driving: Driving) {
+    async fn drive(&self, mut run: Box<Run>, driving: Driving) {
         let driven = self.parts.drain.driving();
-        let token = run.journal.token.clone();
-        // whether its beginning is on record is not known before the first response
-        let left = if run.progress.steps == 0 {
-            self.while_leased(&driving, run.begin()).await
-        } else {
-            self.while_leased(&driving, run.drive()).await
-        };
+        let left = self.while_leased(&driving, pin!(run.drive())).await;
+        let token = Arc::clone(&run.journal.token);
+        // its place is free before its listeners hear that there is nothing more
+        drop(run);
         if let Some(why) = left {
             self.parts.numbers.let_go(why);
         }
@@ -266,5 +264,33 @@ impl Node {
         };
         tracing::warn!(run = %run.id, ?why, "this node lets the run go; another one will go on");
         Some(why)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::calls::Calls;
+    use crate::domain::journal::Steps;
+    use crate::domain::state::OpenCall;
+
+    /// Thousands of runs may wait here. Each has one of these futures, and one more for each call.
+    const MOST: usize = 8 << 10;
+
+    fn size<A, F>(_: impl FnOnce(A) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn a_run_that_waits_holds_only_what_it_needs() {
+        let run = size(
+            async |(node, message, agent, seat, tell): (Node, Message, _, _, _)| {
+                node.open(message, agent, seat, tell).await;
+            },
+        );
+        let call = size(async |(calls, open, steps): (Arc<Calls>, OpenCall, Steps)| {
+            let _ = calls.perform(&open, &steps).await;
+        });
+        assert!(run < MOST && call < MOST, "{run} and {call} bytes");
     }
 }

@@ -29,7 +29,7 @@ pub(crate) struct Calls {
     /// For whom.
     pub principal: RunPrincipal,
     /// By what right.
-    pub token: String,
+    pub token: Arc<str>,
     /// What may be called.
     pub tools: Vec<Arc<Tool>>,
     /// Bytes of an answer that the model is told.
@@ -84,7 +84,7 @@ impl Calls {
     /// Calls on behalf of this principal, by right of its token.
     pub(crate) fn new(
         peers: Peers,
-        (principal, token): (RunPrincipal, String),
+        (principal, token): (RunPrincipal, Arc<str>),
         tools: Vec<Arc<Tool>>,
         result_limit: usize,
         (clock, numbers): (Arc<dyn Clock>, Arc<Numbers>),
@@ -117,7 +117,7 @@ impl Calls {
         // How long somebody thought about it is not the call's time.
         let began = self.clock.now();
         let finished = match allowed {
-            Ok(allowed) => dispatch::dispatch(self, allowed, events).await?,
+            Ok(allowed) => Box::pin(dispatch::dispatch(self, allowed, events)).await?,
             Err(refused) => refused,
         };
         self.finish(open, finished, began, events).await
@@ -180,15 +180,12 @@ impl Calls {
             Err(refused) => return Ok(Err(refused)),
         };
         if tool.goes_out()
-            && let Err(refused) = self.check_egress(&call).await
+            && let Err(refused) = Box::pin(self.check_egress(&call)).await
         {
             return Ok(Err(refused));
         }
-        let answer = self
-            .peers
-            .hitl
-            .authorize(&self.token, call.bytes(), self.clock.now())
-            .await;
+        let hitl = &self.peers.hitl;
+        let answer = Box::pin(hitl.authorize(&self.token, call.bytes(), self.clock.now())).await;
         let Authorization {
             risk,
             reasons,

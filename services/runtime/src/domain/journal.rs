@@ -28,7 +28,7 @@ pub(crate) struct Writer {
     /// Where it is.
     pub memory: Memory,
     /// By what right.
-    pub token: String,
+    pub token: Arc<str>,
     /// Of the last entry.
     pub cursor: u64,
     /// Who listens, and the lease.

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use harombe_error::Reason;
+use harombe_error::{Failure, Reason};
 use harombe_proto::types::v1 as events;
 use harombe_proto::types::v1::StopReason;
 use harombe_proto::types::v1::run_event::Event;
@@ -79,19 +79,17 @@ impl Ended {
 }
 
 impl Run {
-    /// Puts the run's beginning on record, then goes on until it has ended or another node must take it.
-    pub(crate) async fn begin(mut self) -> Ended {
-        match audit::run_started(&self.trail, &self.principal, &self.agent.model_name).await {
-            Ok(()) => self.drive().await,
-            Err(failure) => {
-                audit::run_not_begun(&self.trail, &self.principal, failure.reason);
-                Ended::of(&self.close_failed(failure.reason, failure.message).await)
-            }
+    /// Goes on until the run has ended or another node must take it. What a run that waits for people has no need of is boxed
+    /// here and below: there may be thousands of them.
+    pub(crate) async fn drive(&mut self) -> Ended {
+        // whether its beginning is on record is not known before the first response
+        if self.progress.steps == 0
+            && let Err(failure) = Box::pin(self.begin()).await
+        {
+            audit::run_not_begun(&self.trail, &self.principal, failure.reason);
+            let closed = Box::pin(self.close_failed(failure.reason, failure.message)).await;
+            return Ended::of(&closed);
         }
-    }
-
-    /// Goes on until the run has ended or another node must take it.
-    pub(crate) async fn drive(mut self) -> Ended {
         let began = self.progress.began.unwrap_or_else(|| self.clock.now());
         let left = self.clock.now().until(began.plus(self.agent.limits.wall));
         let wall = Instant::now() + left;
@@ -100,14 +98,18 @@ impl Run {
             Err(stop) => stop,
         };
         let ended = match stop {
-            Stop::Finish(reason) => self.finish(reason, wall).await,
+            Stop::Finish(reason) => Box::pin(self.finish(reason, wall)).await,
             stop => Err(stop),
         };
         let ended = match ended {
-            Err(Stop::Fail { reason, message }) => self.fail(reason, message, wall).await,
+            Err(Stop::Fail { reason, message }) => Box::pin(self.fail(reason, message, wall)).await,
             ended => ended,
         };
         Ended::of(&ended)
+    }
+
+    async fn begin(&self) -> Result<(), Failure> {
+        audit::run_started(&self.trail, &self.principal, &self.agent.model_name).await
     }
 
     async fn turn(&mut self, wall: Instant) -> Result<std::convert::Infallible, Stop> {
@@ -124,7 +126,7 @@ impl Run {
                 calls,
                 usage,
                 stopped,
-            } = self.ask(wall).await?;
+            } = Box::pin(self.ask(wall)).await?;
             let answered = calls.is_empty();
             let calls: Vec<_> = calls
                 .into_iter()
@@ -145,7 +147,7 @@ impl Run {
                     Stopped::Whole | Stopped::Refused => StopReason::Answered,
                 }));
             }
-            self.journal.append(entries).await?;
+            Box::pin(self.journal.append(entries)).await?;
         }
     }
 
@@ -254,7 +256,7 @@ impl Run {
                 () = tokio::time::sleep_until(wall) => return Err(Stop::Finish(StopReason::TimeLimit)),
                 () = self.leaving.cancelled(), if idle => return Err(Stop::Leave),
                 Ok(()) = waiting.changed() => {}
-                Some(record) = to_record.recv() => self.journal.write(record, &mut to_record).await?,
+                Some(record) = to_record.recv() => Box::pin(self.journal.write(record, &mut to_record)).await?,
                 done = running.next() => match done {
                     Some((call, text)) => self.progress.answer(call, text?),
                     None => break,

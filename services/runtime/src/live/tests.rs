@@ -63,6 +63,34 @@ async fn a_listener_that_lags_misses_deltas_and_nothing_else() {
     assert!(hub.get(run.id).is_none());
 }
 
+#[tokio::test]
+async fn a_listener_that_lagged_goes_on_listening() {
+    let hub = Hub::default();
+    let driving = hub.drive(&principal(), lease()).unwrap();
+    let run = Arc::clone(driving.run());
+    let mut events = std::pin::pin!(run.events());
+    for offset in 0..5000 {
+        run.passing(delta(offset));
+    }
+    run.journalled(vec![journalled(1)]);
+    while events.next().await.unwrap().cursor != 1 {}
+    run.passing(delta(9));
+    run.journalled(vec![journalled(2)]);
+    assert_eq!(events.next().await.unwrap(), delta(9));
+    assert_eq!(events.next().await.unwrap(), journalled(2));
+}
+
+#[test]
+fn listeners_that_went_away_are_forgotten() {
+    let hub = Hub::default();
+    let driving = hub.drive(&principal(), lease()).unwrap();
+    for _ in 0..100 {
+        drop(driving.run().events());
+    }
+    let told = driving.run().told.lock();
+    assert_eq!(told.live.as_ref().map(Vec::len), Some(1), "only the last one");
+}
+
 #[test]
 fn a_run_is_driven_once() {
     let hub = Hub::default();

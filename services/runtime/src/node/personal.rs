@@ -159,7 +159,7 @@ impl Node {
         let history = peers.memory.history(&token, 0).await?;
         Ok(Calls::new(
             peers.clone(),
-            (principal, token),
+            (principal, token.into()),
             tools.tools().to_vec(),
             *result_limit,
             (Arc::clone(clock), Arc::clone(numbers)),

@@ -158,7 +158,7 @@ impl Node {
             pending,
         };
         let run = self.run(&driving, agent, (principal, token), place, (opening, seat));
-        Ok(Opened::New(Box::new(run), driving))
+        Ok(Opened::New(run, driving))
     }
 
     /// The run of a message that another node had begun and not gone on with.
@@ -169,7 +169,7 @@ impl Node {
         seat: Seat,
     ) -> Result<Opened, Error> {
         Ok(match self.read(token, lease, seat).await? {
-            Some((run, driving)) => Opened::New(Box::new(run), driving),
+            Some((run, driving)) => Opened::New(run, driving),
             None => Opened::Before(Joined::Elsewhere(principal.run.to_string())),
         })
     }
@@ -192,7 +192,7 @@ impl Node {
         token: String,
         lease: Lease,
         seat: Seat,
-    ) -> Result<Option<(Run, Driving)>, Error> {
+    ) -> Result<Option<(Box<Run>, Driving)>, Error> {
         let Parts {
             peers,
             clock,
@@ -234,7 +234,7 @@ impl Node {
         (principal, token): (RunPrincipal, String),
         place: Place,
         (opening, seat): (Opening, Seat),
-    ) -> Run {
+    ) -> Box<Run> {
         let Parts {
             peers,
             trail,
@@ -243,9 +243,10 @@ impl Node {
             drain,
             ..
         } = self.parts();
+        let token: Arc<str> = token.into();
         let calls = Calls::new(
             peers.clone(),
-            (principal.clone(), token.clone()),
+            (principal.clone(), Arc::clone(&token)),
             agent.tools.clone(),
             agent.limits.result,
             (Arc::clone(clock), Arc::clone(numbers)),
@@ -264,7 +265,7 @@ impl Node {
             clock: Arc::clone(clock),
             pending,
         };
-        Run {
+        Box::new(Run {
             agent,
             principal,
             live: Arc::clone(driving.run()),
@@ -278,7 +279,7 @@ impl Node {
             clock: Arc::clone(clock),
             leaving: drain.leaving().clone(),
             seat,
-        }
+        })
     }
 }
 

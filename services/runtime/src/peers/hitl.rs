@@ -96,13 +96,10 @@ impl Hitl {
         let message = wire::AwaitDecisionRequest {
             approval_id: approval_id.to_owned(),
         };
-        let response = self
-            .0
-            .clone()
-            .await_decision(with_token(message, token))
-            .await
-            .map_err(|status| at(&status))?;
-        let mut updates = response.into_inner();
+        let mut client = self.0.clone();
+        // what opens the stream is of no use while it waits, which may be for a quarter of an hour
+        let opened = Box::pin(client.await_decision(with_token(message, token))).await;
+        let mut updates = opened.map_err(|status| at(&status))?.into_inner();
         while let Some(update) = updates.next().await {
             if let Some(Update::Decided(decided)) = update.map_err(|status| at(&status))?.update {
                 return Ok(decided);

@@ -1,5 +1,7 @@
 //! sandbox-broker: executions and workspace files.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
@@ -21,7 +23,7 @@ pub(crate) struct Sandbox(SandboxServiceClient<GrpcChannel>);
 #[derive(Clone)]
 pub(crate) struct Permission {
     /// The run's token.
-    pub token: String,
+    pub token: Arc<str>,
     /// hitl's grant.
     pub grant: String,
     /// The canonical call.
