@@ -25,8 +25,6 @@ pub struct Config {
     pub agents: BTreeMap<String, AgentConfig>,
     /// Models of providers by name, for agents to name.
     pub models: BTreeMap<String, ModelConfig>,
-    /// Whether egress-proxy has an upstream that `web_search` can ask; without one the tool is not listed.
-    pub web_search: bool,
     /// Runs that this node drives at the same time, without those that only wait for a person.
     pub max_runs: u32,
     /// Runs that wait here for a person; a run beyond that number counts as one that is driven.
@@ -76,7 +74,6 @@ impl Default for Config {
         Self {
             agents: BTreeMap::from([("default".to_owned(), AgentConfig::default())]),
             models: BTreeMap::new(),
-            web_search: false,
             max_runs: 256,
             max_waiting: 10_000,
             claim_every: Span::from(Duration::from_millis(500)),

@@ -41,6 +41,8 @@ pub struct Deps {
     pub sandbox_broker: GrpcChannel,
     /// The outside world.
     pub egress_proxy: GrpcChannel,
+    /// Whether egress-proxy has an upstream that `web_search` can ask; without one the tool is not listed.
+    pub web_search: bool,
 }
 
 /// Why the service cannot start.
@@ -84,7 +86,6 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
     if !faults.is_empty() {
         return Err(BuildError::Config(faults));
     }
-    let tools = Registry::built_in(config.web_search)?;
     let Deps {
         clock,
         metrics,
@@ -94,7 +95,9 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
         hitl,
         sandbox_broker,
         egress_proxy,
+        web_search,
     } = deps;
+    let tools = Registry::built_in(web_search)?;
     let peers = Peers::new(memory, hitl, sandbox_broker, egress_proxy);
     let agents = agents::build(&config, &tools, &peers.egress)?;
     let result_limit = agents

@@ -129,6 +129,7 @@ impl Builder {
             hitl: self.channel(name, ServiceName::Hitl)?,
             sandbox_broker: self.channel(name, ServiceName::SandboxBroker)?,
             egress_proxy: self.channel(name, ServiceName::EgressProxy)?,
+            web_search: config.egress_proxy.search_configured(),
         };
         harombe_runtime::build(config.runtime.clone(), deps)
             .await

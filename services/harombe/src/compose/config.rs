@@ -114,7 +114,6 @@ impl Config {
         if let Ok(policy) = harombe_egress_proxy::load_policy(self.egress_proxy.policy.as_deref()) {
             self.hitl.trusted_hosts.extend(policy.trusted_hosts());
         }
-        self.runtime.web_search = self.egress_proxy.search_configured();
         self
     }
 

@@ -225,7 +225,7 @@ async fn the_web_is_searched_where_there_is_something_to_search_with() {
         found("Iron oxide", "https://iron.test/"),
     ];
     *world.egress.page.lock() = serde_json::json!({ "results": results }).to_string();
-    let with = world.configured(script, |config| config.web_search = true).await;
+    let with = world.searching(script).await;
     let events = with.say(&world, "search").await;
     let finished = finished_tools(&events).remove(0);
     assert_eq!(finished.outcome(), ToolOutcome::Ok, "{finished:?}");
@@ -247,7 +247,7 @@ async fn the_web_is_searched_where_there_is_something_to_search_with() {
 
     let world = World::new();
     *world.egress.page.lock() = "{\"results\":[]}".to_owned();
-    let with = world.configured(script, |config| config.web_search = true).await;
+    let with = world.searching(script).await;
     let events = with.say(&world, "search").await;
     assert_eq!(finished_tools(&events)[0].result, "Nothing was found.");
 }

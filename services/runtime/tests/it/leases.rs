@@ -77,7 +77,7 @@ async fn a_node_whose_clock_is_wrong_keeps_its_leases_like_any_other() {
         let now = world.clock.now().as_millis() + wrong * 1000;
         let clock = Arc::new(ManualClock::at(Timestamp::from_millis(now)));
         let config = world.config(HANGING, |_| {});
-        let node = world.node_by(clock, config, world.egress.channel()).await;
+        let node = world.node_by(clock, config).await;
         let mut stream = node.send(&world.token(), "m1", "hi").await.unwrap();
         until(&mut stream, is_started).await;
         tokio::time::sleep(PERIOD * 3).await;

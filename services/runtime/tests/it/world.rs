@@ -71,6 +71,12 @@ impl World {
         self.node_at(config, self.egress.channel()).await
     }
 
+    /// A node that may search, whose agent plays the script.
+    pub(crate) async fn searching(&self, script: &str) -> Node {
+        let config = self.config(script, |_| {});
+        self.build(config, |deps| deps.web_search = true).await
+    }
+
     /// Of a node whose agent plays the script.
     pub(crate) fn config(&self, script: &str, change: impl FnOnce(&mut Config)) -> Config {
         let path = self.directory.path().join("script.toml");
@@ -87,18 +93,18 @@ impl World {
 
     /// A node with this configuration and this way out.
     pub(crate) async fn node_at(&self, config: Config, egress_proxy: GrpcChannel) -> Node {
-        self.node_by(self.clock.clone(), config, egress_proxy).await
+        self.build(config, |deps| deps.egress_proxy = egress_proxy).await
     }
 
     /// A node that believes this clock.
-    pub(crate) async fn node_by(
-        &self,
-        clock: Arc<dyn Clock>,
-        config: Config,
-        egress_proxy: GrpcChannel,
-    ) -> Node {
-        let metrics = Metrics::new();
-        let deps = harombe_runtime::Deps {
+    pub(crate) async fn node_by(&self, clock: Arc<dyn Clock>, config: Config) -> Node {
+        self.build(config, |deps| deps.clock = clock).await
+    }
+
+    /// A node with these dependencies instead of the usual ones.
+    async fn build(&self, config: Config, change: impl FnOnce(&mut harombe_runtime::Deps)) -> Node {
+        let (metrics, clock) = (Metrics::new(), self.clock.clone());
+        let mut deps = harombe_runtime::Deps {
             metrics: metrics.clone(),
             clock: clock.clone(),
             identity: self.pki.identity(ServiceName::Runtime),
@@ -106,8 +112,10 @@ impl World {
             memory: self.memory.channel(),
             hitl: self.hitl.channel(ServiceName::Runtime),
             sandbox_broker: self.sandbox.channel(),
-            egress_proxy,
+            egress_proxy: self.egress.channel(),
+            web_search: false,
         };
+        change(&mut deps);
         let service = harombe_runtime::build(config, deps).await.unwrap();
         let channel = GrpcChannel::local(service.server(), ServiceName::Gateway);
         Node {
