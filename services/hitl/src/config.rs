@@ -13,11 +13,15 @@ use crate::domain::{LimitPolicy, PendingLimits};
 const MAX_TIME: Duration = Duration::from_secs(300);
 const MAX_MEMORY: u64 = 8 << 30;
 const MAX_CPU: u32 = 4000;
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// No run lasts longer: whoever waits for a decision hears of it before it is forgotten.
+const SHORTEST_RETENTION: Duration = DAY;
+const LONGEST_RETENTION: Duration = Duration::from_secs(36_500 * 24 * 60 * 60);
 /// They are counted with each new one.
 const MAX_PENDING: u32 = 1_000_000;
 
 /// Configuration of hitl; all of it has defaults.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(crate = "harombe_config::schemars")]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
@@ -29,6 +33,9 @@ pub struct Config {
     pub store: StoreConfig,
     /// The bounds that grants carry, and how many requests may wait.
     pub limits: LimitConfig,
+    /// For how long a request is kept after its decision; what was asked and decided is in the audit log in any case. From
+    /// "1d" to "36500d".
+    pub retention: Span,
 }
 
 /// Bounds of what a granted call may use, and of what waits for people.
@@ -58,6 +65,18 @@ pub struct LimitConfig {
     pub pending_per_subject: u32,
     /// Requests of one tenant that may wait for a decision at once. From 1 to 1,000,000.
     pub pending_per_tenant: u32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            rules: Vec::new(),
+            trusted_hosts: Vec::new(),
+            store: StoreConfig::default(),
+            limits: LimitConfig::default(),
+            retention: (90 * DAY).into(),
+        }
+    }
 }
 
 impl Default for LimitConfig {
@@ -90,6 +109,10 @@ impl Config {
             ));
         }
         faults.extend(self.store.validate("hitl.store"));
+        if !(SHORTEST_RETENTION..=LONGEST_RETENTION).contains(&self.retention.as_duration()) {
+            faults
+                .push("hitl.retention: must be from \"1d\" to \"36500d\"; the default is \"90d\"".to_owned());
+        }
         let limits = &self.limits;
         let mut check = |good: bool, fault: &str| {
             if !good {
@@ -183,6 +206,7 @@ mod tests {
         assert_eq!(Config::default().validate(), Vec::<String>::new());
         let mut config = Config {
             trusted_hosts: vec!["a b".to_owned()],
+            retention: Duration::from_secs(60).into(),
             ..Config::default()
         };
         config.limits = LimitConfig {
@@ -199,7 +223,7 @@ mod tests {
             pending_per_tenant: 1_000_001,
         };
         let faults = config.validate();
-        assert_eq!(faults.len(), 12, "{faults:#?}");
+        assert_eq!(faults.len(), 13, "{faults:#?}");
         assert!(
             faults
                 .iter()

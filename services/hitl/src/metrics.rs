@@ -18,6 +18,7 @@ pub struct Numbers {
     opened: Family<Label, Counter>,
     not_opened: Family<Label, Counter>,
     decided: Family<Labels, Counter>,
+    removed: Counter,
     pending: Gauge,
     oldest: Gauge,
     redeemed: Counter,
@@ -44,6 +45,11 @@ impl Numbers {
                 "harombe_hitl_requests_decided",
                 "Decisions, by what was decided and by whom",
                 Family::default,
+            ),
+            removed: metrics.metric(
+                "harombe_hitl_requests_removed",
+                "Requests that were removed a long time after their decision",
+                Counter::default,
             ),
             pending: metrics.metric(
                 "harombe_hitl_requests_pending",
@@ -98,6 +104,10 @@ impl Numbers {
         };
         let labels = [("decision", decided.decision.as_str()), ("by", by)];
         self.decided.get_or_create(&labels).inc();
+    }
+
+    pub(crate) fn removed(&self, requests: u64) {
+        self.removed.inc_by(requests);
     }
 
     pub(crate) fn set_pending(&self, waiting: u64, oldest: Duration) {

@@ -87,6 +87,7 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
         rules,
         limits: (&config.limits).into(),
         pending: (&config.limits).into(),
+        retention: config.retention.as_duration(),
         signer: Signer::new(deps.identity),
         verifier: Verifier::new(roots.clone()),
         trail: deps.trail.clone(),

@@ -95,6 +95,10 @@ pub trait Store: Send + Sync + 'static {
         limit: u32,
     ) -> Result<Vec<CallName>, Error>;
 
+    /// Removes requests, at most so many, that were decided before `before` and whose audit events are both in the log; how
+    /// many. Redemptions stay for ever.
+    async fn remove_decided(&self, before: Timestamp, limit: u32) -> Result<u64, Error>;
+
     /// Finishes what waits and lets the database go.
     async fn close(&self);
 }

@@ -21,7 +21,7 @@ const LOOK: Duration = Duration::from_secs(2);
 /// Hints that wait to be followed; more are found by looking.
 const HINTS: usize = 1024;
 
-/// Denies what is overdue and records what is not recorded, once a second; then counts what waits.
+/// Denies what is overdue, records what is not recorded and removes what is old, once a second; then counts what waits.
 pub(crate) async fn sweep(authority: Authority, numbers: Numbers, stop: CancellationToken) {
     let mut aside = Aside::default();
     let mut ticks = tokio::time::interval(SWEEP);
@@ -34,6 +34,9 @@ pub(crate) async fn sweep(authority: Authority, numbers: Numbers, stop: Cancella
         if let Err(error) = authority.expire_overdue(&mut aside).await {
             numbers.round_failed();
             tracing::warn!(%error, "overdue approvals wait to be expired");
+        }
+        if let Err(error) = authority.forget_decided().await {
+            tracing::warn!(%error, "requests that were decided long ago wait to be removed");
         }
         if let Err(error) = authority.measure(&aside).await {
             tracing::warn!(%error, "the requests that wait were not counted");

@@ -1,6 +1,7 @@
 //! The one that grants: it holds everything a decision needs.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use harombe_grant::{Grant, Signer, Verifier, audience_for};
 use harombe_trail::Trail;
@@ -26,6 +27,8 @@ pub struct Parts {
     pub rules: RuleSet,
     pub limits: LimitPolicy,
     pub pending: PendingLimits,
+    /// For how long a request is kept after its decision.
+    pub retention: Duration,
     pub signer: Signer,
     pub verifier: Verifier,
     pub trail: Trail,

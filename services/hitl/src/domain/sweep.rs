@@ -12,6 +12,8 @@ use crate::store::Mark;
 
 /// Names that are read at once; each record is then read by itself, however long its call is.
 const BATCH: u32 = 256;
+/// Requests that are removed at once, each as large as its call.
+const FORGOTTEN: u32 = 32;
 /// A redemption this old should have been recorded by whoever made it.
 const SETTLED: Duration = Duration::from_secs(10);
 
@@ -125,6 +127,22 @@ impl Authority {
             let mark = Mark::Redemption(tenant.clone(), run, call);
             self.write_marks(vec![mark]).await?;
         }
+        Ok(())
+    }
+
+    /// Removes what was decided too long ago to be kept, a few at a time, so that nobody's write waits for it.
+    ///
+    /// What a call led to is not forgotten with its request: a redemption stays, and a call that was never given away is
+    /// asked about anew, of a person, if its run could still ask.
+    ///
+    /// # Errors
+    /// The store cannot be written; it is done next time.
+    pub async fn forget_decided(&self) -> Result<(), Error> {
+        let kept = i64::try_from(self.parts.retention.as_millis()).unwrap_or(i64::MAX);
+        let now = self.parts.clock.now().as_millis();
+        let before = Timestamp::from_millis(now.saturating_sub(kept));
+        let removed = self.parts.store.remove_decided(before, FORGOTTEN).await?;
+        self.parts.numbers.removed(removed);
         Ok(())
     }
 

@@ -31,6 +31,11 @@ const DECIDE: &str = "UPDATE approvals SET decision = $3, decided_by = $4, own =
 const REDEEM: &str = "INSERT INTO redemptions (tenant, run, call, subject, agent, session, tool, digest, grant_id, \
                       redeemer, policy_version, redeemed_at, event) \
                       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT DO NOTHING";
+/// What another process removes at the same time is passed over.
+const REMOVE_DECIDED: &str = "WITH old AS MATERIALIZED (SELECT approval_id FROM approvals WHERE decided_at < $1 \
+                              AND request_recorded AND decision_recorded ORDER BY decided_at LIMIT $2 \
+                              FOR UPDATE SKIP LOCKED) \
+                              DELETE FROM approvals USING old WHERE approvals.approval_id = old.approval_id";
 const MARK_REQUESTS: &str = "UPDATE approvals SET request_recorded = TRUE WHERE approval_id = ANY ($1)";
 const MARK_DECISIONS: &str = "UPDATE approvals SET decision_recorded = TRUE WHERE approval_id = ANY ($1)";
 const MARK_REDEMPTIONS: &str = "UPDATE redemptions SET recorded = TRUE \
@@ -303,6 +308,16 @@ impl Store for PostgresStore {
                 .bind(i64::from(limit))
         };
         self.many(query, rows::call_name).await
+    }
+
+    async fn remove_decided(&self, before: Timestamp, limit: u32) -> Result<u64, Error> {
+        let removed = self.postgres.idempotent(|connection| {
+            let remove = sqlx::query(REMOVE_DECIDED)
+                .bind(before.as_millis())
+                .bind(i64::from(limit));
+            Box::pin(async move { Ok(remove.execute(connection).await?.rows_affected()) })
+        });
+        removed.await
     }
 
     async fn close(&self) {

@@ -18,6 +18,10 @@ use crate::domain::{Added, Approval, Decided, PendingLimits, Redemption};
 
 static MIGRATIONS: Migrator = harombe_sql::migrate!("migrations/sqlite");
 
+const REMOVE_DECIDED: &str = "DELETE FROM approvals WHERE approval_id IN (SELECT approval_id FROM approvals \
+                              WHERE decided_at < ? AND request_recorded AND decision_recorded \
+                              ORDER BY decided_at LIMIT ?)";
+
 /// SQLite adapter. Writers take turns by tenant.
 pub(crate) struct SqliteStore {
     database: Database,
@@ -212,6 +216,20 @@ impl Store for SqliteStore {
             .bind(call)
             .bind(limit);
         self.many(query, rows::call_name).await
+    }
+
+    async fn remove_decided(&self, before: Timestamp, limit: u32) -> Result<u64, Error> {
+        self.write(None, move |tx| {
+            Box::pin(async move {
+                let removed = sqlx::query(REMOVE_DECIDED)
+                    .bind(before.as_millis())
+                    .bind(limit)
+                    .execute(tx)
+                    .await?;
+                Ok(removed.rows_affected())
+            })
+        })
+        .await
     }
 
     async fn close(&self) {

@@ -15,4 +15,5 @@ mod pending;
 mod postgres;
 mod redeem;
 mod replicas;
+mod retention;
 mod world;

@@ -74,6 +74,7 @@ async fn decided_by(clock: Leap) -> (Result<Approval, Error>, Approval, String) 
         rules: RuleSet::compile(&[("default.toml", DEFAULT_RULES)], HostSet::default()).unwrap(),
         limits: (&config.limits).into(),
         pending: (&config.limits).into(),
+        retention: config.retention.as_duration(),
         signer: Signer::new(pki.identity(ServiceName::Hitl)),
         verifier: Verifier::new(pki.roots().clone()),
         trail: sink.trail(ServiceName::Hitl, steady, &tasks),

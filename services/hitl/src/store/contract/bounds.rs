@@ -1,4 +1,5 @@
-//! What the store refuses to keep: a person's decision after the deadline, and more requests than may wait.
+//! What the store does not keep: a person's decision after the deadline, more requests than may wait, and what was decided
+//! long ago.
 
 use super::*;
 use crate::domain::Whose;
@@ -6,6 +7,7 @@ use crate::domain::Whose;
 on_each![
     a_person_decides_before_the_deadline_by_the_clock_at_the_write,
     no_more_wait_than_may_however_many_ask,
+    what_was_decided_long_ago_is_removed_and_nothing_else,
 ];
 
 async fn a_person_decides_before_the_deadline_by_the_clock_at_the_write(place: Place) {
@@ -98,4 +100,40 @@ async fn no_more_wait_than_may_however_many_ask(place: Place) {
         .unwrap();
     let added = all(&replicas, &[asks("ann"), asks("ann"), asks("ann")], &ask).await;
     assert_eq!(added.iter().filter(is_kept).count(), 1, "{added:?}");
+}
+
+async fn what_was_decided_long_ago_is_removed_and_nothing_else(place: Place) {
+    let replicas = place.replicas().await;
+    let store = &*replicas[0];
+    let run = run("a");
+    let later = NOW.plus(Duration::from_millis(1));
+    let mut asked = Vec::new();
+    for _ in 0..8 {
+        asked.push(add(store, approval(&run, "1", NOW)).await);
+    }
+    // the last three: decided later, decided and not in the log, not decided
+    for (number, one) in asked[..7].iter().enumerate() {
+        let mut no = decided(Decision::Denied, Some("bob"));
+        no.at = if number == 5 { later } else { NOW };
+        store.decide(one.tenant(), one.id, no, &clock()).await.unwrap();
+        store.mark(vec![Mark::Request(one.id)]).await.unwrap();
+        if number != 6 {
+            store.mark(vec![Mark::Decision(one.id)]).await.unwrap();
+        }
+    }
+    store.mark(vec![Mark::Request(asked[7].id)]).await.unwrap();
+    let spent = redemption(&run, call_of(&asked[0]));
+    store.redeem(spent.clone()).await.unwrap();
+
+    let remove = async |store: &dyn Store, before| store.remove_decided(before, 2).await.unwrap();
+    assert_eq!(remove(store, NOW).await, 0);
+    let removed = all(&replicas, &[later; 6], remove).await;
+    assert_eq!(removed.iter().sum::<u64>(), 5, "{removed:?}");
+    assert!(removed.iter().all(|removed| *removed <= 2));
+    for (number, one) in asked.iter().enumerate() {
+        let found = store.approval(one.tenant(), one.id).await.unwrap();
+        assert_eq!(found.is_some(), number >= 5, "{number}");
+    }
+    let kept = store.redemption(&run.tenant, run.run, spent.call).await.unwrap();
+    assert_eq!(kept, Some(spent));
 }
