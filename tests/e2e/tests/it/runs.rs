@@ -8,12 +8,13 @@ use harombe_proto::agent::v1::{
 use harombe_proto::types::v1::run_event::Event;
 use harombe_proto::types::v1::{Decision, RunEvent};
 
-use crate::support::{ANSWER, ending, in_workspace, shell, start, talk, until};
+use crate::support::{ANSWER, ending, in_workspace, shell, start, start_with, talk, until};
 
 both!(
     a_second_turn_knows_the_first,
     a_run_outlives_its_client,
     a_run_can_be_watched_from_any_event,
+    one_run_more_than_may_be_is_refused_with_what_to_do,
     a_cancelled_run_ends
 );
 
@@ -123,6 +124,35 @@ async fn a_run_can_be_watched_from_any_event(stage: &Stage) {
         let rest = talk.watched_after(&run_id, event.cursor).await.unwrap();
         assert_eq!(rest, all[seen + 1..], "after {}", event.cursor);
     }
+    world.stop().await.log().await;
+}
+
+async fn one_run_more_than_may_be_is_refused_with_what_to_do(stage: &Stage) {
+    let world = start_with(stage, &script(), |setup| {
+        setup.config.memory.limits.runs_per_subject = 1;
+    })
+    .await;
+    let mut waiting = talk(&world).await;
+    let mut stream = waiting.send("m", "Do it.").await.unwrap();
+    let asked = waiting.until(&mut stream, "approval_required").await.unwrap();
+    let Some(Event::ApprovalRequired(required)) = asked.event else {
+        panic!("{asked:?}")
+    };
+    let mut other = talk(&world).await;
+    let refused = other.say("And this?", Answer::Leave).await.unwrap_err();
+    assert_eq!(reason_of(&refused), Reason::LimitExceeded);
+    assert!(
+        refused.message().contains("memory.limits.runs_per_subject"),
+        "{refused:?}"
+    );
+    waiting
+        .client
+        .decide(&required.approval_id, Decision::Denied, false, "")
+        .await
+        .unwrap();
+    waiting.follow(stream, Answer::Leave).await.unwrap();
+    assert_eq!(ending(&waiting.events), "finished:ANSWERED");
+    other.say("And this?", Answer::Deny).await.unwrap();
     world.stop().await.log().await;
 }
 
