@@ -59,6 +59,8 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
         queue: Bounds {
             per_key: config.queue_per_caller,
             total: config.queue_total,
+            // The rest is told to come again: whoever waits takes up a place of its service's calls.
+            callers: config.queue_per_caller,
         },
         max_wait: MAX_WAIT,
     };

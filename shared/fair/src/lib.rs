@@ -20,6 +20,8 @@ pub struct Bounds {
     /// What may wait under all keys together, by weight. At least 1 is used. A key that has nothing waiting is given a
     /// place even so: however many others fill the queue, they keep nobody out.
     pub total: usize,
+    /// Callers of one key that may wait for a place, so that whoever sends too much is told so and does not wait.
+    pub callers: usize,
 }
 
 /// How a queue tells its keys and items apart.
@@ -45,14 +47,10 @@ pub struct Queue<K, T> {
     terms: Terms<K, T>,
 }
 
-/// The queue has been closed; the item comes back.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Closed<T>(pub T);
-
-/// Why an item was not taken at once; the item comes back.
+/// Why an item was not taken; the item comes back.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Rejected<T> {
-    /// The key's lane or the whole queue is full.
+    /// The key's lane or the whole queue is full, and so is the line before the lane if it was to wait.
     Full(T),
     /// The queue has been closed.
     Closed(T),
@@ -107,6 +105,7 @@ impl<K: Eq + Hash + Clone, T> Queue<K, T> {
         let bounds = Bounds {
             per_key: bounds.per_key.max(1),
             total: bounds.total.max(1),
+            ..bounds
         };
         Self {
             state: Mutex::new(State {
@@ -159,26 +158,25 @@ impl<K: Eq + Hash + Clone, T> Queue<K, T> {
     /// Adds the item, waiting for room. Dropping the future before it is done leaves the queue as it was.
     ///
     /// # Errors
-    /// [`Closed`] with the item.
-    pub async fn push(&self, key: &K, item: T) -> Result<(), Closed<T>> {
+    /// [`Rejected`] with the item.
+    pub async fn push(&self, key: &K, item: T) -> Result<(), Rejected<T>> {
         let item = match self.try_push(key, item) {
-            Ok(()) => return Ok(()),
-            Err(Rejected::Closed(item)) => return Err(Closed(item)),
             Err(Rejected::Full(item)) => self.weighed(item),
+            done => return done,
         };
         let Some(waiting) = self.join_lane(key) else {
-            return Err(Closed(item.item));
+            return Err(self.rejected(item.item));
         };
         // the lane first: a caller whose own lane is full must not hold a place that another key could use
         let Ok(in_lane) = waiting.room.acquire_many(item.in_lane).await else {
-            return Err(Closed(item.item));
+            return Err(Rejected::Closed(item.item));
         };
         let Ok(in_queue) = self.room.acquire_many(item.in_queue).await else {
-            return Err(Closed(item.item));
+            return Err(Rejected::Closed(item.item));
         };
         let mut state = self.state.lock();
         if state.closed || !state.lanes.contains_key(key) {
-            return Err(Closed(item.item));
+            return Err(Rejected::Closed(item.item));
         }
         in_lane.forget();
         in_queue.forget();
@@ -276,6 +274,14 @@ impl<K: Eq + Hash + Clone, T> Queue<K, T> {
         taken
     }
 
+    fn rejected(&self, item: T) -> Rejected<T> {
+        if self.state.lock().closed {
+            Rejected::Closed(item)
+        } else {
+            Rejected::Full(item)
+        }
+    }
+
     fn join_lane<'q>(&'q self, key: &'q K) -> Option<Waiting<'q, K, T>> {
         let mut state = self.state.lock();
         if state.closed {
@@ -285,6 +291,12 @@ impl<K: Eq + Hash + Clone, T> Queue<K, T> {
             .lanes
             .entry(key.clone())
             .or_insert_with(|| Lane::new(self.bounds.per_key));
+        if lane.callers >= self.bounds.callers {
+            if lane.is_idle() {
+                state.lanes.remove(key);
+            }
+            return None;
+        }
         lane.callers += 1;
         let room = Arc::clone(&lane.room);
         Some(Waiting {

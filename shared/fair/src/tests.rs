@@ -6,10 +6,18 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use tokio::task::yield_now;
 
-use super::{Bounds, Closed, Queue, Rejected, Terms};
+use super::{Bounds, Queue, Rejected, Terms};
 
 fn queue(per_key: usize, total: usize) -> Arc<Queue<char, u32>> {
-    Arc::new(Queue::new(Bounds { per_key, total }))
+    Arc::new(Queue::new(bounds(per_key, total)))
+}
+
+fn bounds(per_key: usize, total: usize) -> Bounds {
+    Bounds {
+        per_key,
+        total,
+        callers: 100,
+    }
 }
 
 #[tokio::test]
@@ -71,13 +79,7 @@ async fn a_heavy_item_takes_as_many_turns_as_it_weighs() {
         weight: |item: &u32| usize::try_from(*item).unwrap(),
         ..Terms::default()
     };
-    let queue = Queue::on(
-        terms,
-        Bounds {
-            per_key: 100,
-            total: 200,
-        },
-    );
+    let queue = Queue::on(terms, bounds(100, 200));
     for _ in 0..2 {
         queue.try_push(&'n', 40).unwrap();
     }
@@ -102,13 +104,7 @@ async fn a_party_has_no_more_turns_for_having_many_keys() {
         party: |key: &char| u64::from(key.is_ascii_lowercase()),
         ..Terms::default()
     };
-    let queue = Queue::on(
-        terms,
-        Bounds {
-            per_key: 10,
-            total: 100,
-        },
-    );
+    let queue = Queue::on(terms, bounds(10, 100));
     for key in 'A'..='Z' {
         queue.try_push(&key, 1).unwrap();
         queue.try_push(&key, 2).unwrap();
@@ -139,6 +135,24 @@ async fn a_caller_that_gives_up_leaves_nothing_behind() {
 }
 
 #[tokio::test]
+async fn only_so_many_wait_for_a_lane() {
+    let queue = Queue::new(Bounds {
+        callers: 1,
+        ..bounds(1, 8)
+    });
+    queue.try_push(&'n', 1).unwrap();
+    let first = queue.push(&'n', 2);
+    tokio::pin!(first);
+    assert!(futures_util::poll!(&mut first).is_pending());
+    assert_eq!(queue.push(&'n', 3).await, Err(Rejected::Full(3)));
+    queue.push(&'q', 4).await.unwrap();
+    assert_eq!(queue.take(1).await, [1]);
+    first.await.unwrap();
+    assert_eq!(queue.take(9).await, [4, 2]);
+    assert!(queue.state.lock().lanes.is_empty());
+}
+
+#[tokio::test]
 async fn closing_refuses_the_new_and_hands_out_the_old() {
     let queue = queue(1, 8);
     queue.try_push(&'a', 1).unwrap();
@@ -146,7 +160,7 @@ async fn closing_refuses_the_new_and_hands_out_the_old() {
     tokio::pin!(waiting);
     assert!(futures_util::poll!(&mut waiting).is_pending());
     queue.close();
-    assert_eq!(waiting.await, Err(Closed(2)));
+    assert_eq!(waiting.await, Err(Rejected::Closed(2)));
     assert_eq!(queue.try_push(&'b', 3), Err(Rejected::Closed(3)));
     assert_eq!(queue.take(9).await, [1]);
     assert!(queue.take(9).await.is_empty());
@@ -159,7 +173,7 @@ proptest! {
         pushes in proptest::collection::vec((0_u8..5, any::<u32>()), 0..200),
         group in 1_usize..9,
     ) {
-        let queue = Queue::new(Bounds { per_key: 1000, total: 1000 });
+        let queue = Queue::new(bounds(1000, 1000));
         let mut expected = Vec::new();
         let mut order: Vec<u8> = Vec::new();
         let mut lanes: BTreeMap<u8, Vec<u32>> = BTreeMap::new();
@@ -198,7 +212,7 @@ proptest! {
             party: |(party, _): &(u8, usize)| u64::from(*party),
             weight: |(_, weight): &(bool, usize)| *weight,
         };
-        let queue = Queue::on(terms, Bounds { per_key: 1000, total: 2000 });
+        let queue = Queue::on(terms, bounds(1000, 2000));
         for (party, count, weight) in &noisy {
             for item in 0..*count {
                 // A queue that is full by then is what this is about.

@@ -74,6 +74,7 @@ impl Default for Limits {
             queue: Bounds {
                 per_key: 1024,
                 total: 8192,
+                callers: usize::MAX,
             },
             max_wait: Duration::from_secs(5),
         }
@@ -158,8 +159,8 @@ impl<H: Handler> GroupCommit<H> {
             Err(Rejected::Full(pending)) => {
                 match tokio::time::timeout_at(deadline, queue.push(key, pending)).await {
                     Ok(Ok(())) => {}
-                    Ok(Err(_)) => return Err(Error::Closed),
-                    Err(_) => return Err(Error::QueueFull),
+                    Ok(Err(Rejected::Closed(_))) => return Err(Error::Closed),
+                    Ok(Err(Rejected::Full(_))) | Err(_) => return Err(Error::QueueFull),
                 }
             }
         }

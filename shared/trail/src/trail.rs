@@ -52,6 +52,8 @@ impl Trail {
         let queue = Arc::new(Jobs::new(Bounds {
             per_key: QUEUE,
             total: TOTAL,
+            // An act is refused at once.
+            callers: 0,
         }));
         let windows = Arc::new(Windows::new(operator));
         let pipeline = Pipeline::new(audit, service, Arc::clone(&clock), Arc::clone(&windows));

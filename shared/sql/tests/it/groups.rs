@@ -149,7 +149,11 @@ async fn a_group_that_fails_leaves_nothing_and_the_writer_goes_on() {
 
 #[tokio::test]
 async fn a_full_queue_makes_callers_wait_until_their_deadline() {
-    let bounds = Bounds { per_key: 1, total: 4 };
+    let bounds = Bounds {
+        per_key: 1,
+        total: 4,
+        callers: 100,
+    };
     let fixture = fixture(Limits {
         group: 1,
         queue: bounds,

@@ -57,8 +57,8 @@ impl Queue {
         let pushed = self.waiting.push(lane, Pending { drafts, reply });
         match timeout(self.max_wait, pushed).await {
             Ok(Ok(())) => {}
-            Ok(Err(fair::Closed(_))) => return Err(SqlError::Closed.into()),
-            Err(_) => return Err(SqlError::QueueFull.into()),
+            Ok(Err(fair::Rejected::Closed(_))) => return Err(SqlError::Closed.into()),
+            Ok(Err(fair::Rejected::Full(_))) | Err(_) => return Err(SqlError::QueueFull.into()),
         }
         match outcome.await {
             Ok(Ok(reply)) => Ok(reply),
