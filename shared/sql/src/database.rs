@@ -195,6 +195,8 @@ fn readers(path: &Path) -> SqlitePool {
         .max_connections(READERS)
         .min_connections(0)
         .acquire_timeout(BUSY_TIMEOUT)
+        // There is no line that could have broken: a file that cannot be read any more says so at the query.
+        .test_before_acquire(false)
         .connect_lazy_with(common(path).read_only(true))
 }
 

@@ -4,7 +4,7 @@
 //! - [`Database::open`] opens (or creates) a file, checks it, migrates it, and returns the read side and the
 //!   one [`Writer`]. Only one `Writer` exists per open file, so "one writing connection" is a matter of types.
 //! - [`GroupCommit`] owns the writer. A [`Handler`] sees a whole group of jobs at once, inside one transaction.
-//! - [`Units`] is the form most services want: each caller brings a closure, which runs in its own savepoint.
+//! - [`Units`] is the form most services want: each caller brings a closure, and what a refused one wrote is undone alone.
 //! - [`Queue`](harombe_fair::Queue) stands in front of both, so that one noisy caller cannot starve the others.
 //! - [`BulkInsert`] writes many rows with few statements.
 //! - [`StoreConfig`] is how an operator chooses, and [`Postgres`] the second choice: [`Postgres::transaction`] and

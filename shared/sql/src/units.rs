@@ -1,5 +1,4 @@
-//! Group commit for closures: each caller's unit of work runs in its own savepoint, so that a unit that is
-//! refused takes nothing of its neighbours with it.
+//! Group commit for closures: a unit of work that is refused takes nothing of its neighbours with it.
 
 use std::hash::Hash;
 use std::marker::PhantomData;
@@ -29,14 +28,14 @@ pub enum UnitError<E> {
 
 /// A writer that takes closures. Cheap to clone.
 pub struct Units<K: Eq + Hash + Clone + Send + Sync + 'static> {
-    commits: GroupCommit<Savepoints<K>>,
+    commits: GroupCommit<Undoable<K>>,
     max_wait: std::time::Duration,
 }
 
 impl<K: Eq + Hash + Clone + Send + Sync + 'static> Units<K> {
     /// Starts the writer on the current Tokio runtime.
     pub fn start(writer: Writer, limits: Limits) -> Self {
-        let commits = GroupCommit::start(writer, Savepoints { key: PhantomData }, limits);
+        let commits = GroupCommit::start(writer, Undoable { key: PhantomData }, limits);
         Self {
             commits,
             max_wait: limits.max_wait,
@@ -112,7 +111,7 @@ impl<E> From<sqlx::Error> for UnitError<E> {
 
 type Unit = Box<dyn for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Verdict> + Send>;
 
-/// What becomes of a unit's savepoint.
+/// What becomes of what a unit wrote.
 enum Verdict {
     Keep,
     Undo,
@@ -141,29 +140,39 @@ where
     verdict
 }
 
-struct Savepoints<K> {
+async fn run(tx: &mut SqliteConnection, statement: &'static str) -> Result<(), Error> {
+    sqlx::query(statement).execute(tx).await?;
+    Ok(())
+}
+
+struct Undoable<K> {
     key: PhantomData<fn(K)>,
 }
 
-impl<K: Eq + Hash + Clone + Send + Sync + 'static> Handler for Savepoints<K> {
+impl<K: Eq + Hash + Clone + Send + Sync + 'static> Handler for Undoable<K> {
     type Job = Unit;
     type Reply = ();
     type Key = K;
 
     async fn apply(&mut self, tx: &mut SqliteConnection, units: Vec<Unit>) -> Result<Vec<()>, Error> {
+        let alone = units.len() == 1;
         let mut replies = Vec::with_capacity(units.len());
         for unit in units {
-            sqlx::query("SAVEPOINT unit").execute(&mut *tx).await?;
-            match unit(&mut *tx).await {
-                // these fail when SQLite has rolled the transaction back under a unit that hid the error:
-                // then the whole group must go
-                Verdict::Keep => {}
-                Verdict::Undo => {
-                    sqlx::query("ROLLBACK TO unit").execute(&mut *tx).await?;
-                }
-                Verdict::Abandon(error) => return Err(error),
+            // Each statement is a way to another thread and back. A unit that is alone needs no savepoint: what is undone is
+            // all there is; and the last one's is released by the commit.
+            match (alone, replies.is_empty()) {
+                (true, _) => {}
+                (false, true) => run(tx, "SAVEPOINT unit").await?,
+                (false, false) => run(tx, "RELEASE unit; SAVEPOINT unit").await?,
             }
-            sqlx::query("RELEASE unit").execute(&mut *tx).await?;
+            // What follows fails when SQLite has rolled the transaction back under a unit that hid the error: then the whole
+            // group must go.
+            match (unit(&mut *tx).await, alone) {
+                (Verdict::Keep, _) => {}
+                (Verdict::Undo, true) => run(tx, "ROLLBACK; BEGIN IMMEDIATE").await?,
+                (Verdict::Undo, false) => run(tx, "ROLLBACK TO unit").await?,
+                (Verdict::Abandon(error), _) => return Err(error),
+            }
             replies.push(());
         }
         Ok(replies)

@@ -81,6 +81,32 @@ async fn refusals_and_broken_rules_leave_the_neighbours_alone() {
 }
 
 #[tokio::test]
+async fn a_unit_that_is_alone_leaves_nothing_either_when_it_refuses() {
+    let directory = tempfile::tempdir().unwrap();
+    let (database, units) = started(&directory).await;
+    for _ in 0..3 {
+        let refused = unit(|tx| {
+            Box::pin(async move {
+                insert(tx, "undone".into(), 8).await?;
+                Err::<i64, _>(UnitError::Refused(Refusal("second thoughts")))
+            })
+        });
+        let refused = units.run(&'a', refused).await;
+        assert!(matches!(refused, Err(UnitError::Refused(_))), "{refused:?}");
+        assert!(names(&database).await.is_empty());
+    }
+    let panicking = unit::<i64, _>(|tx| {
+        Box::pin(async move {
+            insert(tx, "lost".into(), 8).await?;
+            panic!("a fault in a unit")
+        })
+    });
+    units.run(&'a', panicking).await.unwrap_err();
+    assert_eq!(units.run(&'a', add("kept")).await.unwrap(), 1);
+    assert_eq!(names(&database).await, ["kept"]);
+}
+
+#[tokio::test]
 async fn a_unit_whose_caller_goes_away_is_still_done() {
     let directory = tempfile::tempdir().unwrap();
     let (database, units) = started(&directory).await;
