@@ -19,6 +19,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 const TRIES: u32 = 14;
 /// Tries in a row at nodes that have no room, a third of a second together: calls go round, and not all nodes are full.
 const FULL_TRIES: u32 = 4;
+/// A node without room says to come again within this; a limit that is everybody's alike, such as that of a person's runs,
+/// asks for more patience, and no other node would answer otherwise.
+const SOON: Duration = Duration::from_secs(5);
 
 /// A message that is to begin a run.
 pub(crate) struct Begin {
@@ -176,7 +179,8 @@ impl Follower {
             Code::FailedPrecondition => self.begin.is_none() && failure.reason == Reason::LeaseLost,
             // It says when there may be room again; the next node may have some now.
             Code::ResourceExhausted => {
-                self.begin.is_some() && failure.retry_after.is_some() && self.tries < FULL_TRIES
+                let soon = failure.retry_after.is_some_and(|wait| wait <= SOON);
+                self.begin.is_some() && soon && self.tries < FULL_TRIES
             }
             _ => false,
         }

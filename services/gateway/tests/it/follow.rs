@@ -94,6 +94,9 @@ async fn what_a_node_refuses_is_refused_at_once() {
     let answer = refused(world.send(&session, "1", "unrecorded")).await;
     assert_eq!(answer, (Code::Unavailable, Reason::AuditUnavailable));
     assert_eq!(world.runtime.seen.lock().len(), 1);
+    // nor is another node asked whether a person may have more runs
+    assert_eq!(refused(world.send(&session, "2", "full everywhere")).await, LIMIT);
+    assert_eq!(world.runtime.seen.lock().len(), 2);
 }
 
 #[tokio::test]

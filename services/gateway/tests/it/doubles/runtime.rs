@@ -129,6 +129,10 @@ fn refusal(text: &str, number: usize) -> Option<Failure> {
             "no log",
         )),
         "full" => Some(full()),
+        "full everywhere" => Some(Failure {
+            retry_after: Some(Duration::from_secs(30)),
+            ..full()
+        }),
         "full at first" if number == 1 => Some(full()),
         _ => None,
     }
