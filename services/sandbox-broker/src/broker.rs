@@ -163,16 +163,26 @@ impl Broker {
             drop(sender);
             finished
         };
+        let mut output = Output::new(frames);
         // Dropping the receiver, as this does when its reader goes away, ends the execution.
         let passing_on = async {
             tokio::select! {
-                redactions = Output::new(frames).pass_on(receiver) => redactions,
-                () = in_use.deleted() => std::collections::BTreeMap::new(),
+                () = output.pass_on(receiver) => {}
+                () = in_use.deleted() => {}
             }
         };
-        let (finished, redactions) = tokio::join!(running, passing_on);
+        let (finished, ()) = tokio::join!(running, passing_on);
+        if finished
+            .as_ref()
+            .is_ok_and(|finished| finished.ending.is_its_own())
+        {
+            output.finish().await;
+        }
         let report = finished
-            .map(|finished| Report { finished, redactions })
+            .map(|finished| Report {
+                finished,
+                redactions: output.counts(),
+            })
             .map_err(Error::Driver);
         self.numbers.executed(checked.args.language, report.as_ref());
         let (outcome, details) = match &report {

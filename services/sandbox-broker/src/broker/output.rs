@@ -32,30 +32,33 @@ impl<'a> Output<'a> {
         }
     }
 
-    /// Passes everything on until the program, or the reader, is gone. Returns how many secrets of each kind were
-    /// taken out.
-    pub(super) async fn pass_on(mut self, mut chunks: mpsc::Receiver<Chunk>) -> BTreeMap<String, u32> {
+    /// Passes everything on until the program, or the reader, is gone: all but what may be the beginning of a secret.
+    pub(super) async fn pass_on(&mut self, mut chunks: mpsc::Receiver<Chunk>) {
         loop {
             let chunk = tokio::select! {
                 chunk = chunks.recv() => chunk,
                 // A program that writes nothing must not outlive its reader either.
-                () = self.frames.closed() => return self.counts(),
+                () = self.frames.closed() => return,
             };
             let Some(Chunk { stream, bytes }) = chunk else {
-                break;
+                return;
             };
             let safe = self.redactor(stream).push(&bytes);
             if self.send(stream, safe).await.is_err() {
-                return self.counts();
+                return;
             }
         }
+    }
+
+    /// Passes on the rest of a program that has written all it wanted to. Of one that was stopped nobody knows how its last
+    /// line would have gone on.
+    pub(super) async fn finish(&mut self) {
         for stream in [Stream::Out, Stream::Err] {
             let rest = self.redactor(stream).finish();
             if self.send(stream, rest).await.is_err() {
-                break;
+                return;
             }
         }
-        self.counts()
     }
 
     fn redactor(&mut self, stream: Stream) -> &mut Redactor {
@@ -77,7 +80,8 @@ impl<'a> Output<'a> {
             .await
     }
 
-    fn counts(&self) -> BTreeMap<String, u32> {
+    /// How many secrets of each kind were taken out.
+    pub(super) fn counts(&self) -> BTreeMap<String, u32> {
         sum([self.out.counts(), self.err.counts()])
     }
 }

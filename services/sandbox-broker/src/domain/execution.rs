@@ -82,6 +82,12 @@ pub async fn execute(
 }
 
 impl Ending {
+    /// Whether the program ended by itself, so that it has written what it wanted to.
+    #[must_use]
+    pub const fn is_its_own(self) -> bool {
+        matches!(self, Self::Exited(_) | Self::Signaled(_))
+    }
+
     /// Whether the program was stopped by us, and so still runs until it is killed.
     const fn is_a_stop(self) -> bool {
         match self {

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use harombe_config::Size;
 use harombe_error::Reason;
 use harombe_proto::sandbox::v1 as proto;
 use harombe_proto::sandbox::v1::execute_response::Frame;
-use harombe_sandbox_broker::Config;
+use harombe_sandbox_broker::{Config, LimitSettings};
 use harombe_testkit::Fault;
 use harombe_trail::Kind;
 use serde_json::{Value, json};
@@ -76,6 +77,34 @@ async fn secrets_do_not_leave() {
     let expected = "key [REDACTED:aws_access_key]\nnext";
     assert_eq!((&*ran.out, &*ran.err), (expected, expected));
     assert_eq!(ran.finished.redactions.get("aws_access_key"), Some(&2));
+}
+
+#[tokio::test]
+async fn half_a_secret_at_a_limit_does_not_leave() {
+    let limits = LimitSettings {
+        output: Size::from(30),
+        ..LimitSettings::default()
+    };
+    let b = Bench::with(Config {
+        limits,
+        ..Config::default()
+    })
+    .await;
+    let workspace = b.workspace().await;
+    for (code, limit) in [
+        ("echo first line; echo key AKIAQ3EGRVVGC5T7LZ2P", "OUTPUT_LIMIT"),
+        (
+            "echo first line; printf 'key AKIAQ3EGRVVGC5'; sleep 100",
+            "TIME_LIMIT",
+        ),
+    ] {
+        let args = json!({ "language": "shell", "code": code, "timeout_s": 5 });
+        let ran = b
+            .execute(b.permitted("code_execute", &args), &workspace)
+            .await
+            .unwrap();
+        assert_eq!((&*ran.out, &*ran.finished.limit_reason), ("first line\n", limit));
+    }
 }
 
 #[tokio::test]
