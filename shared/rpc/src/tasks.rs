@@ -31,7 +31,8 @@ impl TaskSet {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let future = self.kill.clone().run_until_cancelled_owned(future);
+        // Boxed, for each future around it would hold room for it anew: a task of many kilobytes would take several times that.
+        let future = self.kill.clone().run_until_cancelled_owned(Box::pin(future));
         match TraceContext::current() {
             Some(trace) => self.tracker.spawn(trace.scope(future).in_current_span()),
             None => self.tracker.spawn(future.in_current_span()),
