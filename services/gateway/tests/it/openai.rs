@@ -287,10 +287,7 @@ async fn refusals_have_the_shape_that_sdks_know() {
         (404, &json!("model_not_found"))
     );
     let (status, error) = caller.ask("POST", PATH, &asks("refuse").to_string()).await;
-    assert_eq!(
-        (status, &error["error"]["code"]),
-        (429, &json!("MODEL_REFUSED"))
-    );
+    assert_eq!((status, &error["error"]["code"]), (429, &json!("MODEL_REFUSED")));
 
     // What a run did is done: it is not begun again by itself.
     let broken = caller.request("POST", PATH, &asks("break").to_string());
