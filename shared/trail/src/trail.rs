@@ -4,9 +4,10 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use harombe_error::Reason;
-use harombe_fair::{Bounds, Rejected};
+use harombe_fair::{Bounds, Rejected, Terms};
 use harombe_rpc::{GrpcChannel, Refusals, TaskSet};
 use harombe_types::{Clock, ServiceName, Tenant};
+use prost::Message as _;
 use tokio::sync::oneshot;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -18,8 +19,11 @@ use crate::{Error, Event};
 /// How long [`Trail::record`] waits before the act is refused.
 pub const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Events of one tenant that may wait here for audit.
+/// Events of one tenant that may wait here for audit, each 16 KiB of a large one counting as one more: some 64 MiB.
 pub const QUEUE: usize = 4096;
+
+/// Bytes of an event that count as one more.
+const HEAVY: usize = 16 << 10;
 
 /// Events of all tenants that may wait here. One that has none waiting is let in even so.
 const TOTAL: usize = 4 * QUEUE;
@@ -49,12 +53,17 @@ impl Trail {
         clock: Arc<dyn Clock>,
         tasks: &TaskSet,
     ) -> Self {
-        let queue = Arc::new(Jobs::new(Bounds {
+        let terms = Terms {
+            weight: |job: &Job| 1 + job.event.encoded_len() / HEAVY,
+            ..Terms::default()
+        };
+        let bounds = Bounds {
             per_key: QUEUE,
             total: TOTAL,
             // An act is refused at once.
             callers: 0,
-        }));
+        };
+        let queue = Arc::new(Jobs::on(terms, bounds));
         let windows = Arc::new(Windows::new(operator));
         let pipeline = Pipeline::new(audit, service, Arc::clone(&clock), Arc::clone(&windows));
         tasks.spawn(pipeline.run(Arc::clone(&queue), tasks.token()));

@@ -236,6 +236,29 @@ async fn a_full_queue_refuses_at_once() {
     world.assert_no_gaps();
 }
 
+#[tokio::test(start_paused = true)]
+async fn large_events_fill_the_queue_by_what_they_hold() {
+    let world = World::new();
+    world.sink.fail(Fault::Unavailable);
+    let large = || event(Kind::CallAuthorized).details(serde_json::json!({ "code": "x".repeat(1_000_000) }));
+    let waiting: Vec<_> = (0..100)
+        .map(|_| {
+            let trail = world.trail.clone();
+            let large = large();
+            tokio::spawn(async move { trail.record(large).await })
+        })
+        .collect();
+    let mut taken = 0;
+    for caller in waiting {
+        match caller.await.unwrap() {
+            Err(Error::Unavailable) => taken += 1,
+            refused => assert_eq!(refused, Err(Error::QueueFull)),
+        }
+    }
+    // Of a megabyte each, and a batch was under way.
+    assert!((60..=75).contains(&taken), "{taken} were taken");
+}
+
 /// The noisy one's events fill the queue, and the quiet one's is in the batch after the one that is on its way.
 #[tokio::test(start_paused = true)]
 async fn a_noisy_tenant_keeps_no_other_waiting_for_more_than_one_batch() {
