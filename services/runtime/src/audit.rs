@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use harombe_error::{Failure, Reason, ServiceError as _};
+use harombe_error::{Failure, ServiceError as _};
 use harombe_trail::{Event, Kind, Outcome, Trail};
 use harombe_types::{Principal, RunPrincipal};
 use serde_json::{Value, json};
@@ -32,6 +32,8 @@ pub(crate) struct Ending<'a> {
     pub steps: u32,
     /// What they cost.
     pub usage: Usage,
+    /// Of the lease under which it was written.
+    pub epoch: u64,
 }
 
 /// Before anybody is told that the run has ended.
@@ -52,13 +54,7 @@ pub(crate) async fn run_finished(
 
 /// The end of a run whose beginning audit did not take in time. No step was done, so nobody waits for the record; it is
 /// queued behind the beginning, which may still be recorded.
-pub(crate) fn run_not_begun(trail: &Trail, principal: &RunPrincipal, reason: Reason) {
-    let ending = Ending {
-        outcome: Outcome::Failed,
-        why: reason.as_str(),
-        steps: 0,
-        usage: Usage::default(),
-    };
+pub(crate) fn run_not_begun(trail: &Trail, principal: &RunPrincipal, ending: Ending<'_>) {
     trail.note(finished(principal, ending));
 }
 
@@ -68,12 +64,14 @@ fn finished(principal: &RunPrincipal, ending: Ending<'_>) -> Event {
         why,
         steps,
         usage,
+        epoch,
     } = ending;
     let details = json!({
         "ending": why,
         "steps": steps,
         "input_tokens": usage.input,
         "output_tokens": usage.output,
+        "epoch": epoch,
     });
     event(Kind::RunFinished, principal, outcome, details)
 }

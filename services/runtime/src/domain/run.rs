@@ -13,7 +13,7 @@ use harombe_error::{Failure, Reason};
 use harombe_proto::types::v1 as events;
 use harombe_proto::types::v1::StopReason;
 use harombe_proto::types::v1::run_event::Event;
-use harombe_trail::Trail;
+use harombe_trail::{Outcome, Trail};
 use harombe_types::{CallId, Clock, RunPrincipal};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -86,7 +86,8 @@ impl Run {
         if self.progress.steps == 0
             && let Err(failure) = Box::pin(self.begin()).await
         {
-            audit::run_not_begun(&self.trail, &self.principal, failure.reason);
+            let ending = self.ending(Outcome::Failed, failure.reason.as_str());
+            audit::run_not_begun(&self.trail, &self.principal, ending);
             let closed = Box::pin(self.close_failed(failure.reason, failure.message)).await;
             return Ended::of(&closed);
         }

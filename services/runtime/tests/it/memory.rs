@@ -40,8 +40,10 @@ pub(crate) struct State {
     pub(crate) appends: usize,
     /// Answers UNAVAILABLE to the next history after a turn was begun.
     pub(crate) lose_after_begin: bool,
-    /// Answers UNAVAILABLE to so many writes.
+    /// Refuses so many writes.
     pub(crate) failures: usize,
+    /// With what; UNAVAILABLE when with nothing else.
+    pub(crate) refusal: Option<Failure>,
     /// How many leases each call was to renew.
     pub(crate) renewals: Vec<usize>,
     /// Answers no renewal.
@@ -164,7 +166,8 @@ impl Memory {
         let mut state = self.state.lock();
         if state.failures > 0 {
             state.failures -= 1;
-            return Err(Status::unavailable("away"));
+            let away = || Status::unavailable("away");
+            return Err(state.refusal.as_ref().map_or_else(away, Failure::to_status));
         }
         let run = state
             .runs

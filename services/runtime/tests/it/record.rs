@@ -54,10 +54,21 @@ async fn held(world: &World) -> (Node, Streaming<RunResponse>) {
     (node, stream)
 }
 
-fn endings(world: &World) -> Vec<String> {
+/// What the log says of how the run ended, and under which lease each time.
+fn endings(world: &World) -> Vec<(u64, String)> {
     let ends = world.audit.of_kind(Kind::RunFinished).into_iter();
-    let ending = |details: String| serde_json::from_str::<Value>(&details).unwrap()["ending"].to_string();
-    ends.map(|event| ending(event.details)).collect()
+    let ending = |details: &str| {
+        let details: Value = serde_json::from_str(details).unwrap();
+        let ending = details["ending"].as_str().unwrap().to_owned();
+        (details["epoch"].as_u64().unwrap(), ending)
+    };
+    ends.map(|event| ending(&event.details)).collect()
+}
+
+/// The one that counts: of the highest epoch.
+fn counts(world: &World) -> String {
+    let last = endings(world).into_iter().max_by_key(|(epoch, _)| *epoch);
+    last.unwrap().1
 }
 
 #[tokio::test(start_paused = true)]
@@ -67,7 +78,7 @@ async fn a_run_that_did_something_has_its_end_on_record_before_anybody_is_told()
     tokio::time::sleep(WALL / 2).await;
     let run = world.memory.the_run();
     assert_eq!((run.state, run.epoch), (RunState::Active, 1), "it waits");
-    assert_eq!(endings(&world), [""; 0]);
+    assert_eq!(endings(&world), []);
 
     world.audit.fail(Fault::None);
     let Event::RunFailed(failed) = end(&collect(stream).await) else {
@@ -75,7 +86,7 @@ async fn a_run_that_did_something_has_its_end_on_record_before_anybody_is_told()
     };
     assert_eq!(failed.reason, "AUDIT_UNAVAILABLE");
     assert_eq!(world.memory.the_run().state, RunState::Failed);
-    assert_eq!(endings(&world), ["\"AUDIT_UNAVAILABLE\""], "once");
+    assert_eq!(endings(&world), [(1, "AUDIT_UNAVAILABLE".to_owned())], "once");
 }
 
 #[tokio::test(start_paused = true)]
@@ -92,7 +103,11 @@ async fn a_node_that_goes_away_meanwhile_leaves_the_run_to_one_that_goes_on() {
     let _second = world.configured("", far).await;
     assert_eq!(ended_run(&world).await.state, RunState::Finished);
     assert_eq!(answer(&world.memory.events()), "Done.");
-    assert!(endings(&world).contains(&"\"ANSWERED\"".to_owned()));
+    assert_eq!(
+        counts(&world),
+        "ANSWERED",
+        "whatever the first one left in its trail"
+    );
     assert_eq!(world.sandbox.executed.lock().len(), 1);
 }
 
@@ -109,7 +124,7 @@ async fn a_run_whose_time_is_over_meanwhile_ends_by_whoever_takes_it() {
         .memory
         .wait_until(|state| state.runs.values().all(|run| run.epoch == 2))
         .await;
-    assert_eq!(endings(&world), [""; 0]);
+    assert_eq!(endings(&world), []);
 
     world.audit.fail(Fault::None);
     assert_eq!(ended_run(&world).await.state, RunState::Finished);
@@ -117,5 +132,26 @@ async fn a_run_whose_time_is_over_meanwhile_ends_by_whoever_takes_it() {
         panic!("not finished")
     };
     assert_eq!(finished.stop_reason(), StopReason::TimeLimit);
-    assert!(endings(&world).contains(&"\"TIME_LIMIT\"".to_owned()));
+    assert_eq!(counts(&world), "TIME_LIMIT");
+}
+
+#[tokio::test]
+async fn a_run_whose_answer_cannot_be_stored_has_that_on_record_last() {
+    let world = World::new();
+    let refusal = Failure::new(
+        Code::InvalidArgument,
+        Reason::InvalidArgument,
+        "the turn is too long",
+    );
+    {
+        let mut state = world.memory.state.lock();
+        (state.refusal, state.failures) = (Some(refusal), 1);
+    }
+    let node = world.node("[[turn]]\ntext = 'Hello.'").await;
+    let Event::RunFailed(failed) = end(&node.say(&world, "hi").await) else {
+        panic!("not failed")
+    };
+    assert_eq!(failed.reason, "INVALID_ARGUMENT");
+    let both = ["ANSWERED", "INVALID_ARGUMENT"].map(|ending| (1, ending.to_owned()));
+    assert_eq!(endings(&world), both);
 }

@@ -71,12 +71,7 @@ impl Run {
     /// Puts the end on record. A run that has done something waits for that as long as audit is away: in its own time, a
     /// little longer, and while its node stays. Whoever takes it over afterwards goes on with it.
     async fn record_end(&self, outcome: Outcome, why: &str, wall: Instant) -> Result<(), Stop> {
-        let ending = Ending {
-            outcome,
-            why,
-            steps: self.progress.steps,
-            usage: self.progress.usage,
-        };
+        let ending = self.ending(outcome, why);
         let until = wall.max(Instant::now()) + OVERTIME;
         loop {
             let patience = until - Instant::now();
@@ -98,6 +93,17 @@ impl Run {
                 return Err(Stop::Leave);
             }
             tokio::time::sleep(RECORD_AGAIN).await;
+        }
+    }
+
+    /// What is recorded of it. A node that let a run go may have left an end in its trail: the epoch tells them apart.
+    pub(super) fn ending<'a>(&self, outcome: Outcome, why: &'a str) -> Ending<'a> {
+        Ending {
+            outcome,
+            why,
+            steps: self.progress.steps,
+            usage: self.progress.usage,
+            epoch: self.live.epoch,
         }
     }
 
