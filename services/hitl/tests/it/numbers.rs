@@ -7,6 +7,9 @@ use harombe_proto::types::v1::Decision;
 
 use crate::world::{BROKER, World, approver, reason};
 
+/// For what takes a second or two.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 impl World {
     /// Whether the metrics have that line.
     pub(crate) fn shows(&self, line: &str) -> bool {
@@ -14,10 +17,14 @@ impl World {
     }
 
     /// Waits for that line: some are counted in the background.
-    async fn until_shown(&self, line: &str) {
-        while !self.shows(line) {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+    pub(crate) async fn until_shown(&self, line: &str) {
+        let shown = async {
+            while !self.shows(line) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let shown = tokio::time::timeout(PATIENCE, shown).await;
+        assert!(shown.is_ok(), "{line}\n{}", self.metrics.encode());
     }
 }
 

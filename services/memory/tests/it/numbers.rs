@@ -9,6 +9,9 @@ use tonic::Request;
 
 use crate::rig::{LEASE, Rig, TestRun, answer, entry, refused};
 
+/// For what takes a second or two.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 impl Rig {
     fn shows(&self, line: &str) -> bool {
         self.metrics.encode().lines().any(|shown| shown == line)
@@ -23,9 +26,13 @@ impl Rig {
 
     /// Waits for that line: some are counted in the background.
     async fn until_shown(&self, line: &str) {
-        while !self.shows(line) {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        let shown = async {
+            while !self.shows(line) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let shown = tokio::time::timeout(PATIENCE, shown).await;
+        assert!(shown.is_ok(), "{line}\n{}", self.metrics.encode());
     }
 
     async fn watch(&self, run: &TestRun) -> tonic::Streaming<pb::WatchResponse> {
