@@ -48,11 +48,12 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether other records would fail as well: audit or the store does not answer, or has no room.
+    /// Whether other records would fail as well, whoever's they are: audit does not answer, or the store does not or has no
+    /// room. A queue to audit that is full is one tenant's.
     #[must_use]
     pub fn concerns_all(&self) -> bool {
         match self {
-            Self::Trail(error) => error.code() == Code::Unavailable,
+            Self::Trail(error) => matches!(error, harombe_trail::Error::Unavailable),
             Self::Store(error) => error.is_unavailable(),
             _ => false,
         }
@@ -107,5 +108,18 @@ impl ServiceError for Error {
             Self::Store(error) if error.is_unavailable() => Some(Duration::from_secs(1)),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_queue_of_one_tenant_concerns_no_other() {
+        let of = |error: harombe_trail::Error| Error::from(error).concerns_all();
+        assert!(of(harombe_trail::Error::Unavailable));
+        assert!(!of(harombe_trail::Error::QueueFull), "one tenant's queue");
+        assert!(!of(harombe_trail::Error::Details));
     }
 }
