@@ -36,6 +36,7 @@ pub(crate) async fn sweep(authority: Authority, numbers: Numbers, stop: Cancella
             tracing::warn!(%error, "overdue approvals wait to be expired");
         }
         if let Err(error) = authority.forget_decided().await {
+            numbers.round_failed();
             tracing::warn!(%error, "requests that were decided long ago wait to be removed");
         }
         if let Err(error) = authority.measure(&aside).await {
