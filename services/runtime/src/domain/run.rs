@@ -13,7 +13,7 @@ use harombe_error::{Failure, Reason};
 use harombe_proto::types::v1 as events;
 use harombe_proto::types::v1::StopReason;
 use harombe_proto::types::v1::run_event::Event;
-use harombe_trail::{Outcome, Trail};
+use harombe_trail::Trail;
 use harombe_types::{CallId, Clock, RunPrincipal};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -82,21 +82,21 @@ impl Run {
     /// Goes on until the run has ended or another node must take it. What a run that waits for people has no need of is boxed
     /// here and below: there may be thousands of them.
     pub(crate) async fn drive(&mut self) -> Ended {
-        // whether its beginning is on record is not known before the first response
-        if self.progress.steps == 0
-            && let Err(failure) = Box::pin(self.begin()).await
-        {
-            let ending = self.ending(Outcome::Failed, failure.reason.as_str());
-            audit::run_not_begun(&self.trail, &self.principal, ending);
-            let closed = Box::pin(self.close_failed(failure.reason, failure.message)).await;
-            return Ended::of(&closed);
-        }
+        let begins = self.progress.began.is_none();
         let began = self.progress.began.unwrap_or_else(|| self.clock.now());
         let left = self.clock.now().until(began.plus(self.agent.limits.wall));
         let wall = Instant::now() + left;
-        let stop = match self.turn(wall).await {
-            Ok(never) => match never {},
-            Err(stop) => stop,
+        let stop = match Box::pin(self.begin()).await {
+            Ok(()) => match self.turn(wall).await {
+                Ok(never) => match never {},
+                Err(stop) => stop,
+            },
+            Err(Failure { reason, message, .. }) if begins => {
+                let closed = Box::pin(self.not_begun(reason, message)).await;
+                return Ended::of(&closed);
+            }
+            // another node may have its beginning on record, which must have an end
+            Err(Failure { reason, message, .. }) => Stop::Fail { reason, message },
         };
         let ended = match stop {
             Stop::Finish(reason) => Box::pin(self.finish(reason, wall)).await,
@@ -109,7 +109,11 @@ impl Run {
         Ended::of(&ended)
     }
 
+    /// Whether its beginning is on record is not known before the first response.
     async fn begin(&self) -> Result<(), Failure> {
+        if self.progress.steps > 0 {
+            return Ok(());
+        }
         audit::run_started(&self.trail, &self.principal, &self.agent.model_name).await
     }
 

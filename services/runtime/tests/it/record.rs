@@ -135,6 +135,30 @@ async fn a_run_whose_time_is_over_meanwhile_ends_by_whoever_takes_it() {
     assert_eq!(counts(&world), "TIME_LIMIT");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_run_that_another_node_had_begun_has_its_end_on_record_even_if_nothing_was_done() {
+    let world = World::new();
+    let script = "[[turn]]\n[[turn.calls]]\ntool = 'file_list'";
+    world.memory.state.lock().failures = usize::MAX;
+    let first = world.node(script).await;
+    let stream = first.send(&world.token(), "m1", "hi").await.unwrap();
+    world.audit.wait_for_kind(Kind::RunStarted).await;
+    world.audit.fail(Fault::Unavailable);
+    first.service.shutdown(Duration::ZERO).await;
+    drop(stream);
+
+    world.memory.state.lock().failures = 0;
+    world.clock.advance(crate::memory::PERIOD);
+    let _second = world.node(script).await;
+    tokio::time::sleep(WALL / 2).await;
+    let run = world.memory.the_run();
+    assert_eq!((run.state, run.epoch), (RunState::Active, 2), "it waits");
+
+    world.audit.fail(Fault::None);
+    assert_eq!(ended_run(&world).await.state, RunState::Failed);
+    assert_eq!(endings(&world), [(2, "AUDIT_UNAVAILABLE".to_owned())]);
+}
+
 #[tokio::test]
 async fn a_run_whose_answer_cannot_be_stored_has_that_on_record_last() {
     let world = World::new();

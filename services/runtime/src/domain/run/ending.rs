@@ -57,8 +57,15 @@ impl Run {
         self.close_failed(reason, message).await
     }
 
-    /// The same, once its end is on record or need not be.
-    pub(super) async fn close_failed(&mut self, reason: Reason, message: String) -> Result<(), Stop> {
+    /// Ends a run whose beginning audit did not take, and that no other node had before.
+    pub(super) async fn not_begun(&mut self, reason: Reason, message: String) -> Result<(), Stop> {
+        let ending = self.ending(Outcome::Failed, reason.as_str());
+        audit::run_not_begun(&self.trail, &self.principal, ending);
+        self.close_failed(reason, message).await
+    }
+
+    /// Ends a run that failed, once that is on record or need not be.
+    async fn close_failed(&mut self, reason: Reason, message: String) -> Result<(), Stop> {
         let event = Event::RunFailed(events::RunFailed {
             reason: reason.as_str().to_owned(),
             message,
@@ -97,7 +104,7 @@ impl Run {
     }
 
     /// What is recorded of it. A node that let a run go may have left an end in its trail: the epoch tells them apart.
-    pub(super) fn ending<'a>(&self, outcome: Outcome, why: &'a str) -> Ending<'a> {
+    fn ending<'a>(&self, outcome: Outcome, why: &'a str) -> Ending<'a> {
         Ending {
             outcome,
             why,
