@@ -154,8 +154,10 @@ impl Writer {
                 Ok(value) => return Ok(value),
                 Err(failure) => failure,
             };
+            // too many calls at the moment
+            let busy = failure.code == Code::ResourceExhausted && failure.retry_after.is_some();
             // a write that is too long for gRPC is OUT_OF_RANGE there, which is an invalid argument here
-            if matches!(failure.code, Code::InvalidArgument | Code::ResourceExhausted) {
+            if !busy && matches!(failure.code, Code::InvalidArgument | Code::ResourceExhausted) {
                 let message = format!("A step of the run could not be stored: {failure}.");
                 return Err(Stop::Fail {
                     reason: failure.reason,
@@ -165,12 +167,12 @@ impl Writer {
             if failure.reason == Reason::LeaseLost {
                 self.live.lost();
             }
-            if !is_unreachable(&failure) || Instant::now() >= self.live.lease_ends() {
+            if !(busy || is_unreachable(&failure)) || Instant::now() >= self.live.lease_ends() {
                 let Failure { reason, .. } = failure;
                 tracing::warn!(run = %self.live.id, %reason, error = %failure, "the journal cannot be written");
                 return Err(Stop::Leave);
             }
-            tokio::time::sleep(pause).await;
+            tokio::time::sleep(pause.max(failure.retry_after.unwrap_or_default())).await;
             pause = (pause * 2).min(Duration::from_secs(1));
         }
     }

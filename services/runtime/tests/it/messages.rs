@@ -1,5 +1,8 @@
 //! A message and its run: what is told, stored and recorded, in which order, and where it must stop.
 
+use std::time::Duration;
+
+use harombe_error::{Code, Failure, Reason};
 use harombe_proto::memory::v1::{Author, RunState};
 use harombe_proto::runtime::v1::{CancelRequest, RunRequest};
 use harombe_proto::types::v1::run_event::Event;
@@ -316,20 +319,28 @@ async fn without_audit_no_model_is_asked() {
     assert_eq!(recorded, both, "what was queued has an end too");
 }
 
-#[tokio::test]
-async fn a_memory_that_is_away_for_a_moment_costs_nothing() {
-    let world = World::new();
-    let node = world
-        .node("[[turn]]\n[[turn.calls]]\ntool = 'file_list'\n[[turn]]\ntext = 'done'")
-        .await;
-    world.memory.state.lock().failures = 2;
-    let events = node.say(&world, "hi").await;
-    assert_eq!(answer(&events), "done");
-    assert_eq!(
-        kinds(&world.memory.events()),
-        kinds(&events),
-        "nothing twice, nothing lost"
-    );
+#[tokio::test(start_paused = true)]
+async fn a_memory_that_is_away_or_full_for_a_moment_costs_nothing() {
+    let mut full = Failure::new(Code::ResourceExhausted, Reason::LimitExceeded, "too many calls");
+    full.retry_after = Some(Duration::from_millis(200));
+    for refusal in [None, Some(full)] {
+        let world = World::new();
+        let node = world
+            .node("[[turn]]\n[[turn.calls]]\ntool = 'file_list'\n[[turn]]\ntext = 'done'")
+            .await;
+        {
+            let mut state = world.memory.state.lock();
+            // more than one call tries by itself
+            (state.refusal, state.failures) = (refusal, 8);
+        }
+        let events = node.say(&world, "hi").await;
+        assert_eq!(answer(&events), "done");
+        assert_eq!(
+            kinds(&world.memory.events()),
+            kinds(&events),
+            "nothing twice, nothing lost"
+        );
+    }
 }
 
 #[tokio::test(start_paused = true)]
