@@ -73,6 +73,8 @@ struct Lane<T> {
     room: Arc<Semaphore>,
     /// Callers that hold `room` while they wait for a place: the lane must outlive them.
     callers: usize,
+    /// Tells one of them that nothing of their key waits any more, so that it is given a place.
+    emptied: Arc<Notify>,
 }
 
 #[derive(Debug)]
@@ -160,7 +162,7 @@ impl<K: Eq + Hash + Clone, T> Queue<K, T> {
     /// # Errors
     /// [`Rejected`] with the item.
     pub async fn push(&self, key: &K, item: T) -> Result<(), Rejected<T>> {
-        let item = match self.try_push(key, item) {
+        let mut item = match self.try_push(key, item) {
             Err(Rejected::Full(item)) => self.weighed(item),
             done => return done,
         };
@@ -171,18 +173,48 @@ impl<K: Eq + Hash + Clone, T> Queue<K, T> {
         let Ok(in_lane) = waiting.room.acquire_many(item.in_lane).await else {
             return Err(Rejected::Closed(item.item));
         };
-        let Ok(in_queue) = self.room.acquire_many(item.in_queue).await else {
-            return Err(Rejected::Closed(item.item));
-        };
-        let mut state = self.state.lock();
-        if state.closed || !state.lanes.contains_key(key) {
-            return Err(Rejected::Closed(item.item));
+        let places = item.in_queue;
+        let mut room = std::pin::pin!(self.room.acquire_many(places));
+        loop {
+            item = match self.place_first(key, item) {
+                Ok(()) => break,
+                Err(Rejected::Full(item)) => item,
+                Err(Rejected::Closed(item)) => return Err(Rejected::Closed(item.item)),
+            };
+            let in_queue = tokio::select! {
+                biased;
+                in_queue = &mut room => in_queue,
+                () = waiting.emptied.notified() => continue,
+            };
+            let mut state = self.state.lock();
+            let Ok(in_queue) = in_queue else {
+                return Err(Rejected::Closed(item.item));
+            };
+            if state.closed || !state.lanes.contains_key(key) {
+                return Err(Rejected::Closed(item.item));
+            }
+            in_queue.forget();
+            self.add(&mut state, key, item);
+            break;
         }
         in_lane.forget();
-        in_queue.forget();
-        self.add(&mut state, key, item);
-        drop(state);
         self.ready.notify_one();
+        Ok(())
+    }
+
+    /// Adds the item of a caller that has its place in the lane, if nothing waits there: then it needs none in the queue.
+    fn place_first(&self, key: &K, mut item: Item<T>) -> Result<(), Rejected<Item<T>>> {
+        let mut state = self.state.lock();
+        match state.lanes.get(key) {
+            Some(lane) if !state.closed && lane.items.is_empty() => {}
+            Some(_) if !state.closed => return Err(Rejected::Full(item)),
+            _ => return Err(Rejected::Closed(item)),
+        }
+        match self.room.try_acquire_many(item.in_queue) {
+            Ok(in_queue) => in_queue.forget(),
+            Err(_) => item.in_queue = 0,
+        }
+        self.add(&mut state, key, item);
         Ok(())
     }
 
@@ -298,11 +330,12 @@ impl<K: Eq + Hash + Clone, T> Queue<K, T> {
             return None;
         }
         lane.callers += 1;
-        let room = Arc::clone(&lane.room);
+        let (room, emptied) = (Arc::clone(&lane.room), Arc::clone(&lane.emptied));
         Some(Waiting {
             queue: self,
             key,
             room,
+            emptied,
         })
     }
 }
@@ -316,13 +349,18 @@ impl<K: Eq + Hash + Clone, T> State<K, T> {
         let lane = self.lanes.get_mut(&key.of)?;
         let item = lane.items.pop_front()?;
         lane.room.add_permits(widened(item.in_lane));
-        if !lane.items.is_empty() {
+        if lane.items.is_empty() {
+            lane.emptied.notify_one();
+            if lane.callers == 0 {
+                self.lanes.remove(&key.of);
+            }
+            keys.leave(key, item.weight);
+        } else {
             keys.again(key, item.weight);
-        } else if lane.callers == 0 {
-            self.lanes.remove(&key.of);
         }
         if keys.is_empty() {
             self.keys.remove(&party.of);
+            self.parties.leave(party, item.weight);
         } else {
             self.parties.again(party, item.weight);
         }
@@ -337,6 +375,7 @@ impl<T> Lane<T> {
             items: VecDeque::new(),
             room: Arc::new(Semaphore::new(capacity)),
             callers: 0,
+            emptied: Arc::default(),
         }
     }
 
@@ -354,6 +393,7 @@ struct Waiting<'q, K: Eq + Hash + Clone, T> {
     queue: &'q Queue<K, T>,
     key: &'q K,
     room: Arc<Semaphore>,
+    emptied: Arc<Notify>,
 }
 
 impl<K: Eq + Hash + Clone, T> Drop for Waiting<'_, K, T> {

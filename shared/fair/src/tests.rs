@@ -99,6 +99,55 @@ async fn a_heavy_item_takes_as_many_turns_as_it_weighs() {
 }
 
 #[tokio::test]
+async fn who_comes_back_at_once_has_not_paid_by_leaving() {
+    let terms = Terms {
+        weight: |item: &u32| usize::try_from(*item).unwrap(),
+        ..Terms::default()
+    };
+    let queue = Queue::on(terms, bounds(1000, 1000));
+    queue.try_push(&'n', 40).unwrap();
+    for _ in 0..3 {
+        queue.try_push(&'q', 1).unwrap();
+    }
+    assert_eq!(queue.take(30).await, [40]);
+    queue.try_push(&'n', 40).unwrap();
+    assert_eq!(queue.take(30).await, [1, 1, 1, 40]);
+    // Nobody waited any more, so nothing is owed.
+    queue.try_push(&'n', 40).unwrap();
+    queue.try_push(&'q', 1).unwrap();
+    assert_eq!(queue.take(30).await, [40]);
+}
+
+#[tokio::test]
+async fn a_caller_who_waits_is_let_in_when_nothing_of_its_key_waits_any_more() {
+    let queue = queue(4, 4);
+    queue.try_push(&'q', 8).unwrap();
+    for item in 0..3 {
+        queue.try_push(&'n', item).unwrap();
+    }
+    let push = |key, item| {
+        let queue = Arc::clone(&queue);
+        tokio::spawn(async move { queue.push(&key, item).await })
+    };
+    // It waits first, for whatever place becomes free.
+    let noisy = push('n', 3);
+    while queue.state.lock().lanes[&'n'].callers == 0 {
+        yield_now().await;
+    }
+    let quiet = push('q', 9);
+    while queue.state.lock().lanes[&'q'].callers == 0 {
+        yield_now().await;
+    }
+    assert_eq!(queue.take(1).await, [8]);
+    quiet.await.unwrap().unwrap();
+    noisy.await.unwrap().unwrap();
+    let mut rest = queue.take(9).await;
+    rest.sort_unstable();
+    assert_eq!(rest, [0, 1, 2, 3, 9]);
+    assert_eq!(queue.room.available_permits(), 4);
+}
+
+#[tokio::test]
 async fn a_party_has_no_more_turns_for_having_many_keys() {
     let terms = Terms {
         party: |key: &char| u64::from(key.is_ascii_lowercase()),
