@@ -169,7 +169,8 @@ impl<K: Eq + Hash + Clone + Send + Sync + 'static> Handler for Undoable<K> {
             // group must go.
             match (unit(&mut *tx).await, alone) {
                 (Verdict::Keep, _) => {}
-                (Verdict::Undo, true) => run(tx, "ROLLBACK; BEGIN IMMEDIATE").await?,
+                // Nothing follows but the commit, which needs no lock then.
+                (Verdict::Undo, true) => run(tx, "ROLLBACK; BEGIN").await?,
                 (Verdict::Undo, false) => run(tx, "ROLLBACK TO unit").await?,
                 (Verdict::Abandon(error), _) => return Err(error),
             }
