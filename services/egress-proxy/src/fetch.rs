@@ -131,6 +131,9 @@ impl Fetcher {
         if parts.status == http::StatusCode::SWITCHING_PROTOCOLS {
             return Err(FetchError::Switched);
         }
+        if !headers::is_plain(&parts.headers) {
+            return Err(FetchError::Coded);
+        }
         let mut fields = parts.headers;
         headers::strip_response(&mut fields);
         let fields = headers::redact_response(fields, Scanner::shared());

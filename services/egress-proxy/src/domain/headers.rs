@@ -153,6 +153,12 @@ fn redacted(name: &HeaderName, value: HeaderValue, scanner: &Scanner) -> Option<
     HeaderValue::from_bytes(clean.strip_prefix(before.as_slice())?).ok()
 }
 
+/// Is the answer's body what it seems to be, so that it can be looked through?
+pub fn is_plain(fields: &HeaderMap) -> bool {
+    let mut codings = fields.get_all(header::CONTENT_ENCODING).iter();
+    codings.all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -291,5 +297,15 @@ mod tests {
         assert_eq!(all("link")[0], "<https://a.test/2>; rel=next");
         assert!(!all("link")[1].contains("kB4G60"));
         assert_eq!(all("etag"), ["\"33a64df551425fcc55e4d42a148795d9f25f89d4\""]);
+    }
+
+    #[test]
+    fn a_coded_answer_is_not_plain() {
+        let mut fields = HeaderMap::new();
+        assert!(is_plain(&fields));
+        fields.insert(header::CONTENT_ENCODING, HeaderValue::from_static("Identity"));
+        assert!(is_plain(&fields));
+        fields.append(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        assert!(!is_plain(&fields));
     }
 }

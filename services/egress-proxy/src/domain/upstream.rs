@@ -126,11 +126,5 @@ pub fn incoming(fields: &mut HeaderMap) {
     }
 }
 
-/// Is the answer's body what it seems to be, so that it can be looked through?
-pub fn is_plain(fields: &HeaderMap) -> bool {
-    let mut codings = fields.get_all(header::CONTENT_ENCODING).iter();
-    codings.all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity"))
-}
-
 #[cfg(test)]
 mod tests;

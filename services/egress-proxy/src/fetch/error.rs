@@ -22,6 +22,8 @@ pub enum FetchError {
     Exchange(#[source] hyper::Error),
     #[error("the peer switched protocols without being asked")]
     Switched,
+    #[error("the peer encoded its answer, though it was asked not to, so that it cannot be looked through")]
+    Coded,
     #[error("the time limit was reached")]
     TimeLimit,
     #[error("the proxy is shutting down")]
@@ -34,9 +36,12 @@ impl FetchError {
         match self {
             Self::Dial(_) => Stage::Dial,
             Self::Tls(_) | Self::ServerName | Self::Roots(_) => Stage::Tls,
-            Self::Request(_) | Self::Exchange(_) | Self::Switched | Self::TimeLimit | Self::Interrupted => {
-                Stage::Relay
-            }
+            Self::Request(_)
+            | Self::Exchange(_)
+            | Self::Switched
+            | Self::Coded
+            | Self::TimeLimit
+            | Self::Interrupted => Stage::Relay,
         }
     }
 }

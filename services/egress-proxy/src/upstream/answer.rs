@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::UpstreamError;
 use crate::domain::mask::Mask;
-use crate::domain::upstream;
+use crate::domain::{headers, upstream};
 
 /// An answer whose body is still to be read.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ impl Answer {
         if parts.status == StatusCode::SWITCHING_PROTOCOLS {
             return Err(UpstreamError::Switched);
         }
-        if !upstream::is_plain(&parts.headers) {
+        if !headers::is_plain(&parts.headers) {
             return Err(UpstreamError::Coded);
         }
         let mut fields = parts.headers;

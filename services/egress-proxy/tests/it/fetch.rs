@@ -383,3 +383,11 @@ async fn a_peer_that_says_nothing_does_not_hold_the_caller() {
         .expect_err("silence");
     assert!(matches!(error, FetchError::TimeLimit), "{error}");
 }
+
+#[tokio::test]
+async fn an_answer_that_is_encoded_all_the_same_is_refused() {
+    let gzipped = "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\nhello";
+    let world = World::new("api.allowed.test", gzipped).await;
+    let refused = world.fetch("GET", "https://api.allowed.test/", 100).await;
+    assert!(matches!(refused, Err(FetchError::Coded)), "{:?}", refused.err());
+}

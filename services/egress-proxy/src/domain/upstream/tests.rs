@@ -160,13 +160,3 @@ fn an_answer_loses_its_hop_and_its_cookies() {
         ]
     );
 }
-
-#[test]
-fn a_coded_answer_is_not_plain() {
-    let mut fields = HeaderMap::new();
-    assert!(is_plain(&fields));
-    fields.insert(header::CONTENT_ENCODING, HeaderValue::from_static("Identity"));
-    assert!(is_plain(&fields));
-    fields.append(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-    assert!(!is_plain(&fields));
-}
