@@ -27,7 +27,7 @@ use crate::metrics::{GoesOn, Numbers};
 use crate::sessions::{InUse, Owner, Sessions};
 use crate::workspace::{FileError, Workspace};
 
-pub(crate) use files::Announced;
+pub(crate) use files::{Announced, NOT_TAKEN, SILENCE};
 use output::Output;
 pub(crate) use output::{Frame, sum};
 

@@ -92,6 +92,9 @@ impl Config {
                 ));
             }
         }
+        if self.transfers_per_subject > self.transfers {
+            faults.push("sandbox-broker.transfers_per_subject: must not be more than transfers".to_owned());
+        }
         // A grant lives for 60 s (CONTRACTS §4): who waits longer waits for nothing.
         if !(Duration::from_secs(1)..=Duration::from_secs(50)).contains(&Duration::from(self.patience)) {
             faults.push(
@@ -163,7 +166,7 @@ mod tests {
         };
         config.limits.memory = Size::from(9 << 30);
         let faults = config.validate();
-        assert_eq!(faults.len(), 4, "{faults:?}");
+        assert_eq!(faults.len(), 5, "{faults:?}");
         assert!(
             faults
                 .iter()

@@ -74,7 +74,8 @@ impl Service {
         checked: Checked<FileRead>,
         workspace: String,
     ) -> Result<Response<Responses<proto::ReadFileResponse>>, Status> {
-        let (responses, stream) = mpsc::channel(1);
+        // The second place is for why it ended.
+        let (responses, stream) = mpsc::channel(2);
         let (begun, beginning) = oneshot::channel();
         let sending = Sending {
             broker: Arc::clone(&self.broker),
@@ -206,8 +207,9 @@ impl SandboxService for Service {
                     .await?
             }
             WriteSource::Content(content) => {
-                if parts.next().await.is_some() {
-                    return Err(to_status(&Error::Upload("size")));
+                if let Some(part) = parts.next().await {
+                    let refused = part.err().unwrap_or(Error::Upload("size"));
+                    return Err(to_status(&refused));
                 }
                 let size = content.len() as u64;
                 let write = move |call: &FileWrite, workspace: &InUse, quota: u64| {

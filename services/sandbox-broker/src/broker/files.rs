@@ -24,7 +24,7 @@ use crate::workspace::{FileError, Incoming, OpenFile};
 /// The longest that a transfer takes: 64 MiB at somewhat more than half a megabit per second.
 const WHOLE: Duration = Duration::from_secs(15 * 60);
 /// The longest that a sender sends nothing, or a reader takes nothing.
-const SILENCE: Duration = Duration::from_secs(60);
+pub(crate) const SILENCE: Duration = Duration::from_secs(60);
 
 /// What the call of an upload says of the content that follows it.
 #[derive(Debug, Clone, Copy)]
@@ -37,7 +37,7 @@ pub(crate) struct Announced {
 /// A download that is permitted, recorded, and about to begin.
 pub(crate) struct Download {
     checked: Checked<FileRead>,
-    in_use: InUse,
+    in_use: Arc<InUse>,
     file: OpenFile,
     _transfer: Transfer,
 }
@@ -54,8 +54,8 @@ impl Broker {
         T: ToolCall + Send + Sync + 'static,
         R: Send + 'static,
     {
-        let in_use = self.sessions.enter(&owner(&checked), workspace)?;
-        self.begin(&checked, workspace).await?;
+        let in_use = Arc::new(self.sessions.enter(&owner(&checked), workspace)?);
+        self.begin(&checked, &in_use, workspace).await?;
         let quota = self.defaults.workspace;
         let checked = Arc::new(checked);
         let acting = blocking({
@@ -76,26 +76,21 @@ impl Broker {
     ) -> Result<u64, Error> {
         let _transfer = self.transfer(&checked)?;
         let in_use = Arc::new(self.sessions.enter(&owner(&checked), workspace)?);
-        let quota = self.defaults.workspace;
-        // Known to be impossible, it costs neither the grant nor the way.
-        let fits = blocking({
-            let in_use = Arc::clone(&in_use);
-            move || Ok(in_use.workspace.has_room(announced.size, quota))
-        });
-        if !fits.await? {
-            return Err(FileError::Full { limit: quota }.into());
-        }
-        self.has_room(announced.size.saturating_add(LEAST_ROOM)).await?;
-        self.begin(&checked, workspace).await?;
-        let receiving = async { Receiving::begin(&in_use, announced)?.take(parts).await };
+        self.begin(&checked, &in_use, workspace).await?;
+        let receiving = async { Receiving::begin(&in_use, announced).await?.take(parts).await };
         let received = tokio::select! {
             received = timeout(WHOLE, receiving) => received.unwrap_or(Err(TOO_LONG)),
             () = in_use.deleted() => Err(Error::WorkspaceLost),
         };
         let result = match received {
             Ok(incoming) => {
-                let path = checked.args.path.clone();
-                blocking(move || Ok(in_use.place(&path, &incoming, quota)?)).await
+                let (path, quota) = (checked.args.path.clone(), self.defaults.workspace);
+                let placing = move || {
+                    let synced = incoming.sync();
+                    synced.map_err(Error::store("an upload could not be written"))?;
+                    Ok(in_use.place(&path, &incoming, quota)?)
+                };
+                blocking(placing).await
             }
             Err(error) => Err(error),
         };
@@ -111,8 +106,8 @@ impl Broker {
         workspace: &str,
     ) -> Result<Download, Error> {
         let transfer = self.transfer(&checked)?;
-        let in_use = self.sessions.enter(&owner(&checked), workspace)?;
-        self.begin(&checked, workspace).await?;
+        let in_use = Arc::new(self.sessions.enter(&owner(&checked), workspace)?);
+        self.begin(&checked, &in_use, workspace).await?;
         let FileRead { path, limit, .. } = checked.args.clone();
         let opened = blocking(move || {
             let file = in_use.workspace.open_file(&path, limit)?;
@@ -150,8 +145,21 @@ impl Broker {
         Ok(self.transfers.begin(&run.tenant, &run.subject)?)
     }
 
-    /// Spends the grant and records the start.
-    async fn begin<T: ToolCall>(&self, checked: &Checked<T>, workspace: &str) -> Result<(), Error> {
+    /// Spends the grant and records the start. What has no room is refused before, and costs neither the grant nor the way.
+    async fn begin<T: ToolCall>(
+        &self,
+        checked: &Checked<T>,
+        in_use: &Arc<InUse>,
+        workspace: &str,
+    ) -> Result<(), Error> {
+        let needs = checked.args.needs();
+        if needs > 0 {
+            let (in_use, quota) = (Arc::clone(in_use), self.defaults.workspace);
+            if !blocking(move || Ok(in_use.workspace.has_room(needs, quota))).await? {
+                return Err(FileError::Full { limit: quota }.into());
+            }
+            self.has_room(needs.saturating_add(LEAST_ROOM)).await?;
+        }
         self.authority.redeem(checked).await?;
         self.record_start(checked, json!({ "workspace": workspace }))
             .await
@@ -176,6 +184,7 @@ impl Broker {
 }
 
 const TOO_LONG: Error = Error::BrokenOff("it took longer than 15 minutes");
+pub(crate) const NOT_TAKEN: Error = Error::BrokenOff("nothing was taken for 60 s");
 
 /// An upload that comes in.
 struct Receiving {
@@ -185,11 +194,15 @@ struct Receiving {
 }
 
 impl Receiving {
-    fn begin(in_use: &InUse, announced: Announced) -> Result<Self, Error> {
-        let incoming = in_use.workspace.incoming();
+    async fn begin(in_use: &Arc<InUse>, announced: Announced) -> Result<Self, Error> {
+        let in_use = Arc::clone(in_use);
+        let incoming = blocking(move || {
+            let incoming = in_use.workspace.incoming();
+            incoming.map_err(Error::store("an upload could not be begun"))
+        });
         Ok(Self {
             announced,
-            incoming: incoming.map_err(Error::store("an upload could not be begun"))?,
+            incoming: incoming.await?,
             sha256: Sha256::new(),
         })
     }
@@ -246,7 +259,7 @@ async fn pass(parts: &mpsc::Sender<Bytes>, part: Bytes) -> Result<(), Error> {
     match timeout(SILENCE, parts.send(part)).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(_)) => Err(Error::BrokenOff("the reader went away")),
-        Err(_) => Err(Error::BrokenOff("nothing was taken for 60 s")),
+        Err(_) => Err(NOT_TAKEN),
     }
 }
 

@@ -143,6 +143,11 @@ pub trait ToolCall: Sized {
     /// Says what is wrong with them.
     fn from_call(call: &CanonicalCall) -> Result<Self, InvalidCall>;
 
+    /// Bytes that the workspace must have room for.
+    fn needs(&self) -> u64 {
+        0
+    }
+
     /// What of the arguments is recorded in the audit log. The whole call is recorded where it is authorised.
     fn summary(&self) -> serde_json::Value;
 }
@@ -235,12 +240,15 @@ impl ToolCall for FileWrite {
         })
     }
 
-    fn summary(&self) -> serde_json::Value {
-        let bytes = match &self.source {
+    fn needs(&self) -> u64 {
+        match &self.source {
             WriteSource::Content(content) => content.len() as u64,
             WriteSource::Upload { size, .. } => *size,
-        };
-        serde_json::json!({ "path": self.path.as_str(), "bytes": bytes })
+        }
+    }
+
+    fn summary(&self) -> serde_json::Value {
+        serde_json::json!({ "path": self.path.as_str(), "bytes": self.needs() })
     }
 }
 

@@ -10,10 +10,11 @@ use harombe_proto::sandbox::v1 as proto;
 use harombe_proto::sandbox::v1::write_file_request::Frame;
 use harombe_redact::{Redactor, Scanner};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 use tonic::{Status, Streaming};
 
 use crate::authority::Checked;
-use crate::broker::{Broker, sum};
+use crate::broker::{Broker, NOT_TAKEN, SILENCE, sum};
 use crate::domain::call::FileRead;
 use crate::error::Error;
 
@@ -43,32 +44,39 @@ impl Sending {
             }
         };
         let _ = begun.send(Ok(()));
+        // A stream that just stopped would look like a whole file: there is room to say why, whatever the reader does.
+        let Ok(last) = self.responses.clone().reserve_owned().await else {
+            return;
+        };
         let (parts, passing) = mpsc::channel(1);
         let sending = async {
             let sent = self.broker.send(download, &parts).await;
             drop(parts);
             sent
         };
-        let (sent, ()) = tokio::join!(sending, self.encode(passing));
-        if let Err(error) = sent {
-            let _ = self.responses.send(Err(to_status(&error))).await;
+        let (sent, taken) = tokio::join!(sending, self.encode(passing));
+        if let Err(error) = sent.and(taken) {
+            last.send(Err(to_status(&error)));
         }
     }
 
-    /// When the reader is gone it returns, and with it the receiver goes: so the broker hears of it.
-    async fn encode(&self, mut parts: mpsc::Receiver<Bytes>) {
+    /// When the reader is gone, or takes nothing for long, it returns, and with it the receiver goes: so the broker hears
+    /// of it.
+    async fn encode(&self, mut parts: mpsc::Receiver<Bytes>) -> Result<(), Error> {
         loop {
             let part = tokio::select! {
                 part = parts.recv() => part,
-                () = self.responses.closed() => return,
+                () = self.responses.closed() => return Ok(()),
             };
-            let Some(data) = part else { return };
+            let Some(data) = part else { return Ok(()) };
             let response = proto::ReadFileResponse {
                 data,
                 ..Default::default()
             };
-            if self.responses.send(Ok(response)).await.is_err() {
-                return;
+            match timeout(SILENCE, self.responses.send(Ok(response))).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => return Ok(()),
+                Err(_) => return Err(NOT_TAKEN),
             }
         }
     }

@@ -54,6 +54,14 @@ impl Incoming {
         Ok(())
     }
 
+    /// Makes sure that what was received is on the disk. Blocks.
+    ///
+    /// # Errors
+    /// When the host fails.
+    pub fn sync(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
     /// What was received, in bytes.
     #[must_use]
     pub const fn size(&self) -> u64 {

@@ -191,6 +191,39 @@ async fn a_reader_that_goes_away_ends_its_download_and_that_is_recorded() {
 }
 
 #[tokio::test]
+async fn a_reader_that_takes_nothing_is_told_that_the_file_is_not_whole() {
+    let b = Bench::new().await;
+    let workspace = b.workspace().await;
+    b.holding(&workspace, "large", &vec![1; 5_000_000]).await;
+    let mut download = b.download(&workspace, "large").await.unwrap();
+    download.message().await.unwrap().unwrap();
+    // From here on nothing happens but that a minute passes.
+    tokio::time::pause();
+    b.sink.wait_for(4).await;
+    assert_eq!(b.outcomes(), ["ok", "ok", "ok", "cancelled"]);
+    let refused = loop {
+        match download.message().await {
+            Ok(part) => assert!(part.is_some(), "the stream ended as if the file were whole"),
+            Err(refused) => break refused,
+        }
+    };
+    assert_eq!(reason(&refused), Reason::DeadlineExceeded);
+}
+
+#[tokio::test]
+async fn a_silent_sender_is_not_waited_for_longer_than_a_minute() {
+    let b = Bench::new().await;
+    let workspace = b.workspace().await;
+    let uploading = Uploading::begin(&b, &workspace, "f", b"never").await;
+    b.sink.wait_for(1).await;
+    tokio::time::pause();
+    let refused = uploading.answer.await.unwrap().unwrap_err();
+    assert_eq!(reason(&refused), Reason::DeadlineExceeded);
+    assert_eq!(b.outcomes(), ["ok", "cancelled"]);
+    assert_eq!(b.received_so_far(), 0);
+}
+
+#[tokio::test]
 async fn a_sender_that_goes_away_leaves_nothing_and_that_is_recorded() {
     let b = Bench::new().await;
     let workspace = b.workspace().await;
