@@ -131,7 +131,10 @@ async fn a_deleted_session_leaves_nothing_behind(stage: &Stage) {
     for status in gone {
         assert_eq!(reason_of(&status), Reason::NotFound, "{status}");
     }
-    assert_eq!(std::fs::read_dir(&workspaces).unwrap().count(), 0);
+    let left = std::fs::read_dir(&workspaces).unwrap();
+    let left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, [".incoming"], "only what no session has is there");
+    assert!(files_under(&workspaces).is_empty());
     let stopped = world.stop().await;
     assert_eq!(
         holding(stopped.root(), "walnut marmalade"),
