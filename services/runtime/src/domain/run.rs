@@ -18,6 +18,7 @@ use harombe_types::{CallId, Clock, RunPrincipal};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use self::ending::OVERTIME;
 use super::agent::Agent;
 use super::calls::{Calls, Finished};
 use super::events::{Entry, Stop};
@@ -84,8 +85,9 @@ impl Run {
     pub(crate) async fn drive(&mut self) -> Ended {
         let begins = self.progress.began.is_none();
         let began = self.progress.began.unwrap_or_else(|| self.clock.now());
-        let left = self.clock.now().until(began.plus(self.agent.limits.wall));
-        let wall = Instant::now() + left;
+        let left = |limit| Instant::now() + self.clock.now().until(began.plus(limit));
+        let limit = self.agent.limits.wall;
+        let (wall, until) = (left(limit), left(limit.saturating_add(OVERTIME)));
         let stop = match Box::pin(self.begin()).await {
             Ok(()) => match self.turn(wall).await {
                 Ok(never) => match never {},
@@ -99,11 +101,11 @@ impl Run {
             Err(Failure { reason, message, .. }) => Stop::Fail { reason, message },
         };
         let ended = match stop {
-            Stop::Finish(reason) => Box::pin(self.finish(reason, wall)).await,
+            Stop::Finish(reason) => Box::pin(self.finish(reason, until)).await,
             stop => Err(stop),
         };
         let ended = match ended {
-            Err(Stop::Fail { reason, message }) => Box::pin(self.fail(reason, message, wall)).await,
+            Err(Stop::Fail { reason, message }) => Box::pin(self.fail(reason, message, until)).await,
             ended => ended,
         };
         Ended::of(&ended)

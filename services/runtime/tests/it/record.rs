@@ -9,7 +9,7 @@ use harombe_proto::types::v1::StopReason;
 use harombe_proto::types::v1::run_event::Event;
 use harombe_runtime::{Config, ModelConfig, Provider};
 use harombe_testkit::Fault;
-use harombe_trail::Kind;
+use harombe_trail::{Kind, PATIENCE};
 use serde_json::{Value, json};
 use tonic::Streaming;
 
@@ -114,19 +114,25 @@ async fn a_node_that_goes_away_meanwhile_leaves_the_run_to_one_that_goes_on() {
 #[tokio::test(start_paused = true)]
 async fn a_run_whose_time_is_over_meanwhile_ends_by_whoever_takes_it() {
     let world = World::new();
-    let (_node, stream) = held(&world).await;
-    world.clock.advance(WALL);
+    let (node, stream) = held(&world).await;
     // a little longer than its time, and then nobody has it
     collect(stream).await;
-    assert_eq!(world.memory.the_run().state, RunState::Active);
-    world.clock.advance(crate::memory::PERIOD * 2);
+    let run = world.memory.the_run();
+    assert_eq!((run.state, run.epoch), (RunState::Active, 1));
+    world.clock.advance(WALL + crate::memory::PERIOD * 4);
     world
         .memory
         .wait_until(|state| state.runs.values().all(|run| run.epoch == 2))
         .await;
+    // that little is over too: who has it now does not keep it long
+    tokio::time::sleep(PATIENCE * 2).await;
+    let stuck = "\nharombe_runtime_runs_let_go_total{why=\"stuck\"} 2\n";
+    let page = node.metrics.encode();
+    assert!(page.contains(stuck), "{page}");
     assert_eq!(endings(&world), []);
 
     world.audit.fail(Fault::None);
+    world.clock.advance(crate::memory::PERIOD * 2);
     assert_eq!(ended_run(&world).await.state, RunState::Finished);
     let Some(Event::RunFinished(finished)) = world.memory.events().pop().unwrap().event else {
         panic!("not finished")

@@ -19,15 +19,15 @@ use crate::peers::is_unreachable;
 /// What is said in a turn's place for a call that has no result.
 const NO_RESULT: &str = "The run ended before this call was finished.";
 
-/// How long after its time a run still waits for its end to be on record.
-const OVERTIME: Duration = Duration::from_secs(30);
+/// How long after its time a run still waits for its end to be on record, whichever node has it then.
+pub(super) const OVERTIME: Duration = Duration::from_secs(30);
 
 /// Between two attempts to have the end recorded, while too much waits for that already.
 const RECORD_AGAIN: Duration = Duration::from_secs(1);
 
 impl Run {
     /// Ends the run in order.
-    pub(super) async fn finish(&mut self, reason: StopReason, wall: Instant) -> Result<(), Stop> {
+    pub(super) async fn finish(&mut self, reason: StopReason, until: Instant) -> Result<(), Stop> {
         self.progress.close_calls(NO_RESULT);
         let messages = context::stored(&self.progress.said);
         let usage = Some(on_the_wire(self.progress.usage));
@@ -45,15 +45,15 @@ impl Run {
         } else {
             Outcome::Ok
         };
-        self.record_end(outcome, ending, wall).await?;
+        self.record_end(outcome, ending, until).await?;
         self.journal.close(event, messages, state).await?;
         self.numbers.ended(outcome.as_str(), ending);
         Ok(())
     }
 
     /// Ends a run that cannot go on.
-    pub(super) async fn fail(&mut self, reason: Reason, message: String, wall: Instant) -> Result<(), Stop> {
-        self.record_end(Outcome::Failed, reason.as_str(), wall).await?;
+    pub(super) async fn fail(&mut self, reason: Reason, message: String, until: Instant) -> Result<(), Stop> {
+        self.record_end(Outcome::Failed, reason.as_str(), until).await?;
         self.close_failed(reason, message).await
     }
 
@@ -76,10 +76,11 @@ impl Run {
     }
 
     /// Puts the end on record. A run that has done something waits for that as long as audit is away: in its own time, a
-    /// little longer, and while its node stays. Whoever takes it over afterwards goes on with it.
-    async fn record_end(&self, outcome: Outcome, why: &str, wall: Instant) -> Result<(), Stop> {
+    /// little longer, and while its node stays. Whoever takes it over afterwards goes on with it, and waits as for any other
+    /// record when that is over too: nobody should have it still when its token ends.
+    async fn record_end(&self, outcome: Outcome, why: &str, until: Instant) -> Result<(), Stop> {
         let ending = self.ending(outcome, why);
-        let until = wall.max(Instant::now()) + OVERTIME;
+        let until = until.max(Instant::now() + PATIENCE);
         loop {
             let patience = until - Instant::now();
             let recorded = audit::run_finished(&self.trail, &self.principal, ending, patience);
