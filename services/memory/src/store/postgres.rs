@@ -14,6 +14,7 @@ use async_trait::async_trait;
 use harombe_sql::pg::PgConnection;
 use harombe_sql::{Migrator, Postgres, PostgresConfig, UnitError, UnitFuture};
 use harombe_types::{AgentName, RunId, RunPrincipal, SessionId, Timestamp, WorkspaceId};
+use tokio::sync::Semaphore;
 
 use super::newest::newest;
 use super::rows::{active_runs, expired_page};
@@ -31,6 +32,8 @@ const SCHEMA: &str = "harombe_memory";
 
 pub(crate) struct PostgresStore {
     postgres: Postgres,
+    /// Places for those who wait for their turn, and hold a connection meanwhile: others need some as well.
+    takers: Semaphore,
 }
 
 impl PostgresStore {
@@ -40,7 +43,11 @@ impl PostgresStore {
     /// As [`Postgres::open`].
     pub(crate) async fn open(config: &PostgresConfig) -> Result<Self, harombe_sql::Error> {
         let postgres = Postgres::open(config, SCHEMA, &MIGRATIONS).await?;
-        Ok(Self { postgres })
+        let takers = usize::try_from(config.connections / 2).unwrap_or(1).max(1);
+        Ok(Self {
+            postgres,
+            takers: Semaphore::new(takers),
+        })
     }
 
     async fn at_once<T, F>(&self, work: F) -> Result<T, Error>
@@ -154,6 +161,13 @@ impl Store for PostgresStore {
         let begun = self
             .postgres
             .transaction(with!(begin; |tx| turns::begin(tx, &begin)));
+        if let Some(begun) = begun.await? {
+            return Ok(begun);
+        }
+        let _place = self.takers.acquire().await;
+        let begun = self
+            .postgres
+            .transaction(with!(begin; |tx| turns::begin_in_turn(tx, &begin)));
         Ok(begun.await?)
     }
 

@@ -3,14 +3,17 @@
 use std::sync::Arc;
 
 use futures_util::future::join_all;
+use harombe_sql::pg::PgConnection;
+use sqlx::Connection as _;
 
 use super::place::{Place, on_each};
 use super::*;
-use crate::domain::Whose;
+use crate::domain::{ClaimedTurn, Whose};
 
 on_each![
     no_more_runs_are_under_way_than_may_however_many_begin,
     a_limit_is_kept_where_turns_are_taken_and_where_they_are_not,
+    who_waits_for_a_turn_is_in_the_way_of_no_other,
 ];
 
 /// A run of somebody's in a new session, to be begun within these limits.
@@ -125,4 +128,78 @@ async fn a_limit_is_kept_where_turns_are_taken_and_where_they_are_not(place: Pla
         begun.iter().all(|(_, begun)| is_full(begun, Whose::Subject)),
         "{begun:?}"
     );
+}
+
+/// What begins a turn of Ann's with a conversation that the client brings along.
+fn with_history(begin: Begin) -> Begin {
+    let turn = ClaimedTurn {
+        body: b"said before".to_vec(),
+        tokens: 1,
+        bytes: 11,
+    };
+    Begin {
+        history: vec![turn],
+        ..begin
+    }
+}
+
+/// Somebody takes the tenant's turn and does not let it go, as a process that froze.
+async fn take_turn(place: &Place) -> Option<PgConnection> {
+    let mut beside = place.beside().await?;
+    sqlx::query("SELECT pg_advisory_lock(hashtextextended('harombe_memory acme', 0))")
+        .execute(&mut beside)
+        .await
+        .unwrap();
+    Some(beside)
+}
+
+async fn who_waits_for_a_turn_is_in_the_way_of_no_other(place: Place) {
+    let store = place.open().await;
+    let most = |per_subject| RunLimits {
+        per_subject,
+        per_tenant: 1000,
+    };
+    let (run, begun) = begun(&*store).await;
+    let epoch = begun.lease.unwrap().epoch;
+    let mut near = Vec::new();
+    for _ in 0..16 {
+        near.push(with_history(beginning(&*store, &ann(), most(64)).await));
+    }
+    let holder = take_turn(&place).await;
+
+    // far from a limit, and where there is no room, nobody waits for the turn
+    let far = beginning(&*store, &ann(), most(1000)).await;
+    store.begin_turn(with_history(far)).await.unwrap();
+    for begin in [
+        beginning(&*store, &ann(), most(2)).await,
+        with_history(beginning(&*store, &ann(), most(2)).await),
+    ] {
+        let refused = store.begin_turn(begin).await;
+        assert!(is_full(&refused, Whose::Subject), "{refused:?}");
+    }
+
+    let beginning = join_all(near.into_iter().map(|begin| {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move { store.begin_turn(begin).await })
+    }));
+    if let Some(mut beside) = holder {
+        let waiting = "SELECT count(*) FROM pg_stat_activity \
+                       WHERE datname = current_database() AND wait_event_type = 'Lock' AND wait_event = 'advisory'";
+        while sqlx::query_scalar::<_, i64>(waiting)
+            .fetch_one(&mut beside)
+            .await
+            .unwrap()
+            < 2
+        {
+            tokio::task::yield_now().await;
+        }
+        for _ in 0..50 {
+            assert_eq!(renew(&*store, &run, epoch, expires()).await, KEPT);
+        }
+        // with its turn
+        beside.close().await.unwrap();
+    }
+    for begun in beginning.await {
+        begun.unwrap().unwrap();
+    }
 }

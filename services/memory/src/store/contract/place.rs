@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use harombe_sql::pg::PgConnection;
 use harombe_sql::{PostgresConfig, StoreConfig};
 use harombe_testkit::postgres::Database;
+use sqlx::Connection as _;
 
 use crate::store::{Opened, Peers, Store, open};
 
@@ -13,7 +15,7 @@ pub(super) struct Place {
     config: StoreConfig,
     data: PathBuf,
     _dir: tempfile::TempDir,
-    _database: Option<Database>,
+    database: Option<Database>,
 }
 
 impl Place {
@@ -23,7 +25,7 @@ impl Place {
             config: StoreConfig::default(),
             data: dir.path().to_owned(),
             _dir: dir,
-            _database: None,
+            database: None,
         }
     }
 
@@ -36,7 +38,7 @@ impl Place {
                     ..database.config()
                 }),
             },
-            _database: Some(database),
+            database: Some(database),
             ..Self::sqlite()
         }
     }
@@ -51,6 +53,12 @@ impl Place {
 
     pub(super) async fn peers(&self) -> Arc<dyn Peers> {
         self.opened().await.peers.unwrap()
+    }
+
+    /// A connection of nobody's, where several processes may share the state.
+    pub(super) async fn beside(&self) -> Option<PgConnection> {
+        let database = self.database.as_ref()?;
+        Some(PgConnection::connect(&database.url()).await.unwrap())
     }
 
     /// All that may be open at once: a file has one process, a server has many.

@@ -12,7 +12,7 @@ use crate::store::rows::{run_id, signed, state, unsigned};
 
 /// So far below a limit nobody takes turns. A statement does not count those that begin at the same time, of which there are
 /// as many as connections; nearer to it, whoever begins waits for the others.
-const NEAR: i64 = 64;
+const NEAR: u64 = 64;
 
 /// Begins the turn in one statement, if the session is free, the message is new and brings no history, and the limits are
 /// far; else nothing is done and [`begin`] says why, or does it.
@@ -20,19 +20,54 @@ pub(super) async fn begin_at_once(connection: &mut PgConnection, begin: &Begin) 
     if !begin.history.is_empty() {
         return Ok(None);
     }
-    let far = |most: u32| i64::from(most) - NEAR;
+    let far = |most: u32| i64::from(most) - signed(NEAR);
     let most = (far(begin.most.per_subject), far(begin.most.per_tenant));
     let last_run = insert(connection, begin, most).await?;
     Ok(last_run.map(|last_run| begun(begin, last_run)))
 }
 
-/// Begins the turn in the open transaction, whatever the session has had before.
-pub(super) async fn begin(tx: &mut PgConnection, begin: &Begin) -> Unit<Begun> {
-    let owner = Owner {
+/// Begins the turn in the open transaction, whatever the session has had before, and waits for nobody of another session.
+/// Nothing is done when a limit is too near for that: then [`begin_in_turn`] does it.
+pub(super) async fn begin(tx: &mut PgConnection, begin: &Begin) -> Unit<Option<Begun>> {
+    let owner = owner(begin);
+    let session = match free_session(tx, &owner, begin).await? {
+        Ok(session) => session,
+        Err(earlier) => return Ok(Some(earlier)),
+    };
+    let mut under_way = under_way(tx, &owner).await?;
+    begin.most.admit(under_way).or_else(refuse)?;
+    under_way.of_subject += NEAR;
+    under_way.of_tenant += NEAR;
+    if begin.most.admit(under_way).is_err() {
+        return Ok(None);
+    }
+    add(tx, session, begin).await.map(Some)
+}
+
+/// Begins the turn when nobody else of the tenant is about to.
+pub(super) async fn begin_in_turn(tx: &mut PgConnection, begin: &Begin) -> Unit<Begun> {
+    let owner = owner(begin);
+    // before the session, for which others wait with a connection in hand
+    take_turn(tx, &owner).await?;
+    let session = match free_session(tx, &owner, begin).await? {
+        Ok(session) => session,
+        Err(earlier) => return Ok(earlier),
+    };
+    let under_way = under_way(tx, &owner).await?;
+    begin.most.admit(under_way).or_else(refuse)?;
+    add(tx, session, begin).await
+}
+
+fn owner(begin: &Begin) -> Owner {
+    Owner {
         tenant: begin.run.tenant.clone(),
         subject: begin.run.subject.clone(),
-    };
-    let session = sessions::held(tx, &owner, begin.run.session).await?;
+    }
+}
+
+/// The session, in which the turn can begin; or what its message led to before.
+async fn free_session(tx: &mut PgConnection, owner: &Owner, begin: &Begin) -> Unit<Result<i64, Begun>> {
+    let session = sessions::held(tx, owner, begin.run.session).await?;
     if session.agent != begin.run.agent.as_str() {
         return refuse(Error::Invalid(format!(
             "the session's agent is {}",
@@ -40,15 +75,16 @@ pub(super) async fn begin(tx: &mut PgConnection, begin: &Begin) -> Unit<Begun> {
         )));
     }
     if let Some(earlier) = begun_before(tx, session.id, begin).await? {
-        return Ok(earlier);
+        return Ok(Err(earlier));
     }
     if session.active_run.is_some() {
         return refuse(Error::SessionBusy);
     }
-    take_turn(tx, &owner).await?;
-    let under_way = under_way(tx, &owner).await?;
-    begin.most.admit(under_way).or_else(refuse)?;
-    add_claimed(tx, session.id, &begin.history).await?;
+    Ok(Ok(session.id))
+}
+
+async fn add(tx: &mut PgConnection, session: i64, begin: &Begin) -> Unit<Begun> {
+    add_claimed(tx, session, &begin.history).await?;
     match insert(tx, begin, (i64::MAX, i64::MAX)).await? {
         Some(last_run) => Ok(begun(begin, last_run)),
         // the session is ours and free, and has not had the message: what is taken is the run's id
