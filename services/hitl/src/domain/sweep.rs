@@ -12,8 +12,9 @@ use crate::store::Mark;
 
 /// Names that are read at once; each record is then read by itself, however long its call is.
 const BATCH: u32 = 256;
-/// Requests that are removed at once, each as large as its call.
-const FORGOTTEN: u32 = 32;
+/// Requests that are removed in one write, each as large as its call; and how many such writes a round has at most.
+const FORGOTTEN: u32 = 4;
+const REMOVALS: u32 = 8;
 /// A redemption this old should have been recorded by whoever made it.
 const SETTLED: Duration = Duration::from_secs(10);
 
@@ -141,8 +142,13 @@ impl Authority {
         let kept = i64::try_from(self.parts.retention.as_millis()).unwrap_or(i64::MAX);
         let now = self.parts.clock.now().as_millis();
         let before = Timestamp::from_millis(now.saturating_sub(kept));
-        let removed = self.parts.store.remove_decided(before, FORGOTTEN).await?;
-        self.parts.numbers.removed(removed);
+        for _ in 0..REMOVALS {
+            let removed = self.parts.store.remove_decided(before, FORGOTTEN).await?;
+            self.parts.numbers.removed(removed);
+            if removed < u64::from(FORGOTTEN) {
+                break;
+            }
+        }
         Ok(())
     }
 
