@@ -42,6 +42,8 @@ pub(crate) struct Sessions {
     clock: Arc<dyn Clock>,
     /// How many one person may have here.
     most_of_one: usize,
+    /// Held while a workspace is made.
+    making: Mutex<()>,
     held: Mutex<HashMap<Owner, Arc<Held>>>,
 }
 
@@ -123,6 +125,7 @@ impl Sessions {
             owners,
             clock,
             most_of_one,
+            making: Mutex::default(),
             held: Mutex::new(held),
         })
     }
@@ -139,25 +142,35 @@ impl Sessions {
                 id,
             });
         }
-        let mut all = self.held.lock();
-        if let Some(held) = all.get(owner) {
-            let id = held.id;
-            drop(all);
+        // One at a time, and not under the lock that everything else takes: a disk may be slow.
+        let _making = self.making.lock();
+        if let Some(id) = self.theirs(owner)? {
             self.workspace(id)?;
             return Ok(WorkspaceId {
                 broker: self.broker,
                 id,
             });
         }
+        let new = WorkspaceId::generate(self.broker, &*self.clock);
+        self.make(new.id, owner)
+            .map_err(Error::store("could not make a workspace"))?;
+        self.held
+            .lock()
+            .insert(owner.clone(), Arc::new(Held::new(new.id)));
+        Ok(new)
+    }
+
+    /// The workspace that the session has; `None` when it may get one.
+    fn theirs(&self, owner: &Owner) -> Result<Option<Uuid>, Error> {
+        let all = self.held.lock();
+        if let Some(held) = all.get(owner) {
+            return Ok(Some(held.id));
+        }
         let theirs = |other: &&Owner| (&other.tenant, &other.subject) == (&owner.tenant, &owner.subject);
         if all.keys().filter(theirs).count() >= self.most_of_one {
             return Err(Error::ManyWorkspaces(self.most_of_one));
         }
-        let new = WorkspaceId::generate(self.broker, &*self.clock);
-        self.make(new.id, owner)
-            .map_err(Error::store("could not make a workspace"))?;
-        all.insert(owner.clone(), Arc::new(Held::new(new.id)));
-        Ok(new)
+        Ok(None)
     }
 
     /// The session's workspace, kept from being removed. Blocks.
