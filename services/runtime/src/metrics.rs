@@ -92,7 +92,7 @@ impl Numbers {
             ),
             taken_over: metrics.metric(
                 "harombe_runtime_runs_taken_over",
-                "Runs of other nodes, or from before a restart, that this one went on with",
+                "Runs that had been begun, by another node as a rule, and that this one went on with",
                 Counter::default,
             ),
             refused: metrics.metric(

@@ -161,7 +161,6 @@ impl Node {
         self.parts.tasks.spawn(Box::pin(async move {
             match Box::pin(node.read(token, lease, seat)).await {
                 Ok(Some((run, driving))) => {
-                    node.parts.numbers.taken_over();
                     if cancel_requested {
                         driving.run().cancel.cancel();
                     }

@@ -198,6 +198,7 @@ impl Node {
             clock,
             hub,
             tokens,
+            numbers,
             ..
         } = self.parts();
         let principal = match tokens.verify(&token, ServiceName::Runtime, clock.now()) {
@@ -224,6 +225,7 @@ impl Node {
             pending: Vec::new(),
         };
         let run = self.run(&driving, agent, (principal, token), place, (opening, seat));
+        numbers.taken_over();
         Ok(Some((run, driving)))
     }
 

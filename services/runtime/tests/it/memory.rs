@@ -40,6 +40,8 @@ pub(crate) struct State {
     pub(crate) appends: usize,
     /// Answers UNAVAILABLE to the next history after a turn was begun.
     pub(crate) lose_after_begin: bool,
+    /// Begins the next turn, and answers only who asks again.
+    pub(crate) lose_begin: bool,
     /// Refuses so many writes.
     pub(crate) failures: usize,
     /// With what; UNAVAILABLE when with nothing else.

@@ -148,3 +148,13 @@ async fn a_lost_lease_is_counted() {
     collect(stream).await;
     check(&node, "harombe_runtime_runs_let_go_total{why=\"lease_lost\"}", 1);
 }
+
+#[tokio::test]
+async fn a_run_that_was_begun_before_is_counted_as_taken_over() {
+    let world = World::new();
+    world.memory.state.lock().lose_begin = true;
+    let node = world.node("[[turn]]\ntext = 'Done.'").await;
+    node.say(&world, "hi").await;
+    assert_eq!(world.memory.the_run().epoch, 2);
+    check(&node, "harombe_runtime_runs_taken_over_total", 1);
+}

@@ -78,12 +78,23 @@ impl ConversationService for Memory {
             client_instructions,
         } = request.into_inner();
         let mut state = self.state.lock();
+        let lost = state.lose_begin;
         let before = state
             .runs
-            .iter()
+            .iter_mut()
             .find(|(_, run)| run.session == session && run.client_message_id == client_message_id);
-        if let Some((run_id, _)) = before {
+        if let Some((run_id, run)) = before {
             let run_id = run_id.clone();
+            if lost {
+                run.epoch += 1;
+                let lease = lease(run);
+                state.lose_begin = false;
+                return Ok(Response::new(wire::BeginTurnResponse {
+                    run_id,
+                    lease,
+                    ..wire::BeginTurnResponse::default()
+                }));
+            }
             return Ok(Response::new(wire::BeginTurnResponse {
                 run_id,
                 existing: true,
@@ -113,6 +124,9 @@ impl ConversationService for Memory {
         let cursor = put(&mut run, entries);
         let lease = lease(&run);
         state.runs.insert(run_id.clone(), run);
+        if lost {
+            return Err(Status::unavailable("away"));
+        }
         let last_run_id = state.last_run();
         let claimed = history.into_iter().map(claimed_turn);
         state.turns.extend(claimed);
