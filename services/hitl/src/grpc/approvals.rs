@@ -1,5 +1,7 @@
 //! ApprovalService: where people see what waits, and decide.
 
+use std::sync::Arc;
+
 use harombe_error::to_status;
 use harombe_proto::hitl::v1 as proto;
 use harombe_proto::hitl::v1::approval_service_server::ApprovalService;
@@ -10,7 +12,7 @@ use harombe_rpc::{CallerExt as _, TaskSet};
 use harombe_types::{ApprovalId, Tenant};
 use prost::Message as _;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{Semaphore, broadcast, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
@@ -28,16 +30,24 @@ const MAX_LIST_BYTES: usize = harombe_rpc::MAX_MESSAGE - (64 << 10);
 const FRAME: usize = 6;
 /// Pending requests that are read at once for a watcher.
 const PENDING: u32 = 100;
+/// Watchers that are read for at the same time: a change may be one for hundreds, and whoever spends a grant needs a
+/// connection to the store as well.
+const READS: usize = 2;
 
 /// The handler.
 pub(crate) struct Approvals {
     authority: Authority,
     tasks: TaskSet,
+    reads: Arc<Semaphore>,
 }
 
 impl Approvals {
     pub(crate) fn new(authority: Authority, tasks: TaskSet) -> Self {
-        Self { authority, tasks }
+        Self {
+            authority,
+            tasks,
+            reads: Arc::new(Semaphore::new(READS)),
+        }
     }
 }
 
@@ -79,6 +89,7 @@ impl ApprovalService for Approvals {
             tenant,
             updates,
             stop: self.tasks.token(),
+            reads: Arc::clone(&self.reads),
         };
         self.tasks.spawn(watch.run(changes));
         Ok(Response::new(ReceiverStream::new(stream)))
@@ -131,6 +142,7 @@ struct Watch {
     tenant: Tenant,
     updates: mpsc::Sender<Result<WatchResponse, Status>>,
     stop: CancellationToken,
+    reads: Arc<Semaphore>,
 }
 
 impl Watch {
@@ -161,7 +173,7 @@ impl Watch {
             limit: PENDING,
         };
         loop {
-            let listed = match self.authority.list(&self.tenant, wanted).await {
+            let listed = match self.read(self.authority.list(&self.tenant, wanted)).await {
                 Ok(listed) => listed,
                 Err(error) => return self.fail(&error).await,
             };
@@ -179,11 +191,17 @@ impl Watch {
 
     /// Tells of one that has changed, as it is now: its next change may be in it already.
     async fn send_changed(&self, id: ApprovalId) -> bool {
-        match self.authority.known(&self.tenant, id).await {
+        match self.read(self.authority.known(&self.tenant, id)).await {
             Ok(Some(approval)) => self.send(&approval).await,
             Ok(None) => true,
             Err(error) => self.fail(&error).await,
         }
+    }
+
+    /// What a read answers, when its turn has come; sending it holds up no other watcher.
+    async fn read<T>(&self, work: impl Future<Output = T>) -> T {
+        let _turn = self.reads.acquire().await;
+        work.await
     }
 
     /// Ends the stream with what went wrong.

@@ -12,9 +12,11 @@ use harombe_proto::hitl::v1::await_decision_response::Update;
 use harombe_proto::types::v1::Decision;
 use harombe_rpc::TaskSet;
 use harombe_sql::{PostgresConfig, StoreConfig};
-use harombe_testkit::postgres::{Server, advance};
+use harombe_testkit::postgres::{Database, Server, advance};
 use harombe_testkit::{AuditSink, TestPki};
 use harombe_types::{RunPrincipal, ServiceName};
+use sqlx::Connection as _;
+use sqlx::postgres::PgConnection;
 use tonic::{Code, Status};
 
 use crate::world::{BROKER, World, approver, reason};
@@ -147,6 +149,36 @@ async fn without_postgres_callers_hear_so_and_streams_go_on_when_it_is_back() {
     server.start().await;
     world.decide(&approver(), &id, Decision::Approved).await.unwrap();
     assert_eq!(world.decision(&run, &id).await.decision(), Decision::Approved);
+}
+
+#[tokio::test]
+async fn watchers_that_wait_for_the_store_leave_connections_to_whoever_spends_a_grant() {
+    let database = Database::create().await;
+    let world = World::with(config(database.config())).await;
+    let run = world.run("ann");
+    let mut granted = Vec::new();
+    for _ in 0..20 {
+        let call = world.file_list(&run);
+        granted.push((world.granted(&run, &call).await, call));
+    }
+    let mut holder = PgConnection::connect(&database.url()).await.unwrap();
+    sqlx::raw_sql("BEGIN; LOCK TABLE harombe_hitl.approvals")
+        .execute(&mut holder)
+        .await
+        .unwrap();
+    let mut watches = Vec::new();
+    for _ in 0..40 {
+        watches.push(world.watch(&approver()).await);
+    }
+    for (grant, call) in granted {
+        world.redeem(BROKER, &grant, &call).await.unwrap();
+    }
+    holder.close().await.unwrap();
+    let id = world.pending(&run, &world.python(&run)).await;
+    for mut watch in watches {
+        let shown = watch.message().await.unwrap().unwrap().approval.unwrap();
+        assert_eq!(shown.approval_id, id);
+    }
 }
 
 #[tokio::test]
