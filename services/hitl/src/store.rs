@@ -11,6 +11,7 @@ mod statements;
 mod contract;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use harombe_sql::Error;
@@ -22,11 +23,14 @@ use crate::domain::{Added, Approval, Decided, Decision, Order, PendingLimits, Po
 
 pub(crate) use open::{Opened, open};
 
+/// For how long after its deadline a request that has no decision counts as one that waits.
+const GRACE: Duration = Duration::from_secs(60 * 60);
+
 /// The state of hitl. Every write is durable before it is acknowledged.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
     /// Keeps the request, unless its call has one already or as many wait as may: whoever else asks at the same time, at
-    /// whichever process, there are never more.
+    /// whichever process, there are never more. One that has no decision an hour after its deadline is not counted.
     async fn add_approval(&self, approval: Approval, most: PendingLimits) -> Result<Added, Error>;
 
     /// The request of that id in that tenant.
@@ -178,6 +182,13 @@ fn call_texts(name: Option<CallName>) -> [String; 3] {
     name.map_or_else(Default::default, |(tenant, run, call)| {
         [tenant.to_string(), run.to_string(), call.to_string()]
     })
+}
+
+/// What the deadline of a request must be later than to take a place that a new one could have. Most are decided by their
+/// deadline, a few later; one that cannot be decided (it is damaged, or audit refuses it) does not take its place for ever.
+fn counts_after(new: &Approval) -> i64 {
+    let grace = i64::try_from(GRACE.as_millis()).unwrap_or(i64::MAX);
+    new.requested_at.as_millis().saturating_sub(grace)
 }
 
 /// What the deadline must be later than for the decision to be kept now: a person decides before it, its own passing is

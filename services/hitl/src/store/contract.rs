@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use harombe_canonical::{CallParts, CanonicalCall};
+use harombe_sql::pg::PgConnection;
 use harombe_sql::{PostgresConfig, StoreConfig};
 use harombe_testkit::postgres::Database;
 use harombe_types::{
@@ -12,6 +13,7 @@ use harombe_types::{
     SessionId, SystemClock, Timestamp,
 };
 use serde_json::json;
+use sqlx::Connection as _;
 
 use super::{Mark, Opened, Store};
 use crate::domain::{Added, Approval, Decided, Decision, PendingLimits, Redemption};
@@ -23,7 +25,7 @@ struct Place {
     config: StoreConfig,
     data: PathBuf,
     _dir: tempfile::TempDir,
-    _database: Option<Database>,
+    database: Option<Database>,
 }
 
 impl Place {
@@ -33,7 +35,7 @@ impl Place {
             config: StoreConfig::default(),
             data: dir.path().to_owned(),
             _dir: dir,
-            _database: None,
+            database: None,
         }
     }
 
@@ -46,7 +48,7 @@ impl Place {
                     ..database.config()
                 }),
             },
-            _database: Some(database),
+            database: Some(database),
             ..Self::sqlite()
         }
     }
@@ -54,6 +56,12 @@ impl Place {
     async fn open(&self) -> Arc<dyn Store> {
         let Opened { store, .. } = super::open(&self.config, &self.data).await.unwrap();
         store
+    }
+
+    /// A connection of nobody's, where several processes may share the state.
+    async fn beside(&self) -> Option<PgConnection> {
+        let database = self.database.as_ref()?;
+        Some(PgConnection::connect(&database.url()).await.unwrap())
     }
 
     /// All that may be open at once: a file has one process, a server has many.

@@ -11,7 +11,9 @@ use futures_util::future::BoxFuture;
 use harombe_sql::pg::{PgArguments, PgConnection, PgRow};
 use harombe_sql::{Error, Migrator, Postgres, PostgresConfig};
 use harombe_types::{ApprovalId, CallId, Clock, RunId, Tenant, Timestamp};
+use sqlx::Connection as _;
 use sqlx::query::Query;
+use tokio::sync::Semaphore;
 
 use super::statements::{
     self, BY_CALL, BY_ID, OPEN, OVERDUE, REDEMPTION, UNRECORDED, UNRECORDED_REDEMPTIONS, WAITING,
@@ -25,6 +27,8 @@ pub(crate) use peers::PostgresPeers;
 static MIGRATIONS: Migrator = harombe_sql::migrate!("migrations/postgres");
 const SCHEMA: &str = "harombe_hitl";
 
+/// Waits until nobody else changes the request.
+const HOLD: &str = "SELECT FROM approvals WHERE approval_id = $1 FOR UPDATE";
 const DECIDE: &str = "UPDATE approvals SET decision = $3, decided_by = $4, own = $5, unattended = $6, comment = $7, \
                       decided_at = $8, decision_event = $9 \
                       WHERE approval_id = $1 AND tenant = $2 AND decision IS NULL AND deadline > $10 RETURNING *";
@@ -48,6 +52,8 @@ type Statement<'q> = Query<'q, sqlx::Postgres, PgArguments>;
 /// Postgres adapter.
 pub(crate) struct PostgresStore {
     postgres: Postgres,
+    /// Places for those who wait for their turn, and hold a connection meanwhile: others need some as well.
+    takers: Semaphore,
 }
 
 impl PostgresStore {
@@ -57,7 +63,11 @@ impl PostgresStore {
     /// As [`Postgres::open`].
     pub(crate) async fn open(config: &PostgresConfig) -> Result<Self, Error> {
         let postgres = Postgres::open(config, SCHEMA, &MIGRATIONS).await?;
-        Ok(Self { postgres })
+        let takers = usize::try_from(config.connections / 2).unwrap_or(1).max(1);
+        Ok(Self {
+            postgres,
+            takers: Semaphore::new(takers),
+        })
     }
 
     pub(super) fn postgres(&self) -> &Postgres {
@@ -85,25 +95,6 @@ impl PostgresStore {
             Box::pin(async move { Ok(statement.fetch_all(connection).await?) })
         });
         rows.await?.iter().map(read).collect()
-    }
-
-    /// The row that `write` returns if it writes, else the one that was there before.
-    async fn kept<T: Send>(
-        &self,
-        write: impl Fn() -> Statement<'static> + Send + Sync,
-        find: impl Fn() -> Statement<'static> + Send + Sync,
-        read: fn(&PgRow) -> Result<T, Error>,
-    ) -> Result<Option<T>, Error> {
-        let row = self.postgres.idempotent(|connection| {
-            let (write, find) = (write(), find());
-            Box::pin(async move {
-                match write.fetch_optional(&mut *connection).await? {
-                    Some(written) => Ok(Some(written)),
-                    None => Ok(find.fetch_optional(connection).await?),
-                }
-            })
-        });
-        row.await?.as_ref().map(read).transpose()
     }
 
     async fn execute(&self, statement: impl Fn() -> Statement<'static> + Send + Sync) -> Result<(), Error> {
@@ -143,7 +134,15 @@ impl Store for PostgresStore {
         let reasons = serde_json::to_string(&approval.reasons).map_err(Error::handler)?;
         let added = self.postgres.idempotent(|connection| {
             let adding = Adding::of(&approval, &reasons);
-            Box::pin(adding.perform(connection, most))
+            Box::pin(adding.at_once(connection, most))
+        });
+        if let Some(added) = added.await? {
+            return Ok(added);
+        }
+        let _place = self.takers.acquire().await;
+        let added = self.postgres.idempotent(|connection| {
+            let adding = Adding::of(&approval, &reasons);
+            Box::pin(adding.in_turn(connection, most))
         });
         added.await
     }
@@ -182,9 +181,8 @@ impl Store for PostgresStore {
         decided: Decided,
         clock: &Arc<dyn Clock>,
     ) -> Result<Option<Approval>, Error> {
-        // made anew for each attempt, with a connection at hand
-        let decide = || {
-            sqlx::query(DECIDE)
+        let decided = self.postgres.idempotent(|connection| {
+            let decide = sqlx::query(DECIDE)
                 .bind(id.to_string())
                 .bind(tenant.to_string())
                 .bind(decided.decision.as_str())
@@ -193,10 +191,23 @@ impl Store for PostgresStore {
                 .bind(decided.unattended)
                 .bind(decided.comment.clone().into_bytes())
                 .bind(decided.at.as_millis())
-                .bind(decided.event.to_string())
-                .bind(lands_before(&decided, &**clock))
-        };
-        self.kept(decide, || by_id(tenant, id), rows::approval).await
+                .bind(decided.event.to_string());
+            let (hold, find) = (sqlx::query(HOLD).bind(id.to_string()), by_id(tenant, id));
+            let (decided, clock) = (decided.clone(), Arc::clone(clock));
+            Box::pin(async move {
+                let mut tx = connection.begin().await?;
+                hold.execute(&mut *tx).await?;
+                // now that the request is at hand
+                let decide = decide.bind(lands_before(&decided, &*clock));
+                let mut kept = decide.fetch_optional(&mut *tx).await?;
+                if kept.is_none() {
+                    kept = find.fetch_optional(&mut *tx).await?;
+                }
+                tx.commit().await?;
+                Ok(kept)
+            })
+        });
+        decided.await?.as_ref().map(rows::approval).transpose()
     }
 
     async fn redeem(&self, redemption: Redemption) -> Result<Redemption, Error> {

@@ -13,7 +13,7 @@ use super::statements::{
     self, BY_CALL, BY_ID, OPEN, OVERDUE, PENDING_BY_INDEX, REDEMPTION, UNRECORDED, UNRECORDED_REDEMPTIONS,
     WAITING,
 };
-use super::{CallName, Mark, Page, Store, call_texts, lands_before, rows};
+use super::{CallName, Mark, Page, Store, call_texts, counts_after, lands_before, rows};
 use crate::domain::{Added, Approval, Decided, PendingLimits, Redemption};
 
 static MIGRATIONS: Migrator = harombe_sql::migrate!("migrations/sqlite");
@@ -257,6 +257,7 @@ async fn insert_approval(
     let waiting = sqlx::query(PENDING_BY_INDEX)
         .bind(approval.tenant().as_str())
         .bind(approval.run.subject.as_str())
+        .bind(counts_after(&approval))
         .fetch_one(&mut *tx)
         .await?;
     let (of_subject, of_tenant) = rows::pending(&waiting)?;

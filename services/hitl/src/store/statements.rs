@@ -22,13 +22,14 @@ pub(super) const UNRECORDED_REDEMPTIONS: &str = "SELECT tenant, run, call FROM r
                                                  AND (tenant, run, call) > ($2, $3, $4) \
                                                  ORDER BY tenant, run, call LIMIT $5";
 
-/// How many requests of tenant `$1` wait for a decision, and how many of these are subject `$2`'s.
+/// How many requests of tenant `$1` wait for a decision, and how many of these are subject `$2`'s; without those whose
+/// deadline is not after `$3`.
 macro_rules! pending {
     ($hint:literal) => {
         concat!(
             "SELECT count(*) AS of_tenant, count(*) FILTER (WHERE subject = $2) AS of_subject FROM approvals ",
             $hint,
-            "WHERE tenant = $1 AND decision IS NULL"
+            "WHERE tenant = $1 AND deadline > $3 AND decision IS NULL"
         )
     };
 }

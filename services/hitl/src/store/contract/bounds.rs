@@ -6,7 +6,10 @@ use crate::domain::Whose;
 
 on_each![
     a_person_decides_before_the_deadline_by_the_clock_at_the_write,
+    a_person_decides_before_the_deadline_however_long_another_holds_the_request,
     no_more_wait_than_may_however_many_ask,
+    what_nobody_can_decide_takes_no_place_for_ever,
+    who_waits_for_a_turn_is_in_the_way_of_no_other,
     what_was_decided_long_ago_is_removed_and_nothing_else,
 ];
 
@@ -45,6 +48,50 @@ async fn a_person_decides_before_the_deadline_by_the_clock_at_the_write(place: P
         .await
         .unwrap();
     assert_eq!(kept.unwrap().decided, Some(yes));
+}
+
+/// Waits until so many others wait for a lock of that kind.
+async fn until_waiting(beside: &mut PgConnection, kind: &str, count: i64) {
+    let waiting = "SELECT count(*) FROM pg_stat_activity \
+                   WHERE datname = current_database() AND wait_event_type = 'Lock' AND wait_event = $1";
+    loop {
+        let counted: i64 = sqlx::query_scalar(waiting)
+            .bind(kind)
+            .fetch_one(&mut *beside)
+            .await
+            .unwrap();
+        if counted >= count {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn a_person_decides_before_the_deadline_however_long_another_holds_the_request(place: Place) {
+    let store = place.open().await;
+    let asked = add(&*store, approval(&run("a"), "1", NOW)).await;
+    let clock = Arc::new(ManualClock::at(NOW));
+    let (mut holder, mut beside) = (place.beside().await, place.beside().await);
+    if let Some(holder) = &mut holder {
+        sqlx::raw_sql("BEGIN; SELECT FROM harombe_hitl.approvals FOR UPDATE")
+            .execute(holder)
+            .await
+            .unwrap();
+    }
+    let shared: Arc<dyn Clock> = clock.clone();
+    let yes = decided(Decision::Approved, Some("bob"));
+    let deciding = store.decide(asked.tenant(), asked.id, yes, &shared);
+    let passing = async {
+        if let Some(beside) = &mut beside {
+            until_waiting(beside, "transactionid", 1).await;
+        }
+        clock.advance(NOW.until(asked.deadline));
+        if let Some(holder) = holder {
+            holder.close().await.unwrap();
+        }
+    };
+    let ((), kept) = tokio::join!(biased; passing, deciding);
+    assert_eq!(kept.unwrap(), Some(asked.clone()), "nobody has decided");
 }
 
 /// A new request of that subject of tenant a.
@@ -100,6 +147,67 @@ async fn no_more_wait_than_may_however_many_ask(place: Place) {
         .unwrap();
     let added = all(&replicas, &[asks("ann"), asks("ann"), asks("ann")], &ask).await;
     assert_eq!(added.iter().filter(is_kept).count(), 1, "{added:?}");
+}
+
+async fn what_nobody_can_decide_takes_no_place_for_ever(place: Place) {
+    let store = place.open().await;
+    let one = PendingLimits {
+        per_subject: 1,
+        per_tenant: 1,
+    };
+    let stuck = add(&*store, asks("ann")).await;
+    let hour = stuck.deadline.plus(Duration::from_secs(60 * 60));
+    let ask = async |requested_at| {
+        let new = approval(&run("a"), "1", requested_at);
+        store.add_approval(new, one).await.unwrap()
+    };
+    let moment = Timestamp::from_millis(hour.as_millis() - 1);
+    assert_eq!(ask(moment).await, Added::Full(Whose::Subject));
+    assert!(matches!(ask(hour).await, Added::Kept(_)));
+    assert_eq!(ask(hour).await, Added::Full(Whose::Subject), "the new one counts");
+    let overdue = store.overdue(hour, None, 9).await.unwrap();
+    assert_eq!(overdue, [(stuck.tenant().clone(), stuck.id)], "not given up");
+}
+
+async fn who_waits_for_a_turn_is_in_the_way_of_no_other(place: Place) {
+    let store = place.open().await;
+    let most = |per_subject| PendingLimits {
+        per_subject,
+        per_tenant: 1000,
+    };
+    add(&*store, asks("ann")).await;
+    // somebody takes the tenant's turn and does not let it go, as a process that froze
+    let mut beside = place.beside().await;
+    if let Some(beside) = &mut beside {
+        sqlx::query("SELECT pg_advisory_lock(hashtextextended('harombe_hitl a', 0))")
+            .execute(beside)
+            .await
+            .unwrap();
+    }
+
+    // far from a limit, and where there is no room, nobody waits for the turn
+    add(&*store, asks("ann")).await;
+    let full = store.add_approval(asks("ann"), most(2)).await.unwrap();
+    assert_eq!(full, Added::Full(Whose::Subject));
+
+    let asking: Vec<_> = (0..16)
+        .map(|_| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move { store.add_approval(asks("ann"), most(64)).await })
+        })
+        .collect();
+    if let Some(mut beside) = beside {
+        until_waiting(&mut beside, "advisory", 2).await;
+        for _ in 0..50 {
+            let spent = redemption(&run("a"), CallId::generate(&SystemClock));
+            store.redeem(spent).await.unwrap();
+        }
+        // with its turn
+        beside.close().await.unwrap();
+    }
+    for added in asking {
+        assert!(matches!(added.await.unwrap().unwrap(), Added::Kept(_)));
+    }
 }
 
 async fn what_was_decided_long_ago_is_removed_and_nothing_else(place: Place) {

@@ -5,11 +5,13 @@ use harombe_sql::pg::PgConnection;
 use sqlx::Connection as _;
 
 use super::{SCHEMA, Statement};
-use crate::domain::{Added, Approval, PendingLimits};
-use crate::store::rows;
+use crate::domain::{Added, Approval, PendingLimits, Whose};
 use crate::store::statements::{BY_CALL, PENDING};
+use crate::store::{counts_after, rows};
 
-/// Those who add requests of one tenant do so one after the other: a count is otherwise of what was there a moment ago.
+/// So far below a limit nobody takes turns. A count does not see what is added at the same time, of which there is as much as
+/// there are connections; nearer to it, those who add requests of one tenant do so one after the other.
+const NEAR: u64 = 64;
 const TAKE_TURN: &str = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))";
 const ADD: &str = "INSERT INTO approvals (approval_id, tenant, subject, agent, session, run, call, document, risk, \
                    reasons, policy_version, requested_at, deadline, request_event) \
@@ -31,7 +33,8 @@ impl Adding {
             take_turn: sqlx::query(TAKE_TURN).bind(format!("{SCHEMA} {tenant}")),
             count: sqlx::query(PENDING)
                 .bind(tenant.to_string())
-                .bind(approval.run.subject.to_string()),
+                .bind(approval.run.subject.to_string())
+                .bind(counts_after(approval)),
             add: add(approval, reasons),
             find: sqlx::query(BY_CALL)
                 .bind(tenant.to_string())
@@ -40,9 +43,24 @@ impl Adding {
         }
     }
 
-    /// Counts in a statement of its own after the turn has come, so that it sees what was added before. Decisions take no
-    /// turn: they only make room.
-    pub(super) async fn perform(
+    /// Keeps the request without waiting for anybody, or finds that it cannot be kept. Nothing is done when a limit is too
+    /// near for that: then [`Adding::in_turn`] does it.
+    pub(super) async fn at_once(
+        self,
+        connection: &mut PgConnection,
+        most: PendingLimits,
+    ) -> Result<Option<Added>, Error> {
+        let (of_subject, of_tenant) = rows::pending(&self.count.fetch_one(&mut *connection).await?)?;
+        let full = most.reached(of_subject, of_tenant);
+        if full.is_none() && most.reached(of_subject + NEAR, of_tenant + NEAR).is_some() {
+            return Ok(None);
+        }
+        Self::add(self.add, self.find, connection, full).await.map(Some)
+    }
+
+    /// Keeps the request, if there is room, when nobody else of the tenant is about to. Counts in a statement of its own after
+    /// the turn has come, so that it sees what was added before. Decisions take no turn: they only make room.
+    pub(super) async fn in_turn(
         self,
         connection: &mut PgConnection,
         most: PendingLimits,
@@ -51,14 +69,25 @@ impl Adding {
         self.take_turn.execute(&mut *tx).await?;
         let (of_subject, of_tenant) = rows::pending(&self.count.fetch_one(&mut *tx).await?)?;
         let full = most.reached(of_subject, of_tenant);
+        let added = Self::add(self.add, self.find, &mut tx, full).await?;
+        tx.commit().await?;
+        Ok(added)
+    }
+
+    /// Adds it, if there is room; what is there of the call is kept in any case.
+    async fn add(
+        add: Statement<'static>,
+        find: Statement<'static>,
+        connection: &mut PgConnection,
+        full: Option<Whose>,
+    ) -> Result<Added, Error> {
         let mut kept = None;
         if full.is_none() {
-            kept = self.add.fetch_optional(&mut *tx).await?;
+            kept = add.fetch_optional(&mut *connection).await?;
         }
         if kept.is_none() {
-            kept = self.find.fetch_optional(&mut *tx).await?;
+            kept = find.fetch_optional(connection).await?;
         }
-        tx.commit().await?;
         match (kept, full) {
             (Some(kept), _) => Ok(Added::Kept(Box::new(rows::approval(&kept)?))),
             (None, Some(whose)) => Ok(Added::Full(whose)),
