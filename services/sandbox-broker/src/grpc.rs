@@ -82,11 +82,7 @@ impl Service {
             responses,
         };
         self.tasks.spawn(sending.run(checked, workspace, begun));
-        beginning
-            .await
-            .unwrap_or(Err(Error::Stopped))
-            .map_err(|error| to_status(&error))?;
-        Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
+        answered(beginning, stream).await
     }
 
     /// Text without its secrets, as much as a model takes.
@@ -164,11 +160,7 @@ impl SandboxService for Service {
             responses,
         };
         self.tasks.spawn(execution.run(checked, workspace_id, begun));
-        beginning
-            .await
-            .unwrap_or(Err(Error::Stopped))
-            .map_err(|error| to_status(&error))?;
-        Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
+        answered(beginning, stream).await
     }
 
     async fn read_file(
@@ -244,6 +236,16 @@ impl SandboxService for Service {
         };
         Ok(Response::new(self.detached(listing).await?))
     }
+}
+
+/// What a task of this service sends, once it has told that it begins; else why it does not.
+async fn answered<T: Send + 'static>(
+    beginning: oneshot::Receiver<Result<(), Error>>,
+    stream: mpsc::Receiver<Result<T, Status>>,
+) -> Result<Response<Responses<T>>, Status> {
+    let begun = beginning.await.unwrap_or(Err(Error::Stopped));
+    begun.map_err(|error| to_status(&error))?;
+    Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
 }
 
 /// One execution and the stream of its frames.
