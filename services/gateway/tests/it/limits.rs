@@ -9,8 +9,8 @@ use harombe_error::Failure;
 use harombe_gateway::{Config, Limits};
 use harombe_proto::agent::v1::agent_service_client::AgentServiceClient;
 use harombe_proto::agent::v1::{
-    CreateKeyRequest, CreateSessionRequest, KeyLimits, ListSessionsRequest, SendMessageRequest,
-    WatchRunRequest,
+    CreateKeyRequest, CreateSessionRequest, DownloadFileRequest, KeyLimits, ListSessionsRequest,
+    SendMessageRequest, WatchRunRequest,
 };
 use harombe_rpc::PeerAddr;
 use harombe_trail::Kind;
@@ -371,4 +371,41 @@ async fn a_key_has_so_many_calls_under_way() {
         assert_eq!(answer.await.unwrap().status(), 200, "{path}");
         list(&mut agent).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_key_has_so_many_files_on_their_way() {
+    let config = Config {
+        limits: Limits {
+            transfers: 1,
+            ..Limits::default()
+        },
+        ..Config::default()
+    };
+    let world = World::with(config).await;
+    let (ann, _) = world.key(key_for("ann", &["user"])).await;
+    let (bob, _) = world.key(key_for("bob", &["user"])).await;
+    let begin = async |agent: &mut AgentServiceClient<Network>| {
+        let created = agent
+            .create_session(CreateSessionRequest::default())
+            .await
+            .unwrap();
+        created.into_inner().session.unwrap().session_id
+    };
+    let (mut ann, mut bob) = (world.agent_of(&ann), world.agent_of(&bob));
+    let (hers, his) = (begin(&mut ann).await, begin(&mut bob).await);
+    let endless = |session_id: &str| DownloadFileRequest {
+        session_id: session_id.to_owned(),
+        path: "endless".to_owned(),
+    };
+    let _open = ann.download_file(endless(&hers)).await.unwrap();
+    let download = ann.download_file(endless(&hers)).await.map(drop).unwrap_err();
+    let upload = ann.upload_file(tokio_stream::empty()).await.unwrap_err();
+    for refusal in [download, upload] {
+        let failure = Failure::from(refusal);
+        assert_eq!((failure.code, failure.reason), LIMIT);
+        assert!(failure.retry_after.is_some());
+    }
+    list(&mut ann).await.unwrap();
+    bob.download_file(endless(&his)).await.unwrap();
 }
