@@ -52,6 +52,7 @@ pub(crate) fn built(agent: &Agent, system: &str, history: &History, opening: &[M
         turns,
         tokens: tokens(agent, system, opening),
         truncated: history.truncated,
+        ..ContextBuilt::default()
     }
 }
 
