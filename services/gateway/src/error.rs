@@ -74,6 +74,10 @@ pub enum Error {
     Trail(#[from] harombe_trail::Error),
     #[error("this key is not for the agent {0:?}")]
     OtherAgent(String),
+    #[error(
+        "this key is for some agents only: name one of them in filter.agent, or use a key for all agents"
+    )]
+    AllAgents,
     /// It ended while the call was under way.
     #[error("the key has expired or was revoked")]
     KeyEnded,
@@ -126,7 +130,7 @@ impl ServiceError for Error {
             | Self::ManyCalls { .. }
             | Self::QuotaSpent { .. }
             | Self::ManySessions { .. } => Code::ResourceExhausted,
-            Self::OtherTenant | Self::OtherAgent(_) => Code::PermissionDenied,
+            Self::OtherTenant | Self::OtherAgent(_) | Self::AllAgents => Code::PermissionDenied,
             Self::NoSuchKey | Self::NoSuchTenant => Code::NotFound,
             Self::KeyEnded => Code::Unauthenticated,
             _ => Code::InvalidArgument,

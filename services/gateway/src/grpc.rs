@@ -7,6 +7,7 @@ mod files;
 mod follow;
 mod keys;
 mod log;
+mod memories;
 mod visitor;
 mod workspaces;
 
@@ -21,6 +22,7 @@ pub(crate) use agent::AgentGrpc;
 pub(crate) use approvals::ApprovalGrpc;
 pub(crate) use keys::KeyGrpc;
 pub(crate) use log::LogGrpc;
+pub(crate) use memories::MemoryGrpc;
 pub(crate) use visitor::Visitor;
 pub(crate) use workspaces::Workspaces;
 

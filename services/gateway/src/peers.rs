@@ -9,6 +9,7 @@ use harombe_proto::audit::v1::audit_service_client::AuditServiceClient;
 use harombe_proto::hitl::v1::approval_service_client::ApprovalServiceClient;
 use harombe_proto::memory::v1 as memory;
 use harombe_proto::memory::v1::conversation_service_client::ConversationServiceClient;
+use harombe_proto::memory::v1::personal_memory_service_client::PersonalMemoryServiceClient;
 use harombe_proto::memory::v1::run_journal_service_client::RunJournalServiceClient;
 use harombe_proto::runtime::v1::runtime_service_client::RuntimeServiceClient;
 use harombe_rpc::{GrpcChannel, RequestExt as _};
@@ -32,6 +33,7 @@ pub(crate) struct Peers {
     pub(crate) runtime: RuntimeServiceClient<GrpcChannel>,
     pub(crate) sessions: ConversationServiceClient<GrpcChannel>,
     pub(crate) journal: RunJournalServiceClient<GrpcChannel>,
+    pub(crate) memories: PersonalMemoryServiceClient<GrpcChannel>,
     pub(crate) approvals: ApprovalServiceClient<GrpcChannel>,
     pub(crate) log: AuditServiceClient<GrpcChannel>,
     pub(crate) tokens: Arc<Tokens>,
@@ -43,7 +45,8 @@ impl Peers {
         Self {
             runtime: RuntimeServiceClient::new(channels.runtime),
             sessions: ConversationServiceClient::new(channels.memory.clone()),
-            journal: RunJournalServiceClient::new(channels.memory),
+            journal: RunJournalServiceClient::new(channels.memory.clone()),
+            memories: PersonalMemoryServiceClient::new(channels.memory),
             approvals: ApprovalServiceClient::new(channels.hitl),
             log: AuditServiceClient::new(channels.audit),
             tokens: Arc::new(tokens),

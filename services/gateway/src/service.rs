@@ -10,6 +10,7 @@ use harombe_proto::agent::v1::agent_service_server::AgentServiceServer;
 use harombe_proto::agent::v1::key_service_server::KeyServiceServer;
 use harombe_proto::audit::v1::audit_service_server::AuditServiceServer;
 use harombe_proto::hitl::v1::approval_service_server::ApprovalServiceServer;
+use harombe_proto::memory::v1::personal_memory_service_server::PersonalMemoryServiceServer;
 use harombe_rpc::{Door, GrpcChannel, Metrics, Server, TaskSet};
 use harombe_trail::Trail;
 use harombe_types::{Clock, InvalidName, Person, Role, ServiceName};
@@ -22,7 +23,7 @@ use crate::domain::logins::Logins;
 use crate::domain::quota::Quota;
 use crate::domain::uses::{Defaults, Uses};
 use crate::door::{FrontDoor, Owner};
-use crate::grpc::{AgentGrpc, ApprovalGrpc, KeyGrpc, LogGrpc, Workspaces};
+use crate::grpc::{AgentGrpc, ApprovalGrpc, KeyGrpc, LogGrpc, MemoryGrpc, Workspaces};
 use crate::http::PublicDoor;
 use crate::metrics::Numbers;
 use crate::peers::{Channels, Peers, Tokens};
@@ -209,6 +210,7 @@ fn server(
         .service(AgentServiceServer::new(agent))
         .service(KeyServiceServer::new(KeyGrpc { keys, uses }))
         .service(ApprovalServiceServer::new(ApprovalGrpc(peers.clone())))
+        .service(PersonalMemoryServiceServer::new(MemoryGrpc(peers.clone())))
         .service(AuditServiceServer::new(LogGrpc(peers)))
         .health()
         .reflection()

@@ -165,6 +165,7 @@ async fn health_and_reflection_answer_anyone() {
     let names: Vec<_> = listed.service.into_iter().map(|service| service.name).collect();
     for name in [
         "harombe.agent.v1.AgentService",
+        "harombe.memory.v1.PersonalMemoryService",
         "harombe.hitl.v1.ApprovalService",
         "harombe.audit.v1.AuditService",
     ] {

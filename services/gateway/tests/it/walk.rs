@@ -31,7 +31,12 @@ fn public() -> Vec<Method> {
     };
     let mut public = Vec::new();
     for service in pool.services() {
-        let services = ["agent.v1", "hitl.v1.ApprovalService", "audit.v1"];
+        let services = [
+            "agent.v1",
+            "memory.v1.PersonalMemoryService",
+            "hitl.v1.ApprovalService",
+            "audit.v1",
+        ];
         if !services.iter().any(|name| service.full_name().contains(name)) {
             continue;
         }
