@@ -1,0 +1,66 @@
+//! What is embedded: of a memory, so that it is found by its meaning, and of a question.
+
+use uuid::Uuid;
+
+use crate::index::{Index, NONE};
+use crate::participants;
+
+/// The names of the texts that are embedded of each memory, in the order of [`Passages::texts`].
+pub const VIEWS: [&str; 1] = ["turn"];
+
+/// The searches of the vectors that a question takes.
+pub const SEARCHES: [Search; 1] = [Search { query: 0, view: 0 }];
+
+/// Which text of the question is looked for among which texts of the memories.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Search {
+    /// Which of [`Index::query_views`].
+    pub query: usize,
+    /// Which of [`VIEWS`].
+    pub view: usize,
+}
+
+/// What is embedded for one memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Passages {
+    /// One for each of [`VIEWS`].
+    pub texts: Vec<String>,
+}
+
+impl Index {
+    /// What is embedded for a memory; none when it is not there.
+    #[must_use]
+    pub fn passages(&self, id: Uuid) -> Option<Passages> {
+        let record = self.record(self.slot(id)?)?;
+        let speaker = self.speaker_name(record.speaker);
+        let text = if speaker.is_empty() {
+            record.text.to_string()
+        } else {
+            format!("{speaker}: {}", record.text)
+        };
+        Some(Passages { texts: vec![text] })
+    }
+
+    /// The memories whose passages change when this one is put or removed, itself left out. To be asked while it is there.
+    #[must_use]
+    pub fn touched_by(&self, id: Uuid) -> Vec<Uuid> {
+        let Some(slot) = self.slot(id) else {
+            return Vec::new();
+        };
+        REACH
+            .iter()
+            .map(|steps| self.beside(slot, *steps))
+            .filter(|slot| *slot != NONE)
+            .filter_map(|slot| Some(self.record(slot)?.id))
+            .collect()
+    }
+
+    /// What is embedded for a question.
+    #[must_use]
+    pub fn query_views(&self, text: &str) -> Vec<String> {
+        vec![participants::Participants::of(self).as_if_asked_by_them(text)]
+    }
+}
+
+/// How far from it in its session a memory is part of others' passages.
+const REACH: [i32; 0] = [];
