@@ -10,6 +10,7 @@ use harombe_proto::agent::v1::key_service_client::KeyServiceClient;
 use harombe_proto::audit::v1::audit_service_client::AuditServiceClient;
 use harombe_proto::hitl::v1::approval_service_client::ApprovalServiceClient;
 use harombe_proto::hitl::v1::{Approval, DecideRequest, ListRequest};
+use harombe_proto::memory::v1::personal_memory_service_client::PersonalMemoryServiceClient;
 use harombe_proto::types::v1::Decision;
 use harombe_rpc::GrpcChannel;
 use tonic::Status;
@@ -125,6 +126,7 @@ pub struct Client {
     pub approvals: ApprovalServiceClient<GrpcChannel>,
     pub audit: AuditServiceClient<GrpcChannel>,
     pub keys: KeyServiceClient<GrpcChannel>,
+    pub memories: PersonalMemoryServiceClient<GrpcChannel>,
 }
 
 impl Client {
@@ -151,7 +153,8 @@ impl Client {
             agent: AgentServiceClient::new(channel.clone()),
             approvals: ApprovalServiceClient::new(channel.clone()),
             audit: AuditServiceClient::new(channel.clone()),
-            keys: KeyServiceClient::new(channel),
+            keys: KeyServiceClient::new(channel.clone()),
+            memories: PersonalMemoryServiceClient::new(channel),
         }
     }
 
