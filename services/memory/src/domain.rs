@@ -10,6 +10,7 @@ mod estimate;
 mod follow;
 mod journal;
 mod limits;
+mod memories;
 mod model;
 mod takeover;
 
@@ -21,6 +22,11 @@ pub(crate) use follow::{Follow, Known};
 pub(crate) use journal::{Journal, Validity};
 pub use limits::Whose;
 pub(crate) use limits::{RunLimits, UnderWay};
+pub(crate) use memories::{
+    Act, Actor, Change, Changed, Deed, Erasure, Hide, Label, Listing, Memory, MemoryFilter, MemoryKind, MemoryLimits,
+    NewMemory, NewWork, OfRun, Revision, Saved, Saving, SessionTurn, Stats, Step, Stored, Unremembered, What, Which,
+    Work,
+};
 pub(crate) use model::{
     ActiveRuns, Begin, Begun, Claimed, ClaimedTurn, Content, Entry, Expired, ExpiredPage, Finish, Header,
     Held, Lease, Mark, NewEntry, Owner, Page, Position, Progress, Renewal, Room, Run, RunState, Selection,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use harombe_error::{Code, Reason, ServiceError};
+use harombe_types::MemoryId;
 
 use crate::domain::Whose;
 
@@ -26,6 +27,15 @@ pub enum Error {
          or cancel some, then send the message again"
     )]
     TooManyRuns { whose: Whose, most: u32 },
+    /// As many memories are kept as may.
+    #[error(
+        "no more than {most} memories of a {whose} are kept (memory.limits.memories_per_{whose}), hidden ones included; \
+         erase some, or ask the operator for more"
+    )]
+    TooManyMemories { whose: Whose, most: u32 },
+    /// Another memory has taken its place, or is about to.
+    #[error("memory {0} is superseded already; read it to see by which, and supersede that one")]
+    Superseded(MemoryId),
     /// The epoch is not the current one, or the lease is another's and has not expired.
     #[error("another node holds the lease of this run")]
     LeaseLost,
@@ -59,10 +69,13 @@ impl ServiceError for Error {
         match self {
             Self::NotFound(_) => Code::NotFound,
             Self::Invalid(_) => Code::InvalidArgument,
-            Self::SessionBusy | Self::LeaseLost | Self::NotFresh | Self::RunEnded | Self::Cursor { .. } => {
-                Code::FailedPrecondition
-            }
-            Self::TooManyRuns { .. } => Code::ResourceExhausted,
+            Self::SessionBusy
+            | Self::Superseded(_)
+            | Self::LeaseLost
+            | Self::NotFresh
+            | Self::RunEnded
+            | Self::Cursor { .. } => Code::FailedPrecondition,
+            Self::TooManyRuns { .. } | Self::TooManyMemories { .. } => Code::ResourceExhausted,
             Self::Store(error) if error.is_unavailable() => Code::Unavailable,
             Self::Store(_) | Self::Decode(_) | Self::Stored(_) => Code::Internal,
         }
@@ -73,7 +86,8 @@ impl ServiceError for Error {
             Self::NotFound(_) => Reason::NotFound,
             Self::Invalid(_) | Self::NotFresh | Self::Cursor { .. } => Reason::InvalidArgument,
             Self::SessionBusy => Reason::SessionBusy,
-            Self::TooManyRuns { .. } => Reason::LimitExceeded,
+            Self::Superseded(_) => Reason::MemorySuperseded,
+            Self::TooManyRuns { .. } | Self::TooManyMemories { .. } => Reason::LimitExceeded,
             Self::LeaseLost | Self::RunEnded => Reason::LeaseLost,
             Self::Store(error) if error.is_unavailable() => Reason::StoreUnavailable,
             Self::Store(_) | Self::Decode(_) | Self::Stored(_) => Reason::Internal,

@@ -14,7 +14,7 @@ use crate::Config;
 use crate::domain::{Conversations, Follow, Journal, Validity};
 use crate::grpc::{ConversationGrpc, JournalGrpc};
 use crate::metrics::Numbers;
-use crate::store::{self, Opened, Store};
+use crate::store::{self, Opened, Outbox, Store};
 use crate::tasks::{Overdue, Peering};
 
 /// What the service needs from outside.
@@ -60,7 +60,11 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
         return Err(BuildError::Config(faults));
     }
     let lease = config.lease.as_duration();
-    let Opened { store, peers } = store::open(&config.store, &deps.data).await?;
+    let Opened {
+        store,
+        memories: _,
+        peers,
+    } = store::open(&config.store, &deps.data, Outbox::Unused).await?;
     let verifier = TokenVerifier::new(deps.identity.roots().clone());
     let tokens: Arc<dyn Validity> = Arc::new(RunTokens(verifier.clone()));
     let follow = Follow::with(peers.clone());

@@ -1,5 +1,6 @@
-//! Where conversations and journals are kept. Every method is atomic, and durable when it returns.
+//! Where conversations, journals and memories are kept. Every method is atomic, and durable when it returns.
 
+mod memories;
 mod newest;
 mod open;
 mod postgres;
@@ -21,6 +22,7 @@ use crate::domain::{
 };
 use crate::error::Error;
 
+pub(crate) use memories::{MemoryStore, Outbox};
 pub(crate) use open::{Opened, open};
 
 /// What a statement inside a unit leads to.

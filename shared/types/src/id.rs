@@ -119,6 +119,8 @@ id! {
     LeaseId, "lease id";
     /// A process of a service, new at each start.
     InstanceId, "instance id";
+    /// Something that is remembered of a person.
+    MemoryId, "memory id";
 }
 
 /// A workspace and the broker instance that holds it: `<broker instance>.<uuid>`.

@@ -7,13 +7,14 @@ use harombe_sql::{Error, StoreConfig};
 
 use super::postgres::{PostgresPeers, PostgresStore};
 use super::sqlite::SqliteStore;
-use super::{Peers, Store};
+use super::{MemoryStore, Outbox, Peers, Store};
 
 const FILE: &str = "memory.db";
 
 /// An open store, and the other processes on it if there can be any.
 pub(crate) struct Opened {
     pub(crate) store: Arc<dyn Store>,
+    pub(crate) memories: Arc<dyn MemoryStore>,
     pub(crate) peers: Option<Arc<dyn Peers>>,
 }
 
@@ -21,15 +22,21 @@ pub(crate) struct Opened {
 ///
 /// # Errors
 /// As [`harombe_sql::Postgres::open`] and [`harombe_sql::Database::open`].
-pub(crate) async fn open(config: &StoreConfig, data: &Path) -> Result<Opened, Error> {
+pub(crate) async fn open(config: &StoreConfig, data: &Path, outbox: Outbox) -> Result<Opened, Error> {
     let Some(config) = &config.postgres else {
-        let store = Arc::new(SqliteStore::open(&data.join(FILE)).await?);
-        return Ok(Opened { store, peers: None });
+        let store = Arc::new(SqliteStore::open(&data.join(FILE), outbox).await?);
+        return Ok(Opened {
+            memories: Arc::clone(&store) as Arc<dyn MemoryStore>,
+            store,
+            peers: None,
+        });
     };
-    let store = PostgresStore::open(config).await?;
+    let store = PostgresStore::open(config, outbox).await?;
     let peers = PostgresPeers::of(&store);
+    let store = Arc::new(store);
     Ok(Opened {
-        store: Arc::new(store),
+        memories: Arc::clone(&store) as Arc<dyn MemoryStore>,
+        store,
         peers: Some(Arc::new(peers)),
     })
 }

@@ -2,6 +2,7 @@
 //! way to the server and one fsync; each can be repeated, so that it is repeated when its connection breaks.
 
 mod leases;
+mod memories;
 mod peers;
 mod runs;
 mod sessions;
@@ -16,6 +17,7 @@ use harombe_sql::{Migrator, Postgres, PostgresConfig, UnitError, UnitFuture};
 use harombe_types::{AgentName, RunId, RunPrincipal, SessionId, Timestamp, WorkspaceId};
 use tokio::sync::Semaphore;
 
+use super::memories::Outbox;
 use super::newest::newest;
 use super::rows::{active_runs, expired_page};
 use super::{Store, Unit, refuse};
@@ -32,6 +34,7 @@ const SCHEMA: &str = "harombe_memory";
 
 pub(crate) struct PostgresStore {
     postgres: Postgres,
+    outbox: Outbox,
     /// Places for those who wait for their turn, and hold a connection meanwhile: others need some as well.
     takers: Semaphore,
 }
@@ -41,11 +44,12 @@ impl PostgresStore {
     ///
     /// # Errors
     /// As [`Postgres::open`].
-    pub(crate) async fn open(config: &PostgresConfig) -> Result<Self, harombe_sql::Error> {
+    pub(crate) async fn open(config: &PostgresConfig, outbox: Outbox) -> Result<Self, harombe_sql::Error> {
         let postgres = Postgres::open(config, SCHEMA, &MIGRATIONS).await?;
         let takers = usize::try_from(config.connections / 2).unwrap_or(1).max(1);
         Ok(Self {
             postgres,
+            outbox,
             takers: Semaphore::new(takers),
         })
     }
@@ -124,9 +128,10 @@ impl Store for PostgresStore {
     }
 
     async fn delete_session(&self, owner: &Owner, id: SessionId) -> Result<Option<String>, Error> {
+        let outbox = self.outbox;
         let deleted = self
             .postgres
-            .transaction(with!(owner; |tx| sessions::delete(tx, &owner, id)));
+            .transaction(with!(owner; |tx| sessions::delete(tx, &owner, id, outbox)));
         Ok(deleted.await?)
     }
 

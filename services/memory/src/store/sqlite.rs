@@ -3,6 +3,7 @@
 mod claimed;
 mod entries;
 mod leases;
+mod memories;
 mod runs;
 mod sessions;
 mod turns;
@@ -19,6 +20,7 @@ use crate::domain::{
 };
 use crate::error::Error;
 use crate::store::newest::newest;
+use crate::store::memories::Outbox;
 use crate::store::rows::{SessionRow, active_runs, expired_page};
 use crate::store::{Store, Unit, refuse};
 
@@ -27,13 +29,17 @@ static MIGRATIONS: harombe_sql::Migrator = harombe_sql::migrate!("./migrations/s
 pub(crate) struct SqliteStore {
     database: Database,
     units: Units<Lane>,
+    outbox: Outbox,
 }
 
-/// Whose turn it is to write: no tenant's writes wait for all of another's, nor do the leases that nodes hold.
+/// Whose turn it is to write: no tenant's writes wait for all of another's, nor do the leases that nodes hold or what the
+/// vectors were told.
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Lane {
     Of(Tenant),
     Leases,
+    /// What the vectors were told.
+    Vectors,
 }
 
 impl SqliteStore {
@@ -41,11 +47,12 @@ impl SqliteStore {
     ///
     /// # Errors
     /// As [`Database::open`].
-    pub(crate) async fn open(path: &Path) -> Result<Self, harombe_sql::Error> {
+    pub(crate) async fn open(path: &Path, outbox: Outbox) -> Result<Self, harombe_sql::Error> {
         let (database, writer) = Database::open(path, &MIGRATIONS).await?;
         Ok(Self {
             database,
             units: Units::start(writer, Limits::default()),
+            outbox,
         })
     }
 
@@ -122,15 +129,12 @@ impl Store for SqliteStore {
     }
 
     async fn delete_session(&self, owner: &Owner, id: SessionId) -> Result<Option<String>, Error> {
-        let owner = owner.clone();
+        let (owner, outbox) = (owner.clone(), self.outbox);
         let tenant = owner.tenant.clone();
         let workspace = self
-            .write(&tenant, move |tx| Box::pin(sessions::delete(tx, owner, id)))
+            .write(&tenant, move |tx| Box::pin(sessions::delete(tx, owner, id, outbox)))
             .await?;
-        if let Err(error) = sessions::empty_log(self.database.path()).await {
-            let path = self.database.path().display();
-            tracing::warn!(%path, %error, "erased rows stay in the write-ahead log until it is next reused");
-        }
+        self.empty_log().await;
         Ok(workspace)
     }
 

@@ -8,7 +8,7 @@ use harombe_sql::{PostgresConfig, StoreConfig};
 use harombe_testkit::postgres::Database;
 use sqlx::Connection as _;
 
-use crate::store::{Opened, Peers, Store, open};
+use crate::store::{MemoryStore, Opened, Outbox, Peers, Store, open};
 
 /// A database of the test's own, as long as this value lives.
 pub(super) struct Place {
@@ -44,11 +44,15 @@ impl Place {
     }
 
     async fn opened(&self) -> Opened {
-        open(&self.config, &self.data).await.unwrap()
+        open(&self.config, &self.data, Outbox::Kept).await.unwrap()
     }
 
     pub(super) async fn open(&self) -> Arc<dyn Store> {
         self.opened().await.store
+    }
+
+    pub(super) async fn memories(&self) -> Arc<dyn MemoryStore> {
+        self.opened().await.memories
     }
 
     pub(super) async fn peers(&self) -> Arc<dyn Peers> {

@@ -3,9 +3,10 @@
 use harombe_sql::pg::PgConnection;
 use harombe_types::{AgentName, SessionId, Timestamp, WorkspaceId};
 
-use super::{Unit, refuse};
+use super::{Unit, memories, refuse};
 use crate::domain::{Owner, Session};
 use crate::error::Error;
+use crate::store::memories::Outbox;
 use crate::store::rows::SessionRow;
 
 pub(super) async fn find(
@@ -100,11 +101,17 @@ pub(super) async fn create(
     row.try_into().or_else(refuse)
 }
 
-pub(super) async fn delete(tx: &mut PgConnection, owner: &Owner, id: SessionId) -> Unit<Option<String>> {
+pub(super) async fn delete(
+    tx: &mut PgConnection,
+    owner: &Owner,
+    id: SessionId,
+    outbox: Outbox,
+) -> Unit<Option<String>> {
     let session = held(tx, owner, id).await?;
     if session.active_run.is_some() {
         return refuse(Error::SessionBusy);
     }
+    memories::erase_session(tx, owner, id, outbox).await?;
     sqlx::query("DELETE FROM sessions WHERE id = $1")
         .bind(session.id)
         .execute(tx)

@@ -7,9 +7,10 @@ use harombe_types::{AgentName, SessionId, Timestamp, WorkspaceId};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _, SqliteExecutor};
 
-use super::{Unit, refuse};
+use super::{Unit, memories, refuse};
 use crate::domain::{Owner, Session};
 use crate::error::Error;
+use crate::store::memories::Outbox;
 use crate::store::rows::SessionRow;
 
 pub(super) async fn find(
@@ -88,13 +89,18 @@ pub(super) async fn create(
     row.try_into().or_else(refuse)
 }
 
-pub(super) async fn delete(tx: &mut Connection, owner: Owner, id: SessionId) -> Unit<Option<String>> {
+pub(super) async fn delete(
+    tx: &mut Connection,
+    owner: Owner,
+    id: SessionId,
+    outbox: Outbox,
+) -> Unit<Option<String>> {
     let session = owned(tx, &owner, id).await?;
     if session.active_run.is_some() {
         return refuse(Error::SessionBusy);
     }
-    // freed pages are overwritten with zeros; set here because a writer that failed has a new connection
-    sqlx::query("PRAGMA secure_delete = ON").execute(&mut *tx).await?;
+    memories::overwrite(tx).await?;
+    memories::erase_session(tx, &owner, id, outbox).await?;
     sqlx::query("DELETE FROM sessions WHERE id = ?")
         .bind(session.id)
         .execute(&mut *tx)

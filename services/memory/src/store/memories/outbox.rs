@@ -1,0 +1,72 @@
+//! Statements on what the vectors are still to be told.
+
+use super::{Connection, Outbox, Unit, in_turn, share};
+use crate::domain::{NewWork, Owner, What, Work};
+use crate::store::memories::rows::{WorkRow, readable, what_number};
+use crate::store::rows::signed;
+
+pub(super) async fn add(
+    tx: &mut Connection,
+    owner: &Owner,
+    point: &[u8],
+    what: What,
+    kept: Outbox,
+) -> Unit<()> {
+    if kept == Outbox::Unused {
+        return Ok(());
+    }
+    sqlx::query("INSERT INTO outbox (tenant, subject, point, what) VALUES ($1, $2, $3, $4)")
+        .bind(owner.tenant.as_str())
+        .bind(owner.subject.as_str())
+        .bind(point)
+        .bind(what_number(what))
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+pub(in crate::store) async fn enqueue(tx: &mut Connection, works: &[NewWork]) -> Unit<()> {
+    for work in works {
+        let point = work.point.as_bytes();
+        add(tx, &work.owner, point, work.what, Outbox::Kept).await?;
+    }
+    Ok(())
+}
+
+pub(in crate::store) async fn finished(tx: &mut Connection, works: &[u64]) -> Unit<()> {
+    let works: Vec<i64> = works.iter().map(|work| signed(*work)).collect();
+    sqlx::query(concat!("DELETE FROM outbox WHERE seq ", among!(number "$1")))
+        .bind(serde_json::json!(works).to_string())
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+pub(in crate::store) async fn works(connection: &mut Connection, limit: u32) -> Unit<Vec<Work>> {
+    // from tenant to tenant by the index, however many rows each has
+    let tenants: Vec<String> = sqlx::query_scalar(
+        "WITH RECURSIVE waiting (tenant) AS ( \
+            SELECT min(tenant) FROM outbox \
+            UNION ALL \
+            SELECT (SELECT min(o.tenant) FROM outbox o WHERE o.tenant > waiting.tenant) FROM waiting \
+            WHERE waiting.tenant IS NOT NULL) \
+         SELECT tenant FROM waiting WHERE tenant IS NOT NULL \
+         ORDER BY (SELECT min(o.seq) FROM outbox o WHERE o.tenant = waiting.tenant) LIMIT $1",
+    )
+    .bind(i64::from(limit))
+    .fetch_all(&mut *connection)
+    .await?;
+    let each = share(tenants.len(), limit);
+    let mut lanes = Vec::with_capacity(tenants.len());
+    for tenant in tenants {
+        let rows: Vec<WorkRow> = sqlx::query_as(
+            "SELECT seq, tenant, subject, point, what FROM outbox WHERE tenant = $1 ORDER BY seq LIMIT $2",
+        )
+        .bind(tenant)
+        .bind(each)
+        .fetch_all(&mut *connection)
+        .await?;
+        lanes.push(readable(rows));
+    }
+    Ok(in_turn(lanes, limit))
+}

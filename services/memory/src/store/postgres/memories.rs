@@ -1,0 +1,200 @@
+//! Memories on Postgres. Whatever changes some of an owner's is one transaction that holds the owner.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use harombe_sql::UnitFuture;
+use harombe_sql::pg::PgConnection as Connection;
+use harombe_types::{MemoryId, Timestamp};
+use uuid::Uuid;
+
+use super::{PostgresStore, SCHEMA, Unit};
+use crate::domain::{
+    Change, Changed, Erasure, Listing, Memory, NewWork, OfRun, Owner, Revision, Saved, Saving, SessionTurn,
+    Stats, Step, Stored, Unremembered, Work,
+};
+use crate::error::Error;
+use crate::store::memories::MemoryStore;
+
+/// Whether a column is in a list that is given as JSON; bytes as hexadecimal digits.
+macro_rules! among {
+    (bytes $list:literal) => {
+        concat!(
+            "IN (SELECT decode(value, 'hex') FROM json_array_elements_text(CAST(",
+            $list,
+            " AS json)) AS listed (value))"
+        )
+    };
+    (text $list:literal) => {
+        concat!(
+            "IN (SELECT value FROM json_array_elements_text(CAST(",
+            $list,
+            " AS json)) AS listed (value))"
+        )
+    };
+    (number $list:literal) => {
+        concat!(
+            "IN (SELECT CAST(value AS bigint) FROM json_array_elements_text(CAST(",
+            $list,
+            " AS json)) AS listed (value))"
+        )
+    };
+}
+
+macro_rules! locked {
+    () => {
+        " FOR UPDATE"
+    };
+}
+
+#[path = "../memories/statements.rs"]
+mod statements;
+
+pub(super) use statements::erase_session;
+
+/// The bytes of a row that is gone stay until the server vacuums.
+#[expect(clippy::unused_async, reason = "the other adapter has something to do here")]
+async fn overwrite(_tx: &mut Connection) -> Unit<()> {
+    Ok(())
+}
+
+/// Waits until nobody else near the tenant's limit saves; the turn is over when the transaction ends.
+async fn take_turn(tx: &mut Connection, owner: &Owner) -> Unit<()> {
+    sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended($1, 1))")
+        .bind(format!("{SCHEMA} {}", owner.tenant))
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+impl PostgresStore {
+    /// Does work that may be repeated as long as it was not committed.
+    async fn whole<T, F>(&self, work: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: for<'c> Fn(&'c mut Connection) -> UnitFuture<'c, T, Error> + Send + Sync,
+    {
+        Ok(self.postgres.transaction(work).await?)
+    }
+}
+
+/// A future of `work` with its own copies of what it needs.
+macro_rules! with {
+    ($($name:ident),+; |$connection:ident| $work:expr) => {
+        |$connection| {
+            $(let $name = $name.clone();)+
+            Box::pin(async move { $work.await })
+        }
+    };
+}
+
+#[async_trait]
+impl MemoryStore for PostgresStore {
+    async fn save(&self, saving: Saving) -> Result<Saved, Error> {
+        let saving = Arc::new(saving);
+        self.whole(with!(saving; |tx| statements::save(tx, &saving)))
+            .await
+    }
+
+    async fn recorded(&self, step: &Step, index: u64) -> Result<(), Error> {
+        let kept = self.outbox;
+        self.whole(with!(step; |tx| statements::recorded(tx, &step, index, kept)))
+            .await
+    }
+
+    async fn unrecorded(&self, before: Timestamp, after: Timestamp, limit: u32) -> Result<Vec<Step>, Error> {
+        self.at_once(|connection| Box::pin(statements::unrecorded(connection, before, after, limit)))
+            .await
+    }
+
+    async fn revision(&self, owner: &Owner) -> Result<Revision, Error> {
+        self.at_once(with!(owner; |connection| statements::revision(connection, &owner)))
+            .await
+    }
+
+    async fn changed_since(&self, owner: &Owner, rev: u64, limit: u32) -> Result<Vec<Memory>, Error> {
+        self.at_once(with!(owner; |connection| statements::changed_since(connection, &owner, rev, limit)))
+            .await
+    }
+
+    async fn at_points(&self, owner: &Owner, points: &[Uuid]) -> Result<Vec<Memory>, Error> {
+        let points: Arc<[Uuid]> = points.into();
+        self.at_once(with!(owner, points; |connection| statements::at_points(connection, &owner, &points)))
+            .await
+    }
+
+    async fn memory(&self, owner: &Owner, id: MemoryId) -> Result<Memory, Error> {
+        self.at_once(with!(owner; |connection| statements::memory(connection, &owner, id)))
+            .await
+    }
+
+    async fn list(&self, owner: &Owner, listing: &Listing) -> Result<Vec<Memory>, Error> {
+        self.at_once(with!(owner, listing; |connection| statements::list(connection, &owner, &listing)))
+            .await
+    }
+
+    async fn all_after(&self, owner: &Owner, seq: u64, limit: u32) -> Result<Vec<Memory>, Error> {
+        self.at_once(with!(owner; |connection| statements::all_after(connection, &owner, seq, limit)))
+            .await
+    }
+
+    async fn stats(&self, owner: &Owner) -> Result<Stats, Error> {
+        self.at_once(with!(owner; |connection| statements::stats(connection, &owner)))
+            .await
+    }
+
+    async fn change(&self, change: Change) -> Result<Changed, Error> {
+        let change = Arc::new(change);
+        self.whole(with!(change; |tx| statements::change(tx, &change)))
+            .await
+    }
+
+    async fn erase(&self, erasure: Erasure) -> Result<Vec<Step>, Error> {
+        let (erasure, kept) = (Arc::new(erasure), self.outbox);
+        self.whole(with!(erasure; |tx| statements::erase(tx, &erasure, kept)))
+            .await
+    }
+
+    async fn due_erasures(&self, now: Timestamp, limit: u32) -> Result<Vec<Owner>, Error> {
+        self.at_once(|connection| Box::pin(statements::due_erasures(connection, now, limit)))
+            .await
+    }
+
+    async fn unremembered(&self, limit: u32) -> Result<Vec<Unremembered>, Error> {
+        self.at_once(|connection| Box::pin(statements::unremembered(connection, limit)))
+            .await
+    }
+
+    async fn said_in(&self, run: &Unremembered) -> Result<Option<SessionTurn>, Error> {
+        self.at_once(with!(run; |connection| statements::said_in(connection, &run)))
+            .await
+    }
+
+    async fn remember(&self, run: OfRun, saving: Saving) -> Result<Option<Saved>, Error> {
+        let saving = Arc::new(saving);
+        self.whole(with!(saving; |tx| statements::remember(tx, run, &saving)))
+            .await
+    }
+
+    async fn outbox(&self, limit: u32) -> Result<Vec<Work>, Error> {
+        self.at_once(|connection| Box::pin(statements::works(connection, limit)))
+            .await
+    }
+
+    async fn finished(&self, works: &[u64]) -> Result<(), Error> {
+        let works: Arc<[u64]> = works.into();
+        self.at_once(with!(works; |connection| statements::finished(connection, &works)))
+            .await
+    }
+
+    async fn enqueue(&self, works: &[NewWork]) -> Result<(), Error> {
+        let works: Arc<[NewWork]> = works.into();
+        self.whole(with!(works; |tx| statements::enqueue(tx, &works)))
+            .await
+    }
+
+    async fn stored(&self, after: Option<Uuid>, limit: u32) -> Result<Vec<Stored>, Error> {
+        self.at_once(|connection| Box::pin(statements::stored(connection, after, limit)))
+            .await
+    }
+}

@@ -1,0 +1,217 @@
+//! Memories on SQLite.
+
+use async_trait::async_trait;
+use harombe_sql::{Connection, UnitError, UnitFuture};
+use harombe_types::{MemoryId, Timestamp};
+use sqlx::Sqlite;
+use sqlx::pool::PoolConnection;
+use uuid::Uuid;
+
+use super::{Lane, SqliteStore, Unit, sessions};
+use crate::domain::{
+    Change, Changed, Erasure, Listing, Memory, NewWork, OfRun, Owner, Revision, Saved, Saving, SessionTurn,
+    Stats, Step, Stored, Unremembered, Work,
+};
+use crate::error::Error;
+use crate::store::memories::MemoryStore;
+
+/// Whether a column is in a list that is given as JSON; bytes as hexadecimal digits.
+macro_rules! among {
+    (bytes $list:literal) => {
+        concat!("IN (SELECT unhex(value) FROM json_each(", $list, "))")
+    };
+    (text $list:literal) => {
+        concat!("IN (SELECT value FROM json_each(", $list, "))")
+    };
+    (number $list:literal) => {
+        concat!("IN (SELECT value FROM json_each(", $list, "))")
+    };
+}
+
+/// There is one writer: what it has read is locked.
+macro_rules! locked {
+    () => {
+        ""
+    };
+}
+
+#[path = "../memories/statements.rs"]
+mod statements;
+
+pub(super) use statements::erase_session;
+
+/// Freed pages are overwritten with zeros; set with each erasure because a writer that failed has a new connection.
+pub(super) async fn overwrite(tx: &mut Connection) -> Unit<()> {
+    sqlx::query("PRAGMA secure_delete = ON").execute(tx).await?;
+    Ok(())
+}
+
+/// Nobody else writes at the same time.
+#[expect(clippy::unused_async, reason = "the other adapter waits here")]
+async fn take_turn(_tx: &mut Connection, _owner: &Owner) -> Unit<()> {
+    Ok(())
+}
+
+impl SqliteStore {
+    async fn reader(&self) -> Result<PoolConnection<Sqlite>, Error> {
+        let reader = self.database.readers().acquire().await;
+        reader.map_err(|error| self.read_failed(error))
+    }
+
+    /// Runs statements that only read.
+    async fn read<T, F>(&self, read: F) -> Result<T, Error>
+    where
+        F: for<'c> FnOnce(&'c mut Connection) -> UnitFuture<'c, T, Error>,
+    {
+        let mut reader = self.reader().await?;
+        read(&mut reader).await.map_err(|error| match error {
+            UnitError::Refused(refusal) => refusal,
+            UnitError::Store(error) => Error::Store(error.located(self.database.path())),
+        })
+    }
+
+    /// What was erased is in the write-ahead log no longer.
+    pub(super) async fn empty_log(&self) {
+        if let Err(error) = sessions::empty_log(self.database.path()).await {
+            let path = self.database.path().display();
+            tracing::warn!(%path, %error, "erased rows stay in the write-ahead log until it is next reused");
+        }
+    }
+}
+
+#[async_trait]
+impl MemoryStore for SqliteStore {
+    async fn save(&self, saving: Saving) -> Result<Saved, Error> {
+        let tenant = saving.owner.tenant.clone();
+        self.write(&tenant, move |tx| {
+            Box::pin(async move { statements::save(tx, &saving).await })
+        })
+        .await
+    }
+
+    async fn recorded(&self, step: &Step, index: u64) -> Result<(), Error> {
+        let (step, kept) = (step.clone(), self.outbox);
+        let tenant = step.owner.tenant.clone();
+        self.write(&tenant, move |tx| {
+            Box::pin(async move { statements::recorded(tx, &step, index, kept).await })
+        })
+        .await
+    }
+
+    async fn unrecorded(&self, before: Timestamp, after: Timestamp, limit: u32) -> Result<Vec<Step>, Error> {
+        self.read(|reader| Box::pin(statements::unrecorded(reader, before, after, limit)))
+            .await
+    }
+
+    async fn revision(&self, owner: &Owner) -> Result<Revision, Error> {
+        let owner = owner.clone();
+        self.read(|reader| Box::pin(async move { statements::revision(reader, &owner).await }))
+            .await
+    }
+
+    async fn changed_since(&self, owner: &Owner, rev: u64, limit: u32) -> Result<Vec<Memory>, Error> {
+        let owner = owner.clone();
+        self.read(|reader| {
+            Box::pin(async move { statements::changed_since(reader, &owner, rev, limit).await })
+        })
+        .await
+    }
+
+    async fn at_points(&self, owner: &Owner, points: &[Uuid]) -> Result<Vec<Memory>, Error> {
+        let (owner, points) = (owner.clone(), points.to_vec());
+        self.read(|reader| Box::pin(async move { statements::at_points(reader, &owner, &points).await }))
+            .await
+    }
+
+    async fn memory(&self, owner: &Owner, id: MemoryId) -> Result<Memory, Error> {
+        let owner = owner.clone();
+        self.read(|reader| Box::pin(async move { statements::memory(reader, &owner, id).await }))
+            .await
+    }
+
+    async fn list(&self, owner: &Owner, listing: &Listing) -> Result<Vec<Memory>, Error> {
+        let (owner, listing) = (owner.clone(), listing.clone());
+        self.read(|reader| Box::pin(async move { statements::list(reader, &owner, &listing).await }))
+            .await
+    }
+
+    async fn all_after(&self, owner: &Owner, seq: u64, limit: u32) -> Result<Vec<Memory>, Error> {
+        let owner = owner.clone();
+        self.read(|reader| Box::pin(async move { statements::all_after(reader, &owner, seq, limit).await }))
+            .await
+    }
+
+    async fn stats(&self, owner: &Owner) -> Result<Stats, Error> {
+        let owner = owner.clone();
+        self.read(|reader| Box::pin(async move { statements::stats(reader, &owner).await }))
+            .await
+    }
+
+    async fn change(&self, change: Change) -> Result<Changed, Error> {
+        let tenant = change.owner.tenant.clone();
+        self.write(&tenant, move |tx| {
+            Box::pin(async move { statements::change(tx, &change).await })
+        })
+        .await
+    }
+
+    async fn erase(&self, erasure: Erasure) -> Result<Vec<Step>, Error> {
+        let (tenant, kept) = (erasure.owner.tenant.clone(), self.outbox);
+        let steps = self.write(&tenant, move |tx| {
+            Box::pin(async move { statements::erase(tx, &erasure, kept).await })
+        });
+        let steps = steps.await?;
+        self.empty_log().await;
+        Ok(steps)
+    }
+
+    async fn due_erasures(&self, now: Timestamp, limit: u32) -> Result<Vec<Owner>, Error> {
+        self.read(|reader| Box::pin(statements::due_erasures(reader, now, limit)))
+            .await
+    }
+
+    async fn unremembered(&self, limit: u32) -> Result<Vec<Unremembered>, Error> {
+        self.read(|reader| Box::pin(statements::unremembered(reader, limit)))
+            .await
+    }
+
+    async fn said_in(&self, run: &Unremembered) -> Result<Option<SessionTurn>, Error> {
+        let run = run.clone();
+        self.read(|reader| Box::pin(async move { statements::said_in(reader, &run).await }))
+            .await
+    }
+
+    async fn remember(&self, run: OfRun, saving: Saving) -> Result<Option<Saved>, Error> {
+        let tenant = saving.owner.tenant.clone();
+        self.write(&tenant, move |tx| {
+            Box::pin(async move { statements::remember(tx, run, &saving).await })
+        })
+        .await
+    }
+
+    async fn outbox(&self, limit: u32) -> Result<Vec<Work>, Error> {
+        self.read(|reader| Box::pin(statements::works(reader, limit)))
+            .await
+    }
+
+    async fn finished(&self, works: &[u64]) -> Result<(), Error> {
+        let works = works.to_vec();
+        self.write_in(&Lane::Vectors, move |tx| {
+            Box::pin(async move { statements::finished(tx, &works).await })
+        })
+        .await
+    }
+
+    async fn enqueue(&self, works: &[NewWork]) -> Result<(), Error> {
+        let works = works.to_vec();
+        self.write_in(&Lane::Vectors, move |tx| {
+            Box::pin(async move { statements::enqueue(tx, &works).await })
+        })
+        .await
+    }
+
+    async fn stored(&self, after: Option<Uuid>, limit: u32) -> Result<Vec<Stored>, Error> {
+        self.read(|reader| Box::pin(statements::stored(reader, after, limit)))
+            .await
+    }
+}
