@@ -35,11 +35,6 @@ impl Analyzer {
         let base = irregular::base_of(word).unwrap_or(word);
         Some(self.stemmer.stem(base).into_owned())
     }
-
-    /// The terms of a text in their order.
-    pub(crate) fn terms(&self, text: &str) -> Vec<String> {
-        words(text).filter_map(|word| self.term(&word)).collect()
-    }
 }
 
 /// The words and numbers of a text in their order, in lower case, without the ends of contractions.

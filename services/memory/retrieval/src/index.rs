@@ -13,8 +13,9 @@ use std::collections::HashMap;
 
 use uuid::Uuid;
 
-use crate::analysis::Analyzer;
+use crate::analysis::{Analyzer, words};
 use crate::item::{Item, Kind};
+use crate::traits::Traits;
 use names::Names;
 pub(crate) use postings::Entries;
 use postings::{put_varint, take_varint};
@@ -32,18 +33,37 @@ const FEW: usize = 1024;
 pub struct Index {
     analyzer: Analyzer,
     slots: Vec<Option<Record>>,
-    /// The slots before and after each in its session.
-    links: Vec<(u32, u32)>,
-    /// Terms of each slot; 0 for an empty one.
-    lengths: Vec<u32>,
+    /// What scoring reads of each slot.
+    places: Vec<Place>,
     by_id: HashMap<Uuid, u32>,
     terms: Terms,
     sessions: Sessions,
     speakers: Names,
     agents: Names,
-    total_length: u64,
     /// Bytes of the texts and packed terms.
     contents: usize,
+}
+
+/// Where a slot stands. Kept apart from the records because scoring goes through many of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// The slot before it in its session, or [`NONE`].
+    pub(crate) before: u32,
+    /// The slot after it in its session, or [`NONE`].
+    pub(crate) after: u32,
+    /// The number of its session, or [`NONE`].
+    pub(crate) session: u32,
+    /// Terms of the item; 0 for an empty slot.
+    pub(crate) length: u32,
+}
+
+impl Place {
+    const EMPTY: Self = Self {
+        before: NONE,
+        after: NONE,
+        session: NONE,
+        length: 0,
+    };
 }
 
 /// An item as it is kept.
@@ -53,9 +73,7 @@ pub(crate) struct Record {
     /// Term numbers in the order of the text, packed.
     terms: Box<[u8]>,
     pub(crate) time_ms: i64,
-    /// [`NONE`] without a session.
-    pub(crate) session: u32,
-    pub(crate) session_id: Option<Uuid>,
+    pub(crate) session: Option<Uuid>,
     pub(crate) ordinal: u32,
     pub(crate) speaker: u32,
     pub(crate) agent: u32,
@@ -63,6 +81,7 @@ pub(crate) struct Record {
     pub(crate) kind: Kind,
     pub(crate) label: u8,
     pub(crate) superseded: bool,
+    pub(crate) traits: Traits,
 }
 
 impl Record {
@@ -89,14 +108,12 @@ impl Index {
         Self {
             analyzer: Analyzer::new(),
             slots: Vec::new(),
-            links: Vec::new(),
-            lengths: Vec::new(),
+            places: Vec::new(),
             by_id: HashMap::new(),
             terms: Terms::default(),
             sessions: Sessions::default(),
             speakers: Names::default(),
             agents: Names::default(),
-            total_length: 0,
             contents: 0,
         }
     }
@@ -107,11 +124,11 @@ impl Index {
         let numbers = self.numbers(&item.text);
         let record = Record {
             id: item.id,
+            traits: Traits::of(&item.text),
             text: item.text.into_boxed_str(),
             terms: packed(&numbers),
             time_ms: item.time_ms,
-            session: NONE,
-            session_id: item.session,
+            session: item.session,
             ordinal: item.ordinal,
             speaker: self.speakers.take(&item.speaker),
             agent: self.agents.take(&item.agent),
@@ -153,7 +170,7 @@ impl Index {
     #[must_use]
     pub fn bytes(&self) -> usize {
         let slots = self.slots.capacity() * size_of::<Option<Record>>();
-        let arrays = self.links.capacity() * size_of::<(u32, u32)>() + self.lengths.capacity() * 4;
+        let arrays = self.places.capacity() * size_of::<Place>();
         let ids = self.by_id.capacity() * (size_of::<(Uuid, u32)>() + 1) * 8 / 7;
         // Two allocations an item, each rounded up.
         let contents = self.contents + self.by_id.len() * 2 * 16;
@@ -161,26 +178,25 @@ impl Index {
         size_of::<Self>() + slots + arrays + ids + contents + tables
     }
 
-    fn insert(&mut self, mut record: Record, numbers: &[u32]) {
+    fn insert(&mut self, record: Record, numbers: &[u32]) {
         let slot = u32::try_from(self.slots.len()).unwrap_or(NONE);
         if slot == NONE {
             return;
         }
         self.post(slot, numbers);
-        record.session = record
-            .session_id
-            .map_or(NONE, |id| self.sessions.number_or_new(id));
-        let length = u32::try_from(numbers.len()).unwrap_or(u32::MAX);
-        self.total_length += u64::from(length);
+        let session = record.session.map(|id| self.sessions.number_or_new(id));
         self.contents += record.contents();
         self.by_id.insert(record.id, slot);
-        let (session, place) = (record.session, (record.ordinal, record.id));
+        let position = (record.ordinal, record.id);
         self.slots.push(Some(record));
-        self.lengths.push(length);
-        self.links.push((NONE, NONE));
-        if session != NONE {
-            self.sessions.put(session, place, slot);
-            let (before, after) = self.sessions.around(session, place);
+        self.places.push(Place {
+            session: session.unwrap_or(NONE),
+            length: u32::try_from(numbers.len()).unwrap_or(u32::MAX),
+            ..Place::EMPTY
+        });
+        if let Some(session) = session {
+            self.sessions.put(session, position, slot);
+            let (before, after) = self.sessions.around(session, position);
             self.join(before.unwrap_or(NONE), slot);
             self.join(slot, after.unwrap_or(NONE));
         }
@@ -188,7 +204,7 @@ impl Index {
 
     fn numbers(&mut self, text: &str) -> Vec<u32> {
         let mut numbers = Vec::new();
-        for word in crate::analysis::words(text) {
+        for word in words(text) {
             if let Some(term) = self.analyzer.term(&word) {
                 numbers.push(self.terms.number_or_new(&term));
                 if numbers.len() == MAX_TERMS {
@@ -211,11 +227,11 @@ impl Index {
     }
 
     fn join(&mut self, left: u32, right: u32) {
-        if let Some(link) = self.links.get_mut(left as usize) {
-            link.1 = right;
+        if let Some(place) = self.places.get_mut(left as usize) {
+            place.after = right;
         }
-        if let Some(link) = self.links.get_mut(right as usize) {
-            link.0 = left;
+        if let Some(place) = self.places.get_mut(right as usize) {
+            place.before = left;
         }
     }
 
@@ -235,13 +251,17 @@ impl Index {
         self.speakers.give_back(record.speaker);
         self.agents.give_back(record.agent);
         self.contents -= record.contents();
-        if let Some(length) = self.lengths.get_mut(slot as usize) {
-            self.total_length -= u64::from(*length);
-            *length = 0;
-        }
-        if record.session != NONE {
-            self.sessions.remove(record.session, (record.ordinal, record.id));
-            let (before, after) = self.neighbours(slot);
+        let Some(place) = self.places.get_mut(slot as usize) else {
+            return;
+        };
+        let Place {
+            before,
+            after,
+            session,
+            ..
+        } = std::mem::replace(place, Place::EMPTY);
+        if session != NONE {
+            self.sessions.remove(session, (record.ordinal, record.id));
             self.join(before, after);
         }
     }
@@ -257,11 +277,9 @@ impl Index {
     fn pack(&mut self) {
         let renumbered = self.terms.clear_entries();
         let records = std::mem::take(&mut self.slots);
-        self.links.clear();
-        self.lengths.clear();
+        self.places.clear();
         self.by_id.clear();
         self.sessions = Sessions::default();
-        self.total_length = 0;
         self.contents = 0;
         for mut record in records.into_iter().flatten() {
             let numbers: Vec<u32> = record

@@ -11,6 +11,8 @@ mod participants;
 mod passages;
 mod query;
 mod ranking;
+mod times;
+mod traits;
 
 pub use index::Index;
 pub use item::{Filter, Item, Kind};

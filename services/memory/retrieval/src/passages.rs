@@ -2,8 +2,8 @@
 
 use uuid::Uuid;
 
-use crate::index::{Index, NONE};
-use crate::participants;
+use crate::index::Index;
+use crate::participants::Participants;
 
 /// The names of the texts that are embedded of each memory, in the order of [`Passages::texts`].
 pub const VIEWS: [&str; 1] = ["turn"];
@@ -44,23 +44,13 @@ impl Index {
     /// The memories whose passages change when this one is put or removed, itself left out. To be asked while it is there.
     #[must_use]
     pub fn touched_by(&self, id: Uuid) -> Vec<Uuid> {
-        let Some(slot) = self.slot(id) else {
-            return Vec::new();
-        };
-        REACH
-            .iter()
-            .map(|steps| self.beside(slot, *steps))
-            .filter(|slot| *slot != NONE)
-            .filter_map(|slot| Some(self.record(slot)?.id))
-            .collect()
+        let _ = self.slot(id);
+        Vec::new()
     }
 
     /// What is embedded for a question.
     #[must_use]
     pub fn query_views(&self, text: &str) -> Vec<String> {
-        vec![participants::Participants::of(self).as_if_asked_by_them(text)]
+        vec![Participants::of(self).as_if_asked_by_them(text)]
     }
 }
-
-/// How far from it in its session a memory is part of others' passages.
-const REACH: [i32; 0] = [];

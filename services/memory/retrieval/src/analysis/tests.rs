@@ -2,7 +2,9 @@ use super::{Analyzer, words};
 
 #[track_caller]
 fn check(text: &str, expected: &[&str]) {
-    assert_eq!(Analyzer::new().terms(text), expected, "{text}");
+    let analyzer = Analyzer::new();
+    let found: Vec<_> = words(text).filter_map(|word| analyzer.term(&word)).collect();
+    assert_eq!(found, expected, "{text}");
 }
 
 #[test]
@@ -51,7 +53,7 @@ proptest::proptest! {
     fn any_text_gives_words_that_are_not_empty(text in "\\PC*|[\\x00-\\u{2ff}\\u{2019}'.,:0-9]*") {
         for word in words(&text) {
             proptest::prop_assert!(!word.is_empty() && !word.contains('\''));
+            Analyzer::new().term(&word);
         }
-        Analyzer::new().terms(&text);
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
-use super::{Entries, Index, NONE, Record};
+use super::{Entries, Index, Place, Record};
 
 impl Index {
     pub(crate) fn record(&self, slot: u32) -> Option<&Record> {
@@ -15,11 +15,6 @@ impl Index {
         self.by_id.get(&id).copied()
     }
 
-    /// Slots, empty ones included: every slot is below this.
-    pub(crate) fn slots(&self) -> usize {
-        self.slots.len()
-    }
-
     /// Items with their slots, in the order they were put.
     pub(crate) fn records(&self) -> impl Iterator<Item = (u32, &Record)> {
         (0..)
@@ -27,31 +22,23 @@ impl Index {
             .filter_map(|(slot, record)| Some((slot, record.as_ref()?)))
     }
 
-    /// The slots before and after in the session; [`NONE`] where it begins and ends.
-    pub(crate) fn neighbours(&self, slot: u32) -> (u32, u32) {
-        self.links.get(slot as usize).copied().unwrap_or((NONE, NONE))
+    /// Where each slot stands.
+    pub(crate) fn places(&self) -> &[Place] {
+        &self.places
     }
 
-    /// The slot `steps` further in the session, backwards when negative.
-    pub(crate) fn beside(&self, mut slot: u32, steps: i32) -> u32 {
-        for _ in 0..steps.unsigned_abs() {
-            let (before, after) = self.neighbours(slot);
-            slot = if steps < 0 { before } else { after };
-        }
-        slot
-    }
-
-    /// Terms in the item of a slot.
-    pub(crate) fn length(&self, slot: u32) -> u32 {
-        self.lengths.get(slot as usize).copied().unwrap_or(0)
+    /// Where a slot stands; none for [`NONE`](super::NONE).
+    pub(crate) fn place(&self, slot: u32) -> Option<Place> {
+        self.places.get(slot as usize).copied()
     }
 
     pub(crate) fn term_number(&self, term: &str) -> Option<u32> {
         self.terms.number(term)
     }
 
-    pub(crate) fn terms_of(&self, text: &str) -> Vec<String> {
-        self.analyzer.terms(text)
+    /// The term of a word of [`words`](crate::analysis::words).
+    pub(crate) fn term_of(&self, word: &str) -> Option<String> {
+        self.analyzer.term(word)
     }
 
     /// Items that hold a term.
@@ -62,6 +49,16 @@ impl Index {
     /// Slots that hold a term, with how often; those of items that are gone included.
     pub(crate) fn entries(&self, term: u32) -> Option<Entries<'_>> {
         self.terms.entries(term)
+    }
+
+    /// From the earliest to the latest moment of an item; both 0 without items.
+    pub(crate) fn time_span(&self) -> (i64, i64) {
+        let times = self.records().map(|(_, record)| record.time_ms);
+        let span = times.fold(None, |span: Option<(i64, i64)>, time| {
+            let (first, last) = span.unwrap_or((time, time));
+            Some((first.min(time), last.max(time)))
+        });
+        span.unwrap_or_default()
     }
 
     /// Who has said something, with a number and how many items are theirs.

@@ -22,13 +22,13 @@ pub(crate) fn item(number: u128, session: u128, ordinal: u32, text: &str) -> Ite
 /// The texts of a session in its order, found by walking its links from each item.
 fn order(index: &Index, first: u128) -> Vec<String> {
     let mut slot = index.slot(Uuid::from_u128(first)).unwrap();
-    while index.neighbours(slot).0 != NONE {
-        slot = index.neighbours(slot).0;
+    while index.place(slot).unwrap().before != NONE {
+        slot = index.place(slot).unwrap().before;
     }
     let mut texts = Vec::new();
     while let Some(record) = index.record(slot) {
         texts.push(record.text.to_string());
-        slot = index.neighbours(slot).1;
+        slot = index.place(slot).unwrap().after;
     }
     texts
 }
@@ -81,7 +81,11 @@ fn an_index_that_forgot_most_of_its_items_is_packed_and_forgets_their_words() {
         }
     }
     assert_eq!(index.len(), 300);
-    assert!(index.slots() < 300 + 1024 + 512, "{}", index.slots());
+    assert!(
+        index.places().len() < 300 + 1024 + 512,
+        "{}",
+        index.places().len()
+    );
     assert!(index.bytes() < before / 2, "{before} {}", index.bytes());
     assert_eq!(found(&index, "same").len(), 300);
     assert!(index.term_number("word").is_some());

@@ -40,7 +40,7 @@ fn small() -> Index {
 fn words_find_their_item_and_then_those_beside_it() {
     assert_eq!(ask(&small(), "Which puppy was adopted?").first(), Some(&1));
     let around = ask(&small(), "puppies");
-    assert_eq!(around, [1, 2, 3]);
+    assert_eq!(around, [1, 3, 2], "a question comes after an answer");
 }
 
 #[test]
