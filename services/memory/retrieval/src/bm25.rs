@@ -9,18 +9,35 @@ pub(crate) struct QueryTerm {
     pub(crate) idf: f32,
 }
 
-/// How items are scored: the usual parameters, and what the words of an item beside it count.
+/// How items are scored: the usual parameters, and what the words beside an item count.
+#[derive(Clone, Copy)]
 pub(crate) struct Field {
     /// How soon a word's repetition adds nothing.
     pub(crate) k1: f32,
     /// How much a long item's words count less.
     pub(crate) b: f32,
-    /// What the words of the item itself, of the one before, after, two before and two after it count.
+    pub(crate) window: Window,
+}
+
+/// What a word counts that the item has itself, or one beside it in its session.
+#[derive(Clone, Copy)]
+pub(crate) struct Window {
     pub(crate) own: f32,
     pub(crate) before: f32,
     pub(crate) after: f32,
     pub(crate) two_before: f32,
     pub(crate) two_after: f32,
+}
+
+impl Window {
+    /// Only its own words.
+    pub(crate) const OWN: Self = Self {
+        own: 1.0,
+        before: 0.0,
+        after: 0.0,
+        two_before: 0.0,
+        two_after: 0.0,
+    };
 }
 
 /// How rare a term is that `frequency` of `items` hold; after Robertson and Spärck Jones, never negative.
@@ -62,7 +79,9 @@ impl Field {
     /// Adds up how often the term is in and beside each slot.
     fn spread(&self, index: &Index, term: u32, counts: &mut [f32], touched: &mut Vec<u32>) {
         let mut add = |slot: u32, count: f32| {
-            if let Some(sum) = counts.get_mut(slot as usize) {
+            if count > 0.0
+                && let Some(sum) = counts.get_mut(slot as usize)
+            {
                 if *sum == 0.0 {
                     touched.push(slot);
                 }
@@ -74,15 +93,15 @@ impl Field {
                 continue;
             };
             let count = count as f32;
-            add(slot, self.own * count);
+            add(slot, self.window.own * count);
             // For the item after it, this one is the one before.
             if let Some(after) = index.place(place.after) {
-                add(place.after, self.before * count);
-                add(after.after, self.two_before * count);
+                add(place.after, self.window.before * count);
+                add(after.after, self.window.two_before * count);
             }
             if let Some(before) = index.place(place.before) {
-                add(place.before, self.after * count);
-                add(before.before, self.two_after * count);
+                add(place.before, self.window.after * count);
+                add(before.before, self.window.two_after * count);
             }
         }
     }
@@ -93,11 +112,11 @@ impl Field {
         let length = |place: Option<&Place>| place.map_or(0.0, |place| place.length as f32);
         let with_neighbours = |place: &Place| {
             let (before, after) = (at(place.before), at(place.after));
-            self.own * place.length as f32
-                + self.before * length(before)
-                + self.after * length(after)
-                + self.two_before * length(before.and_then(|place| at(place.before)))
-                + self.two_after * length(after.and_then(|place| at(place.after)))
+            self.window.own * place.length as f32
+                + self.window.before * length(before)
+                + self.window.after * length(after)
+                + self.window.two_before * length(before.and_then(|place| at(place.before)))
+                + self.window.two_after * length(after.and_then(|place| at(place.after)))
         };
         places.iter().map(with_neighbours).collect()
     }

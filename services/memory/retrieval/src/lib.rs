@@ -5,6 +5,7 @@
 
 mod analysis;
 mod bm25;
+mod feature;
 mod index;
 mod item;
 mod participants;
@@ -14,8 +15,9 @@ mod ranking;
 mod times;
 mod traits;
 
+pub use feature::{Ablation, Feature};
 pub use index::Index;
 pub use item::{Filter, Item, Kind};
 pub use passages::{Passages, SEARCHES, Search, VIEWS};
 pub use query::{DENSE_DEPTH, DenseView, Part, Query, Ranked};
-pub use ranking::rank;
+pub use ranking::{rank, rank_with};

@@ -4,16 +4,14 @@ mod allowed;
 mod dense;
 mod question;
 mod repetition;
-mod weights;
 
+use uuid::Uuid;
+
+use crate::feature::{Ablation, Feature, HALF_LIFE_DAYS, REACH};
 use crate::index::{Index, Record};
 use crate::query::{Part, Query, Ranked};
 use dense::Cosines;
 use question::Question;
-use weights::{
-    ASKS, HALF_LIFE_DAYS, IMPORTANCE, MEANING, NEARBY, REACH, RECENCY, SPEAKER, TELLS_TIME, TIME, WORDS,
-    WORDS_FIELD, Weight,
-};
 
 /// The items that answer the question, best first, at most as many as it asks for; of equals the one with the lower id.
 ///
@@ -21,20 +19,27 @@ use weights::{
 /// question names.
 #[must_use]
 pub fn rank(index: &Index, query: &Query<'_>) -> Vec<Ranked> {
+    rank_with(index, query, &Ablation::NONE)
+}
+
+/// As [`rank`], with less than everything.
+#[must_use]
+pub fn rank_with(index: &Index, query: &Query<'_>, ablation: &Ablation<'_>) -> Vec<Ranked> {
     let question = Question::read(index, query.text, query.now_ms);
     let scoring = Scoring {
-        words: WORDS_FIELD.scores(index, &question.terms),
+        words: ablation.field().scores(index, &question.terms),
         cosines: query
             .dense
             .first()
             .and_then(|view| Cosines::of(index, view, REACH)),
         question: &question,
         now_ms: query.now_ms,
+        ablation,
     };
     let mut found: Vec<_> = allowed::slots(index, &query.filter)
         .filter_map(|(slot, record)| Some((slot, record.id, scoring.score(slot, record)?)))
         .collect();
-    let better = |left: &(u32, uuid::Uuid, f64), right: &(u32, uuid::Uuid, f64)| {
+    let better = |left: &(u32, Uuid, f64), right: &(u32, Uuid, f64)| {
         right.2.total_cmp(&left.2).then(left.1.cmp(&right.1))
     };
     let wanted = repetition::pool_of(query.limit);
@@ -47,7 +52,12 @@ pub fn rank(index: &Index, query: &Query<'_>) -> Vec<Ranked> {
         let parts = scoring.parts(slot, index.record(slot)?);
         Some((slot, Ranked { id, score, parts }))
     });
-    repetition::choose(index, pool.collect(), query.limit)
+    let weight = if ablation.leaves_out(Feature::Repetition) {
+        0.0
+    } else {
+        Feature::Repetition.weight()
+    };
+    repetition::choose(index, pool.collect(), query.limit, weight)
 }
 
 /// What the features of an item are read from.
@@ -57,6 +67,7 @@ struct Scoring<'a> {
     /// BM25 by slot.
     words: Vec<f32>,
     cosines: Option<Cosines>,
+    ablation: &'a Ablation<'a>,
 }
 
 impl Scoring<'_> {
@@ -67,7 +78,7 @@ impl Scoring<'_> {
             || self.question.closeness(record.time_ms) > 0.0;
         let mut score = 0.0;
         if found {
-            self.each(slot, record, |weight, value| score += weight.weight * value);
+            self.each(slot, record, |feature, value| score += feature.weight() * value);
         }
         found.then_some(score)
     }
@@ -75,33 +86,39 @@ impl Scoring<'_> {
     /// The features that count for something.
     fn parts(&self, slot: u32, record: &Record) -> Vec<Part> {
         let mut parts = Vec::new();
-        self.each(slot, record, |weight, value| {
+        self.each(slot, record, |feature, value| {
             if value != 0.0 {
                 parts.push(Part {
-                    feature: weight.feature,
+                    feature: feature.name(),
                     value,
-                    contribution: weight.weight * value,
+                    contribution: feature.weight() * value,
                 });
             }
         });
         parts
     }
 
-    fn each(&self, slot: u32, record: &Record, mut feature: impl FnMut(&Weight, f64)) {
-        feature(&WORDS, self.words_of(slot));
+    fn each(&self, slot: u32, record: &Record, mut tell: impl FnMut(Feature, f64)) {
+        let mut feature = |feature, value| {
+            if !self.ablation.leaves_out(feature) {
+                tell(feature, value);
+            }
+        };
+        feature(Feature::Words, self.words_of(slot));
         if let Some(cosines) = &self.cosines {
-            feature(&MEANING, cosines.of_item(slot));
-            feature(&NEARBY, cosines.nearby(slot));
+            feature(Feature::Meaning, cosines.of_item(slot));
+            feature(Feature::Nearby, cosines.nearby(slot));
         }
         if let Some(target) = self.question.target {
-            feature(&SPEAKER, if record.speaker == target { 1.0 } else { -1.0 });
+            let is_theirs = record.speaker == target;
+            feature(Feature::Speaker, if is_theirs { 1.0 } else { -1.0 });
         }
-        feature(&TIME, self.question.closeness(record.time_ms));
-        feature(&ASKS, f64::from(u8::from(record.traits.asks)));
-        let tells = self.question.asks_when && record.traits.tells_time;
-        feature(&TELLS_TIME, f64::from(u8::from(tells)));
-        feature(&IMPORTANCE, f64::from(record.importance) - 0.5);
-        feature(&RECENCY, self.recency(record.time_ms));
+        feature(Feature::Time, self.question.closeness(record.time_ms));
+        let tells_time = self.question.asks_when && record.traits.tells_time;
+        feature(Feature::TellsTime, one_if(tells_time));
+        feature(Feature::Asks, one_if(record.traits.asks));
+        feature(Feature::Importance, f64::from(record.importance) - 0.5);
+        feature(Feature::Recency, self.recency(record.time_ms));
     }
 
     fn words_of(&self, slot: u32) -> f64 {
@@ -114,6 +131,10 @@ impl Scoring<'_> {
         let days = age_ms / (24.0 * 60.0 * 60.0 * 1000.0);
         (-days / HALF_LIFE_DAYS).exp2()
     }
+}
+
+fn one_if(condition: bool) -> f64 {
+    if condition { 1.0 } else { 0.0 }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Keeps an answer from saying the same thing again: maximal marginal relevance, by words in common.
 
-use super::weights::{ALIKE, REPETITION};
+use crate::feature::{ALIKE, Feature};
 use crate::index::Index;
 use crate::query::{Part, Ranked};
 
@@ -13,8 +13,8 @@ pub(super) fn pool_of(limit: usize) -> usize {
 }
 
 /// Chooses `limit` of the items, which are best first: each time the one whose score less what it repeats of those
-/// chosen is highest.
-pub(super) fn choose(index: &Index, pool: Vec<(u32, Ranked)>, limit: usize) -> Vec<Ranked> {
+/// chosen is highest. `weight` is what a full repetition adds.
+pub(super) fn choose(index: &Index, pool: Vec<(u32, Ranked)>, limit: usize, weight: f64) -> Vec<Ranked> {
     let mut waiting: Vec<_> = pool
         .into_iter()
         .map(|(slot, ranked)| Candidate {
@@ -25,14 +25,14 @@ pub(super) fn choose(index: &Index, pool: Vec<(u32, Ranked)>, limit: usize) -> V
         .collect();
     let mut chosen = Vec::new();
     while chosen.len() < limit {
-        let Some(at) = best(&waiting) else {
+        let Some(at) = best(&waiting, weight) else {
             break;
         };
         let candidate = waiting.remove(at);
         for other in &mut waiting {
             other.repeats = other.repeats.max(repetition(&candidate.words, &other.words));
         }
-        chosen.push(candidate.into_ranked());
+        chosen.push(candidate.into_ranked(weight));
     }
     chosen
 }
@@ -46,18 +46,18 @@ struct Candidate {
 }
 
 impl Candidate {
-    fn score(&self) -> f64 {
-        self.ranked.score + REPETITION.weight * self.repeats
+    fn score(&self, weight: f64) -> f64 {
+        self.ranked.score + weight * self.repeats
     }
 
-    fn into_ranked(self) -> Ranked {
-        let score = self.score();
+    fn into_ranked(self, weight: f64) -> Ranked {
+        let score = self.score(weight);
         let mut ranked = self.ranked;
-        if self.repeats > 0.0 {
+        if weight * self.repeats != 0.0 {
             ranked.parts.push(Part {
-                feature: REPETITION.feature,
+                feature: Feature::Repetition.name(),
                 value: self.repeats,
-                contribution: REPETITION.weight * self.repeats,
+                contribution: weight * self.repeats,
             });
         }
         ranked.score = score;
@@ -66,9 +66,9 @@ impl Candidate {
 }
 
 /// The first of the best.
-fn best(waiting: &[Candidate]) -> Option<usize> {
+fn best(waiting: &[Candidate], weight: f64) -> Option<usize> {
     let better = |left: &(usize, &Candidate), right: &(usize, &Candidate)| {
-        let by_score = left.1.score().total_cmp(&right.1.score());
+        let by_score = left.1.score(weight).total_cmp(&right.1.score(weight));
         by_score.then(right.1.ranked.id.cmp(&left.1.ranked.id))
     };
     waiting.iter().enumerate().max_by(better).map(|(at, _)| at)
