@@ -34,3 +34,6 @@ need node nodejs
 
 # The store of secrets is tested against a real server that speaks Vault's API.
 "$(dirname "$0")/openbao.sh"
+
+# Memory is tested with the real model.
+"$(dirname "$0")/models.sh"

@@ -1,0 +1,69 @@
+//! One thread that computes.
+
+use std::sync::Arc;
+
+use super::queue::{Queue, Task};
+use super::tokens::Tokens;
+use crate::Error;
+use crate::minilm::{MiniLm, Scratch};
+
+/// Tokens that are computed at once. More would be hardly faster, and whoever asks has to wait for them.
+const BATCH: usize = 128;
+
+pub(super) struct Worker {
+    queue: Arc<Queue>,
+    tokens: Arc<Tokens>,
+    model: Arc<MiniLm>,
+    scratch: Scratch,
+}
+
+impl Worker {
+    pub(super) fn new(queue: Arc<Queue>, tokens: Arc<Tokens>, model: Arc<MiniLm>) -> Self {
+        Self {
+            queue,
+            tokens,
+            model,
+            scratch: Scratch::default(),
+        }
+    }
+
+    /// Works until the queue is closed.
+    pub(super) fn run(mut self) {
+        while let Some(task) = self.queue.next() {
+            let vectors = self.vectors(&task, Self::serve_queries);
+            task.finish(vectors);
+        }
+    }
+
+    /// Between the parts of a longer task: nobody shall wait for all of it.
+    fn serve_queries(&mut self) {
+        while let Some(query) = self.queue.next_query() {
+            let vectors = self.vectors(&query, |_| {});
+            query.finish(vectors);
+        }
+    }
+
+    fn vectors(&mut self, task: &Task, between: fn(&mut Self)) -> Result<Vec<Vec<f32>>, Error> {
+        let mut vectors = Vec::with_capacity(task.texts.len());
+        let mut batch: Vec<Vec<u32>> = Vec::new();
+        let mut size = 0;
+        for text in &task.texts {
+            let tokens = self.tokens.of(text)?;
+            if size > 0 && size + tokens.len() > BATCH {
+                vectors.extend(self.model.embed(&batch, &mut self.scratch));
+                batch.clear();
+                size = 0;
+                if task.is_abandoned() {
+                    return Err(Error::Closed);
+                }
+                between(self);
+            }
+            size += tokens.len();
+            batch.push(tokens);
+        }
+        if !batch.is_empty() {
+            vectors.extend(self.model.embed(&batch, &mut self.scratch));
+        }
+        Ok(vectors)
+    }
+}
