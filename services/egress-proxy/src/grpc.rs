@@ -1,17 +1,21 @@
 //! The wire: `EgressService` decodes, asks, and encodes.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
+use futures_util::{Stream, StreamExt as _};
 use harombe_error::to_status;
 use harombe_proto::egress::v1::egress_service_server::EgressService;
-use harombe_proto::egress::v1::{CheckRequest, CheckResponse, TunnelRequest, TunnelResponse};
+use harombe_proto::egress::v1::{
+    CheckRequest, CheckResponse, OwnTunnelRequest, OwnTunnelResponse, TunnelRequest, TunnelResponse,
+};
 use harombe_rpc::{CallerExt as _, TaskSet};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::Error;
-use crate::tunnel::{By, Opinion, Tunnels};
+use crate::tunnel::{By, Frames, Opinion, Tunnels, Whom};
 
 /// Answers that may wait for a slow caller.
 const WAITING: usize = 8;
@@ -24,29 +28,52 @@ pub(crate) struct Handler {
     pub(crate) tasks: TaskSet,
 }
 
+type Answers = mpsc::Receiver<Result<TunnelResponse, Status>>;
+
+impl Handler {
+    /// Serves a tunnel in a task of its own: a grant that was spent is recorded to its end even when the caller goes away.
+    fn open(&self, by: By, frames: Frames) -> Result<Answers, Status> {
+        let places = Arc::clone(&self.places);
+        let place = places.try_acquire_owned().map_err(|_| to_status(&Error::Busy))?;
+        let (replies, answers) = mpsc::channel(WAITING);
+        self.tasks
+            .spawn(Arc::clone(&self.tunnels).serve(by, frames, replies, place));
+        Ok(answers)
+    }
+}
+
 #[tonic::async_trait]
 impl EgressService for Handler {
     type TunnelStream = ReceiverStream<Result<TunnelResponse, Status>>;
+    type OwnTunnelStream = Pin<Box<dyn Stream<Item = Result<OwnTunnelResponse, Status>> + Send>>;
 
     async fn tunnel(
         &self,
         request: Request<Streaming<TunnelRequest>>,
     ) -> Result<Response<Self::TunnelStream>, Status> {
-        let (run, service) = (request.run()?, request.caller()?.service);
-        let place = self
-            .places
-            .clone()
-            .try_acquire_owned()
-            .map_err(|_| to_status(&Error::Busy))?;
-        let (replies, answers) = mpsc::channel(WAITING);
-        // A task of its own: a grant that was spent is recorded to its end even when the caller goes away.
-        self.tasks.spawn(self.tunnels.clone().serve(
-            By { run, service },
-            request.into_inner(),
-            replies,
-            place,
-        ));
-        Ok(Response::new(ReceiverStream::new(answers)))
+        let by = By {
+            whom: Whom::Run(request.run()?),
+            service: request.caller()?.service,
+        };
+        self.open(by, Box::pin(request.into_inner()))
+            .map(|answers| Response::new(ReceiverStream::new(answers)))
+    }
+
+    async fn own_tunnel(
+        &self,
+        request: Request<Streaming<OwnTunnelRequest>>,
+    ) -> Result<Response<Self::OwnTunnelStream>, Status> {
+        let by = By {
+            whom: Whom::Service(self.tunnels.admission.trail.operator().clone()),
+            service: request.caller()?.service,
+        };
+        let frames = request
+            .into_inner()
+            .map(|message| message.map(|message| message.frame.unwrap_or_default()));
+        let answers = self.open(by, Box::pin(frames))?;
+        let answers = ReceiverStream::new(answers)
+            .map(|answer| answer.map(|frame| OwnTunnelResponse { frame: Some(frame) }));
+        Ok(Response::new(Box::pin(answers)))
     }
 
     async fn check(&self, request: Request<CheckRequest>) -> Result<Response<CheckResponse>, Status> {

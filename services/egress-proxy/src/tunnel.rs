@@ -10,17 +10,19 @@ mod record;
 mod search;
 mod slot;
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::Stream;
 use harombe_proto::egress::v1::{
     TunnelOpen, TunnelOpened, TunnelRequest, TunnelResponse, tunnel_request, tunnel_response,
 };
-use harombe_types::{RunPrincipal, ServiceName};
+use harombe_types::{RunPrincipal, ServiceName, Tenant};
 use tokio::io::DuplexStream;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::timeout;
-use tonic::{Status, Streaming};
+use tonic::Status;
 
 use crate::Error;
 use crate::domain::authority::Authority;
@@ -48,11 +50,28 @@ const HEAD_FIELDS: usize = 64;
 /// Answers to a caller, bounded: a caller that does not read stops the peer.
 pub(crate) type Replies = mpsc::Sender<Result<TunnelResponse, Status>>;
 
-/// Who opens a tunnel, and for which run.
+/// What a caller sends.
+pub(crate) type Frames = Pin<Box<dyn Stream<Item = Result<TunnelRequest, Status>> + Send>>;
+
+/// Who opens a tunnel, and in whose name.
 #[derive(Debug)]
 pub(crate) struct By {
-    pub(crate) run: RunPrincipal,
+    pub(crate) whom: Whom,
     pub(crate) service: ServiceName,
+}
+
+/// In whose name something goes out.
+#[derive(Clone, Debug)]
+pub(crate) enum Whom {
+    Run(RunPrincipal),
+    /// The service's own; it is recorded in the log of this tenant.
+    Service(Tenant),
+}
+
+impl From<&RunPrincipal> for Whom {
+    fn from(run: &RunPrincipal) -> Self {
+        Self::Run(run.clone())
+    }
 }
 
 /// Everything a tunnel needs from its service.
@@ -71,7 +90,7 @@ impl Tunnels {
     pub(crate) async fn serve(
         self: Arc<Self>,
         by: By,
-        mut frames: Streaming<TunnelRequest>,
+        mut frames: Frames,
         replies: Replies,
         permit: OwnedSemaphorePermit,
     ) {
@@ -83,12 +102,7 @@ impl Tunnels {
         drop(permit);
     }
 
-    async fn run(
-        &self,
-        by: &By,
-        frames: &mut Streaming<TunnelRequest>,
-        replies: &Replies,
-    ) -> Result<(), Error> {
+    async fn run(&self, by: &By, frames: &mut Frames, replies: &Replies) -> Result<(), Error> {
         let open = timeout(OPENING, pump::next(frames))
             .await
             .map_err(|_| Error::TimeLimit)??;
@@ -108,8 +122,11 @@ impl Tunnels {
             }
             return self.pass(by, &upstream, frames, replies).await;
         }
-        match self.admission.admit(&by.run, &grant, &call).await? {
-            Permitted::Fetch(act) => self.fetch(&by.run, *act, frames, replies).await,
+        let Whom::Run(run) = &by.whom else {
+            return Err(Error::Frame("a service's own tunnel leads to an upstream"));
+        };
+        match self.admission.admit(run, &grant, &call).await? {
+            Permitted::Fetch(act) => self.fetch(run, *act, frames, replies).await,
             Permitted::Search(act) => self.search(*act, frames, replies).await,
         }
     }
@@ -118,7 +135,7 @@ impl Tunnels {
         &self,
         run: &RunPrincipal,
         act: Act,
-        frames: &mut Streaming<TunnelRequest>,
+        frames: &mut Frames,
         replies: &Replies,
     ) -> Result<(), Error> {
         let mut record = self.admission.closing(run, &act);
@@ -133,12 +150,7 @@ impl Tunnels {
         outcome
     }
 
-    async fn search(
-        &self,
-        act: SearchAct,
-        frames: &mut Streaming<TunnelRequest>,
-        replies: &Replies,
-    ) -> Result<(), Error> {
+    async fn search(&self, act: SearchAct, frames: &mut Frames, replies: &Replies) -> Result<(), Error> {
         let opened = opened(act.upstream.target.authority(), String::new());
         let SearchAct { mut record, .. } = act;
         let search = search::Searching {
@@ -156,17 +168,11 @@ impl Tunnels {
         outcome
     }
 
-    async fn pass(
-        &self,
-        by: &By,
-        name: &str,
-        frames: &mut Streaming<TunnelRequest>,
-        replies: &Replies,
-    ) -> Result<(), Error> {
-        let upstream = self.admission.permit(&by.run, by.service, name).await?;
+    async fn pass(&self, by: &By, name: &str, frames: &mut Frames, replies: &Replies) -> Result<(), Error> {
+        let upstream = self.admission.permit(&by.whom, by.service, name).await?;
         let opened = opened(upstream.target.authority(), String::new());
         let open_for = upstream.time + self.allowance;
-        let passage = |io| passage::serve(io, &by.run, upstream, &self.admission);
+        let passage = |io| passage::serve(io, &by.whom, upstream, &self.admission);
         let outcome = timeout(open_for, carry(opened, frames, replies, passage)).await;
         outcome.unwrap_or(Err(Error::TimeLimit))
     }
@@ -183,7 +189,7 @@ fn opened(authority: &Authority, address: String) -> tunnel_response::Frame {
 /// Says that the tunnel is open, then carries bytes between the caller and what serves them.
 async fn carry<F: Future<Output = Result<(), Error>>>(
     opened: tunnel_response::Frame,
-    frames: &mut Streaming<TunnelRequest>,
+    frames: &mut Frames,
     replies: &Replies,
     serve: impl FnOnce(DuplexStream) -> F,
 ) -> Result<(), Error> {

@@ -26,6 +26,7 @@ use crate::domain::decision::{Admitted, Allowed, Decider, Request};
 use crate::domain::denial::Denial;
 use crate::domain::headers::{self, Outgoing};
 use crate::metrics::Numbers;
+use crate::tunnel::Whom;
 use crate::tunnel::record::{self, Attempt, Peer, Record};
 use crate::upstream::Upstream;
 
@@ -99,7 +100,7 @@ impl Admission {
             )
         };
         if let Err(denial) = &verdict {
-            self.record_denial(run, &attempt, denial).await?;
+            self.record_denial(&run.into(), &attempt, denial).await?;
         }
         let trusted = verdict.as_ref().is_ok_and(|trusted| *trusted);
         Ok(Opinion {
@@ -168,7 +169,7 @@ impl Admission {
         let (allowed, outgoing) = match self.decide(run, &fetch).await {
             Ok(allowed) => allowed,
             Err(denial) => {
-                self.record_denial(run, &attempt, &denial).await?;
+                self.record_denial(&run.into(), &attempt, &denial).await?;
                 return Err(denial.into());
             }
         };
@@ -199,12 +200,12 @@ impl Admission {
             upstream: String::new(),
             details: json!({ "host": act.allowed.target.authority().to_string() }),
         };
-        self.begun(run, act.attempt.call, peer)
+        self.begun(&run.into(), act.attempt.call, peer)
     }
 
-    fn begun(&self, run: &RunPrincipal, call: Option<CallId>, peer: Peer) -> Record {
+    fn begun(&self, whom: &Whom, call: Option<CallId>, peer: Peer) -> Record {
         let (trail, clock, numbers) = (self.trail.clone(), self.clock.clone(), self.numbers.clone());
-        Record::new(trail, clock, numbers, run, call, peer)
+        Record::new(trail, clock, numbers, whom, call, peer)
     }
 
     async fn decide(&self, run: &RunPrincipal, fetch: &FetchCall) -> Result<(Allowed, Outgoing), Denial> {
@@ -220,14 +221,9 @@ impl Admission {
         Ok(admitted)
     }
 
-    async fn record_denial(
-        &self,
-        run: &RunPrincipal,
-        attempt: &Attempt,
-        denial: &Denial,
-    ) -> Result<(), Error> {
+    async fn record_denial(&self, whom: &Whom, attempt: &Attempt, denial: &Denial) -> Result<(), Error> {
         self.numbers.denied(denial.code());
-        let event = Record::denied(run, attempt, denial, self.policy_version());
+        let event = Record::denied(whom, attempt, denial, self.policy_version());
         Ok(self.trail.record(event).await?)
     }
 

@@ -8,7 +8,6 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::stream;
-use harombe_types::RunPrincipal;
 use http_body_util::{BodyExt as _, StreamBody, combinators::UnsyncBoxBody};
 use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 use hyper::service::service_fn;
@@ -23,7 +22,7 @@ use crate::tunnel::admission::Admission;
 use crate::tunnel::http::one_request;
 use crate::tunnel::record::{Attempt, Tally};
 use crate::tunnel::slot::{Ended, Slot};
-use crate::tunnel::{HEAD, HEAD_BYTES, Record};
+use crate::tunnel::{HEAD, HEAD_BYTES, Record, Whom};
 use crate::upstream::{Body, Progress, Upstream};
 
 type Answer = http::Response<UnsyncBoxBody<Bytes, Ended>>;
@@ -34,7 +33,7 @@ type Answer = http::Response<UnsyncBoxBody<Bytes, Ended>>;
 /// The request is refused, its credential cannot be had, or the exchange with the upstream failed.
 pub(super) async fn serve(
     io: DuplexStream,
-    run: &RunPrincipal,
+    whom: &Whom,
     upstream: Arc<Upstream>,
     admission: &Admission,
 ) -> Result<(), Error> {
@@ -46,11 +45,11 @@ pub(super) async fn serve(
         Ok(head) => head,
         Err(framing) => {
             let attempt = Attempt::upstream(&upstream.name);
-            return Err(admission.refuse(run, &attempt, Unfit::Frame(framing)).await);
+            return Err(admission.refuse(whom, &attempt, Unfit::Frame(framing)).await);
         }
     };
     let passage = Passage {
-        run,
+        whom,
         upstream: &upstream,
         admission,
         slot: Slot::default(),
@@ -94,7 +93,7 @@ async fn read_head(mut from: impl AsyncRead + Unpin) -> Result<Result<BytesMut, 
 }
 
 struct Passage<'a> {
-    run: &'a RunPrincipal,
+    whom: &'a Whom,
     upstream: &'a Upstream,
     admission: &'a Admission,
     slot: Slot,
@@ -126,10 +125,10 @@ impl Passage<'_> {
             .request(parts.method, &parts.uri, &parts.headers, body)
         {
             Ok(request) => request,
-            Err(unfit) => return Err(self.admission.refuse(self.run, &attempt, unfit).await),
+            Err(unfit) => return Err(self.admission.refuse(self.whom, &attempt, unfit).await),
         };
-        let shown = self.admission.shown(self.run, &attempt, self.upstream).await?;
-        let mut record = self.admission.ask(self.run, &attempt, self.upstream).await?;
+        let shown = self.admission.shown(self.whom, &attempt, self.upstream).await?;
+        let mut record = self.admission.ask(self.whom, &attempt, self.upstream).await?;
         let tally = record.counts(tally);
         *self.record.lock() = Some(record);
         let answer = self.upstream.send(request, shown, &tally.sent).await;

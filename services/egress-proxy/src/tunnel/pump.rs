@@ -1,12 +1,12 @@
 //! Between the frames of a gRPC stream and the bytes of a connection.
 
+use futures_util::StreamExt as _;
 use harombe_proto::egress::v1::tunnel_request::Frame;
 use harombe_proto::egress::v1::{TunnelRequest, TunnelResponse, tunnel_response};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tonic::Streaming;
 
 use crate::Error;
-use crate::tunnel::Replies;
+use crate::tunnel::{Frames, Replies};
 
 /// The largest piece of a reply, in bytes.
 const PIECE: usize = 32 * 1024;
@@ -15,12 +15,12 @@ const PIECE: usize = 32 * 1024;
 pub(super) const GONE: Error = Error::Frame("the caller closed the tunnel");
 
 /// The next frame; `None` when the caller has said all it has to say.
-pub(super) async fn next(frames: &mut Streaming<TunnelRequest>) -> Result<Option<Frame>, Error> {
-    match frames.message().await {
-        Ok(None) => Ok(None),
-        Ok(Some(TunnelRequest { frame: Some(frame) })) => Ok(Some(frame)),
-        Ok(Some(TunnelRequest { frame: None })) => Err(Error::Frame("a frame of a tunnel holds something")),
-        Err(_) => Err(GONE),
+pub(super) async fn next(frames: &mut Frames) -> Result<Option<Frame>, Error> {
+    match frames.next().await {
+        None => Ok(None),
+        Some(Ok(TunnelRequest { frame: Some(frame) })) => Ok(Some(frame)),
+        Some(Ok(TunnelRequest { frame: None })) => Err(Error::Frame("a frame of a tunnel holds something")),
+        Some(Err(_)) => Err(GONE),
     }
 }
 
@@ -33,10 +33,7 @@ pub(super) async fn reply(replies: &Replies, frame: tunnel_response::Frame) -> R
 
 /// Carries the caller's bytes to the HTTP stack. Ends only with a fault: a caller that has said everything
 /// still waits for the answer.
-pub(super) async fn frames(
-    frames: &mut Streaming<TunnelRequest>,
-    mut to_proxy: impl AsyncWrite + Unpin,
-) -> Error {
+pub(super) async fn frames(frames: &mut Frames, mut to_proxy: impl AsyncWrite + Unpin) -> Error {
     loop {
         match next(frames).await {
             Ok(Some(Frame::Data(data))) => {

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::Error;
 use crate::domain::denial::Denial;
 use crate::metrics::{Ended, Exchange, Numbers};
-use crate::tunnel::Act;
+use crate::tunnel::{Act, Whom};
 use crate::upstream::Upstream;
 
 /// Longest URL that goes into a record, in characters; a longer one was denied and shows its beginning.
@@ -113,14 +113,14 @@ impl Record {
         trail: Trail,
         clock: Arc<dyn Clock>,
         numbers: Numbers,
-        run: &RunPrincipal,
+        whom: &Whom,
         call: Option<CallId>,
         peer: Peer,
     ) -> Self {
         let began = clock.now();
         Self {
             trail,
-            event: event(Kind::EgressClosed, run, call),
+            event: event(Kind::EgressClosed, whom, call),
             peer,
             numbers,
             clock,
@@ -208,28 +208,28 @@ impl Record {
                 "more_withheld_headers": act.outgoing.withheld.more,
             }),
         );
-        event(Kind::EgressDecided, run, act.attempt.call)
+        event(Kind::EgressDecided, &run.into(), act.attempt.call)
             .outcome(Outcome::Ok)
             .policy_version(policy_version)
             .details(details)
     }
 
     /// The decision that an upstream is asked, and which credential it is shown.
-    pub(super) fn asked(run: &RunPrincipal, attempt: &Attempt, upstream: &Upstream) -> Event {
+    pub(super) fn asked(whom: &Whom, attempt: &Attempt, upstream: &Upstream) -> Event {
         let mut details = attempt.details.clone();
         merge(&mut details, destination(upstream));
         merge(
             &mut details,
             json!({ "credential": upstream.credential.as_ref().map(SecretName::as_str) }),
         );
-        event(Kind::EgressDecided, run, attempt.call)
+        event(Kind::EgressDecided, whom, attempt.call)
             .outcome(Outcome::Ok)
             .details(details)
     }
 
     /// An upstream that is not asked because its credential cannot be had.
     pub(super) fn uncredentialed(
-        run: &RunPrincipal,
+        whom: &Whom,
         attempt: &Attempt,
         upstream: &Upstream,
         error: &Error,
@@ -240,24 +240,19 @@ impl Record {
             &mut details,
             json!({ "code": "credential-unavailable", "why": error.to_string() }),
         );
-        event(Kind::EgressDecided, run, attempt.call)
+        event(Kind::EgressDecided, whom, attempt.call)
             .outcome(Outcome::Failed)
             .details(details)
     }
 
     /// The decision that an attempt may not be performed, and which stage made it.
-    pub(super) fn denied(
-        run: &RunPrincipal,
-        attempt: &Attempt,
-        denial: &Denial,
-        policy_version: &str,
-    ) -> Event {
+    pub(super) fn denied(whom: &Whom, attempt: &Attempt, denial: &Denial, policy_version: &str) -> Event {
         let mut details = attempt.details.clone();
         merge(
             &mut details,
             json!({ "stage": denial.stage().as_str(), "code": denial.code(), "why": denial.to_string() }),
         );
-        event(Kind::EgressDecided, run, attempt.call)
+        event(Kind::EgressDecided, whom, attempt.call)
             .outcome(Outcome::Denied)
             .policy_version(policy_version)
             .details(details)
@@ -290,12 +285,15 @@ pub(super) fn refused(run: &RunPrincipal, tool: &str, error: &Error) -> Event {
         .details(details)
 }
 
-fn event(kind: Kind, run: &RunPrincipal, call: Option<CallId>) -> Event {
-    let event = Event::new(kind, &run.tenant)
-        .principal(&Principal::Run(run.clone()))
-        .agent(&run.agent)
-        .session(run.session)
-        .run(run.run);
+fn event(kind: Kind, whom: &Whom, call: Option<CallId>) -> Event {
+    let event = match whom {
+        Whom::Run(run) => Event::new(kind, &run.tenant)
+            .principal(&Principal::Run(run.clone()))
+            .agent(&run.agent)
+            .session(run.session)
+            .run(run.run),
+        Whom::Service(tenant) => Event::new(kind, tenant),
+    };
     match call {
         Some(call) => event.call(call),
         None => event,

@@ -1,6 +1,7 @@
 //! Upstreams, black box: only who may, only where the operator said, with a credential that nobody else ever sees.
 
 mod faults;
+mod own;
 mod refusals;
 
 use harombe_egress_proxy::Config;

@@ -56,6 +56,7 @@ impl Egress {
 #[tonic::async_trait]
 impl EgressService for Egress {
     type TunnelStream = Pin<Box<dyn Stream<Item = Result<wire::TunnelResponse, Status>> + Send>>;
+    type OwnTunnelStream = Pin<Box<dyn Stream<Item = Result<wire::OwnTunnelResponse, Status>> + Send>>;
 
     async fn tunnel(
         &self,
@@ -96,6 +97,13 @@ impl EgressService for Egress {
             futures_util::stream::once(answer),
         );
         Ok(Response::new(Box::pin(answers)))
+    }
+
+    async fn own_tunnel(
+        &self,
+        _: Request<Streaming<wire::OwnTunnelRequest>>,
+    ) -> Result<Response<Self::OwnTunnelStream>, Status> {
+        panic!("runtime asks in a run's name")
     }
 
     async fn check(

@@ -9,6 +9,7 @@ use crate::Error;
 use crate::config::Search;
 use crate::domain::call::SearchCall;
 use crate::domain::denial::Denial;
+use crate::tunnel::Whom;
 use crate::tunnel::record::{Attempt, Record};
 use crate::upstream::{Shown, Upstream};
 
@@ -40,24 +41,25 @@ impl Admission {
         granted: &Granted<'_>,
         call: OwnCall,
     ) -> Result<SearchAct, Error> {
+        let whom = Whom::from(run);
         let digest = call.0.digest();
         let (attempt, call) = call.into_search()?;
         let (upstream, kind) = match self.searched() {
             Ok(found) => found,
             Err(denial) => {
-                self.record_denial(run, &attempt, &denial).await?;
+                self.record_denial(&whom, &attempt, &denial).await?;
                 return Err(denial.into());
             }
         };
         // A grant is not spent on a search that cannot be made.
-        let shown = self.shown(run, &attempt, &upstream).await?;
+        let shown = self.shown(&whom, &attempt, &upstream).await?;
         let lease = self.redeem(granted, digest.as_ref()).await?;
         Ok(SearchAct {
             call,
             kind,
             shown,
             max_bytes: lease.bytes,
-            record: self.ask(run, &attempt, &upstream).await?,
+            record: self.ask(&whom, &attempt, &upstream).await?,
             upstream,
         })
     }

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use harombe_error::ServiceError as _;
-use harombe_types::{RunPrincipal, ServiceName};
+use harombe_types::ServiceName;
 
 use super::Admission;
 use crate::Error;
 use crate::domain::denial::Denial;
 use crate::domain::upstream::Unfit;
+use crate::tunnel::Whom;
 use crate::tunnel::record::{self, Attempt, Peer, Record};
 use crate::upstream::{Shown, Upstream};
 
@@ -16,7 +17,7 @@ impl Admission {
     /// The upstream of that name, if the service may use it; a refusal is recorded.
     pub(crate) async fn permit(
         &self,
-        run: &RunPrincipal,
+        whom: &Whom,
         service: ServiceName,
         name: &str,
     ) -> Result<Arc<Upstream>, Error> {
@@ -30,14 +31,15 @@ impl Admission {
                 name: name.chars().take(64).collect(),
             },
         };
-        self.record_denial(run, &Attempt::upstream(name), &denial).await?;
+        self.record_denial(whom, &Attempt::upstream(name), &denial)
+            .await?;
         Err(denial.into())
     }
 
     /// Refuses a request that does not fit its upstream, and records that.
-    pub(crate) async fn refuse(&self, run: &RunPrincipal, attempt: &Attempt, unfit: Unfit) -> Error {
+    pub(crate) async fn refuse(&self, whom: &Whom, attempt: &Attempt, unfit: Unfit) -> Error {
         let denial = Denial::Unfit(unfit);
-        match self.record_denial(run, attempt, &denial).await {
+        match self.record_denial(whom, attempt, &denial).await {
             Ok(()) => denial.into(),
             Err(error) => error,
         }
@@ -46,7 +48,7 @@ impl Admission {
     /// The credential of an upstream as it is now; that it cannot be had is recorded.
     pub(crate) async fn shown(
         &self,
-        run: &RunPrincipal,
+        whom: &Whom,
         attempt: &Attempt,
         upstream: &Upstream,
     ) -> Result<Shown, Error> {
@@ -58,7 +60,7 @@ impl Admission {
                 reason = %error.reason(),
                 "the credential of an upstream cannot be had"
             );
-            let event = Record::uncredentialed(run, attempt, upstream, error);
+            let event = Record::uncredentialed(whom, attempt, upstream, error);
             self.trail.record(event).await?;
         }
         shown
@@ -67,16 +69,16 @@ impl Admission {
     /// Records that an upstream is asked, before it is; gives the record of how that ends.
     pub(crate) async fn ask(
         &self,
-        run: &RunPrincipal,
+        whom: &Whom,
         attempt: &Attempt,
         upstream: &Upstream,
     ) -> Result<Record, Error> {
-        self.trail.record(Record::asked(run, attempt, upstream)).await?;
+        self.trail.record(Record::asked(whom, attempt, upstream)).await?;
         self.numbers.allowed();
         let peer = Peer {
             upstream: upstream.name.clone(),
             details: record::destination(upstream),
         };
-        Ok(self.begun(run, attempt.call, peer))
+        Ok(self.begun(whom, attempt.call, peer))
     }
 }
