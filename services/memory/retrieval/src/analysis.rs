@@ -37,6 +37,13 @@ impl Analyzer {
     }
 }
 
+/// The terms of a text in their order; a term comes as often as it is said.
+#[must_use]
+pub fn terms(text: &str) -> Vec<String> {
+    let analyzer = Analyzer::new();
+    words(text).filter_map(|word| analyzer.term(&word)).collect()
+}
+
 /// The words and numbers of a text in their order, in lower case, without the ends of contractions.
 pub(crate) fn words(text: &str) -> impl Iterator<Item = String> + '_ {
     Words { rest: text }.filter_map(|raw| {

@@ -19,24 +19,25 @@ pub(crate) struct Field {
     pub(crate) window: Window,
 }
 
-/// What a word counts that the item has itself, or one beside it in its session.
+/// What a word counts that the item has itself, or one beside it in its session: in tenths, since whole numbers add up
+/// to the same in any order.
 #[derive(Clone, Copy)]
 pub(crate) struct Window {
-    pub(crate) own: f32,
-    pub(crate) before: f32,
-    pub(crate) after: f32,
-    pub(crate) two_before: f32,
-    pub(crate) two_after: f32,
+    pub(crate) own: u32,
+    pub(crate) before: u32,
+    pub(crate) after: u32,
+    pub(crate) two_before: u32,
+    pub(crate) two_after: u32,
 }
 
 impl Window {
     /// Only its own words.
     pub(crate) const OWN: Self = Self {
-        own: 1.0,
-        before: 0.0,
-        after: 0.0,
-        two_before: 0.0,
-        two_after: 0.0,
+        own: 10,
+        before: 0,
+        after: 0,
+        two_before: 0,
+        two_after: 0,
     };
 }
 
@@ -55,69 +56,84 @@ impl Field {
     pub(crate) fn scores(&self, index: &Index, terms: &[QueryTerm]) -> Vec<f32> {
         let places = index.places();
         let lengths = self.lengths(places);
-        let mean = (lengths.iter().sum::<f32>() / index.len().max(1) as f32).max(1e-9);
-        let limit = |length: f32| self.k1 * (1.0 - self.b + self.b * length / mean);
+        let mean = mean(&lengths, index.len());
+        let limit = |length: u32| self.k1 * (1.0 - self.b + self.b * length as f32 / mean);
         let mut scores = vec![0.0; places.len()];
-        let mut counts = vec![0.0; places.len()];
+        let mut counts = vec![0u32; places.len()];
         let mut touched = Vec::new();
         for term in terms {
             self.spread(index, term.number, &mut counts, &mut touched);
             for slot in touched.drain(..) {
                 let at = slot as usize;
-                let (Some(count), Some(score), Some(length)) =
+                let (Some(tenths), Some(score), Some(length)) =
                     (counts.get_mut(at), scores.get_mut(at), lengths.get(at))
                 else {
                     continue;
                 };
-                *score += term.idf * *count * (self.k1 + 1.0) / (*count + limit(*length));
-                *count = 0.0;
+                let count = *tenths as f32 / 10.0;
+                *score += term.idf * count * (self.k1 + 1.0) / (count + limit(*length));
+                *tenths = 0;
             }
         }
         scores
     }
 
-    /// Adds up how often the term is in and beside each slot.
-    fn spread(&self, index: &Index, term: u32, counts: &mut [f32], touched: &mut Vec<u32>) {
-        let mut add = |slot: u32, count: f32| {
-            if count > 0.0
+    /// Adds up how often the term is in and beside each slot, in tenths.
+    fn spread(&self, index: &Index, term: u32, counts: &mut [u32], touched: &mut Vec<u32>) {
+        let mut add = |slot: u32, weight: u32, count: u32| {
+            if weight > 0
                 && let Some(sum) = counts.get_mut(slot as usize)
             {
-                if *sum == 0.0 {
+                if *sum == 0 {
                     touched.push(slot);
                 }
-                *sum += count;
+                *sum = sum.saturating_add(weight.saturating_mul(count));
             }
         };
+        let window = self.window;
         for (slot, count) in index.entries(term).into_iter().flatten() {
             let Some(place) = index.place(slot).filter(|place| place.length > 0) else {
                 continue;
             };
-            let count = count as f32;
-            add(slot, self.window.own * count);
+            add(slot, window.own, count);
             // For the item after it, this one is the one before.
             if let Some(after) = index.place(place.after) {
-                add(place.after, self.window.before * count);
-                add(after.after, self.window.two_before * count);
+                add(place.after, window.before, count);
+                add(after.after, window.two_before, count);
             }
             if let Some(before) = index.place(place.before) {
-                add(place.before, self.window.after * count);
-                add(before.before, self.window.two_after * count);
+                add(place.before, window.after, count);
+                add(before.before, window.two_after, count);
             }
         }
     }
 
-    /// The length of each slot with what is beside it; 0 for an empty one.
-    fn lengths(&self, places: &[Place]) -> Vec<f32> {
+    /// The length of each slot with what is beside it, in tenths; 0 for an empty one.
+    fn lengths(&self, places: &[Place]) -> Vec<u32> {
         let at = |slot: u32| places.get(slot as usize);
-        let length = |place: Option<&Place>| place.map_or(0.0, |place| place.length as f32);
+        let length = |place: Option<&Place>| place.map_or(0, |place| place.length);
+        let window = self.window;
         let with_neighbours = |place: &Place| {
             let (before, after) = (at(place.before), at(place.after));
-            self.window.own * place.length as f32
-                + self.window.before * length(before)
-                + self.window.after * length(after)
-                + self.window.two_before * length(before.and_then(|place| at(place.before)))
-                + self.window.two_after * length(after.and_then(|place| at(place.after)))
+            let beside = [
+                (window.own, place.length),
+                (window.before, length(before)),
+                (window.after, length(after)),
+                (
+                    window.two_before,
+                    length(before.and_then(|place| at(place.before))),
+                ),
+                (window.two_after, length(after.and_then(|place| at(place.after)))),
+            ];
+            beside.iter().map(|(weight, length)| weight * length).sum()
         };
         places.iter().map(with_neighbours).collect()
     }
+}
+
+/// The mean length of the items, never 0.
+#[expect(clippy::cast_possible_truncation, reason = "a mean of small numbers")]
+fn mean(lengths: &[u32], items: usize) -> f32 {
+    let sum: u64 = lengths.iter().map(|length| u64::from(*length)).sum();
+    (sum as f64 / items.max(1) as f64).max(1e-9) as f32
 }

@@ -13,11 +13,11 @@ pub(crate) const WORDS_FIELD: Field = Field {
     k1: 0.9,
     b: 0.6,
     window: Window {
-        own: 1.0,
-        before: 0.7,
-        after: 0.4,
-        two_before: 0.3,
-        two_after: 0.2,
+        own: 10,
+        before: 7,
+        after: 4,
+        two_before: 3,
+        two_after: 2,
     },
 };
 

@@ -15,6 +15,7 @@ mod ranking;
 mod times;
 mod traits;
 
+pub use analysis::terms;
 pub use feature::{Ablation, Feature};
 pub use index::Index;
 pub use item::{Filter, Item, Kind};
