@@ -127,6 +127,8 @@ fn heavy_and_powerful_crates_stay_where_they_are_needed() {
             ],
         ),
         ("rcgen", &["shared/identity"]),
+        ("qdrant-client", &["services/memory/vectors"]),
+        ("qdrant-edge", &["services/memory/vectors"]),
         ("tonic-types", &["shared/error"]),
         // The store of secrets asks Vault, where its configuration says, and nobody else.
         ("age", &["shared/secrets"]),
