@@ -1,0 +1,196 @@
+//! What a run's first question to the model may be made of: what was said last in its session, what the session was about
+//! before that, and what is remembered of elsewhere.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use harombe_proto::memory::v1::Turn;
+use harombe_types::{RunPrincipal, SessionId};
+
+use crate::domain::recall::{Ask, Hit, Means, QUERY_MAX, Recaller};
+use crate::domain::{Listing, Memory, MemoryFilter, MemoryKind, Owner, Selection, Turns, decode_page};
+use crate::error::Error;
+use crate::store::{MemoryStore, Store};
+
+/// More turns than fit any model's context.
+const TURNS_MAX: u32 = 1000;
+/// Ranked for each memory that is wanted: many may belong to the turns that are shown anyway.
+const RANKED_FOR_EACH: usize = 4;
+const RANKED_LEAST: usize = 40;
+/// Bytes of memories' texts in one answer: with its turns it must fit a message.
+const RECALLED_BYTES: usize = 400_000;
+
+/// What was found for a run.
+#[derive(Debug)]
+pub(crate) struct Context {
+    /// Newest finished turns, oldest first.
+    pub(crate) turns: Vec<Turn>,
+    pub(crate) turns_left_out: u64,
+    /// Of what was left out.
+    pub(crate) summary: Option<Memory>,
+    /// Best first; nothing of the turns.
+    pub(crate) recalled: Vec<Hit>,
+    /// `None` when nothing was to be recalled.
+    pub(crate) means: Option<Means>,
+    pub(crate) workspace: Option<String>,
+    /// The newest run of the session that has ended.
+    pub(crate) last_run: Option<String>,
+}
+
+/// What is wanted of a context.
+#[derive(Debug)]
+pub(crate) struct Wanted {
+    /// Empty recalls nothing. What is past its first 8 KiB is not looked for.
+    pub(crate) query: String,
+    pub(crate) max_turn_bytes: u32,
+    /// 0 recalls nothing.
+    pub(crate) recall_limit: u32,
+}
+
+/// Builds contexts. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Contexts {
+    store: Arc<dyn Store>,
+    memories: Arc<dyn MemoryStore>,
+    recaller: Recaller,
+}
+
+impl Contexts {
+    pub(crate) fn new(store: Arc<dyn Store>, memories: Arc<dyn MemoryStore>, recaller: Recaller) -> Self {
+        Self {
+            store,
+            memories,
+            recaller,
+        }
+    }
+
+    /// Both halves at once. That nothing can be recalled keeps nobody from going on.
+    ///
+    /// # Errors
+    /// Too much is asked for, or the store's.
+    pub(crate) async fn build(&self, run: &RunPrincipal, wanted: Wanted) -> Result<Context, Error> {
+        let owner = Owner {
+            tenant: run.tenant.clone(),
+            subject: run.subject.clone(),
+        };
+        let selection = Selection {
+            which: Turns::Answered,
+            count: TURNS_MAX,
+            tokens: u64::MAX,
+            bytes: wanted.max_turn_bytes.into(),
+        };
+        let ask = ask(wanted)?;
+        let found = async {
+            let (ask, limit) = ask.as_ref()?;
+            let ranked = limit.saturating_mul(RANKED_FOR_EACH).max(RANKED_LEAST);
+            Some(self.recaller.find(&owner, ask, ranked).await)
+        };
+        let (page, found) = tokio::join!(self.store.turns(&owner, run.session, selection), found);
+        let page = decode_page(page?)?;
+        let summary = match page.left_out {
+            0 => None,
+            _ => self.summary(&owner, run.session).await?,
+        };
+        let shown = Shown::of(run, &page.turns, summary.as_ref());
+        let (recalled, means) = match (ask, found) {
+            (Some((ask, limit)), Some(Ok(found))) => {
+                let means = found.means;
+                let keep = |memory: &Memory| !shown.has(memory);
+                let hits = self.recaller.fetch(&owner, &ask, found, limit, keep).await;
+                (hits, Some(means))
+            }
+            (_, Some(Err(error))) => (Err(error), None),
+            _ => (Ok(Vec::new()), None),
+        };
+        let (recalled, means) = match recalled {
+            Ok(recalled) => (fitting(recalled), means),
+            Err(error) => {
+                tracing::warn!(%error, "a context is built without what is remembered");
+                (Vec::new(), Some(Means::Degraded))
+            }
+        };
+        Ok(Context {
+            turns: page.turns,
+            turns_left_out: page.left_out,
+            summary,
+            recalled,
+            means,
+            workspace: page.workspace,
+            last_run: page.last_run,
+        })
+    }
+
+    async fn summary(&self, owner: &Owner, session: SessionId) -> Result<Option<Memory>, Error> {
+        let listing = Listing {
+            filter: MemoryFilter {
+                sessions: vec![session],
+                kinds: vec![MemoryKind::Summary],
+                ..MemoryFilter::default()
+            },
+            limit: 1,
+            ..Listing::default()
+        };
+        Ok(self.memories.list(owner, &listing).await?.pop())
+    }
+}
+
+/// The question and how many memories are wanted; `None` when none are.
+fn ask(wanted: Wanted) -> Result<Option<(Ask, usize)>, Error> {
+    let mut query = wanted.query;
+    query.truncate(query.floor_char_boundary(QUERY_MAX));
+    if wanted.recall_limit == 0 || query.trim().is_empty() {
+        return Ok(None);
+    }
+    let ask = Ask {
+        query,
+        limit: wanted.recall_limit,
+        filter: MemoryFilter::default(),
+        explain: false,
+    };
+    let limit = ask.check()?;
+    Ok(Some((ask, limit)))
+}
+
+/// As many of the best as fit.
+fn fitting(mut hits: Vec<Hit>) -> Vec<Hit> {
+    let mut room = RECALLED_BYTES;
+    let fits = |hit: &Hit| match room.checked_sub(hit.memory.text.len()) {
+        Some(left) => {
+            room = left;
+            true
+        }
+        None => false,
+    };
+    hits.retain(fits);
+    hits
+}
+
+/// What the model is shown anyway.
+struct Shown {
+    session: SessionId,
+    runs: HashSet<String>,
+    /// Also what a client brought along.
+    claimed: bool,
+    summary: Option<uuid::Uuid>,
+}
+
+impl Shown {
+    fn of(run: &RunPrincipal, turns: &[Turn], summary: Option<&Memory>) -> Self {
+        let said = turns.iter().map(|turn| turn.run_id.clone());
+        Self {
+            session: run.session,
+            runs: said.chain([run.run.to_string()]).collect(),
+            claimed: turns.iter().any(|turn| turn.claimed),
+            summary: summary.map(|summary| summary.point),
+        }
+    }
+
+    fn has(&self, memory: &Memory) -> bool {
+        match memory.run {
+            _ if Some(memory.point) == self.summary => true,
+            // a fact that was saved in a run need not be in what was said there
+            Some(run) => memory.kind == MemoryKind::Turn && self.runs.contains(&run.to_string()),
+            None => self.claimed && memory.kind == MemoryKind::Turn && memory.session == Some(self.session),
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! The use case: what of the owner's memories answers a question.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use futures_util::future::try_join_all;
+use harombe_embedding::Purpose;
+use harombe_retrieval::{DENSE_DEPTH, DenseView, Query, Ranked, SEARCHES, rank};
+use harombe_types::Clock;
+use uuid::Uuid;
+
+use super::meaning::{Meaning, Meanings, Model};
+use super::narrow::{for_ranking, for_vectors};
+use super::shelf::{Place, Shelf};
+use super::workers::Workers;
+use super::{Ask, Found, Hit, Means, Recalled};
+use crate::domain::{Memory, Owner};
+use crate::error::Error;
+use crate::metrics::RecallNumbers;
+use crate::store::MemoryStore;
+
+/// Ranked beyond what is wanted: some may be gone by the time they are fetched.
+const SPARE: usize = 10;
+
+/// Searches what is remembered. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Recaller(Arc<Inner>);
+
+struct Inner {
+    memories: Arc<dyn MemoryStore>,
+    shelf: Arc<Shelf>,
+    meanings: Meanings,
+    workers: Workers,
+    clock: Arc<dyn Clock>,
+    dense_within: Duration,
+    numbers: RecallNumbers,
+    /// Whether the last search by meaning failed: that is told once.
+    failing: AtomicBool,
+}
+
+/// Why nothing was found by meaning.
+#[derive(Debug, thiserror::Error)]
+enum Unmeant {
+    #[error("the embedding model cannot be used, or its vectors are being filled")]
+    Away,
+    #[error("it took longer than memory.recall.dense_within")]
+    Late,
+    #[error("the question could not be embedded")]
+    Embedding(#[from] harombe_embedding::Error),
+    #[error("the vectors could not be searched")]
+    Vectors(#[from] harombe_vectors::Error),
+}
+
+impl Recaller {
+    pub(crate) fn new(
+        (memories, shelf): (Arc<dyn MemoryStore>, Arc<Shelf>),
+        meanings: Meanings,
+        workers: Workers,
+        clock: Arc<dyn Clock>,
+        dense_within: Duration,
+        numbers: RecallNumbers,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            memories,
+            shelf,
+            meanings,
+            workers,
+            clock,
+            dense_within,
+            numbers,
+            failing: AtomicBool::new(false),
+        }))
+    }
+
+    /// The memories that answer the question, best first.
+    ///
+    /// # Errors
+    /// A question that cannot be asked, or the store's.
+    pub(crate) async fn recall(&self, owner: &Owner, ask: Ask) -> Result<Recalled, Error> {
+        let limit = ask.check()?;
+        let found = self.find(owner, &ask, limit.saturating_add(SPARE)).await?;
+        let means = found.means;
+        let hits = self.fetch(owner, &ask, found, limit, |_| true).await?;
+        Ok(Recalled { hits, means })
+    }
+
+    /// Ranks at most so many of the memories.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn find(&self, owner: &Owner, ask: &Ask, limit: usize) -> Result<Found, Error> {
+        let inner = &self.0;
+        let started = Instant::now();
+        let place = inner.shelf.of(owner).await?;
+        let (dense, means) = inner.dense(owner, ask, &place).await;
+        let ranked = inner.rank(ask, limit, dense, place).await;
+        inner.numbers.recalled(means, started.elapsed());
+        Ok(Found { ranked, means })
+    }
+
+    /// The memories that were ranked, best first: at most `limit` of those that are still to be found and that are kept.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn fetch(
+        &self,
+        owner: &Owner,
+        ask: &Ask,
+        found: Found,
+        limit: usize,
+        keep: impl Fn(&Memory) -> bool,
+    ) -> Result<Vec<Hit>, Error> {
+        let mut hits = Vec::new();
+        let mut ranked = found.ranked.into_iter();
+        while hits.len() < limit {
+            let next: Vec<Ranked> = ranked.by_ref().take(limit.saturating_add(SPARE)).collect();
+            if next.is_empty() {
+                break;
+            }
+            let points: Vec<Uuid> = next.iter().map(|ranked| ranked.id).collect();
+            let memories = self.0.memories.at_points(owner, &points).await?;
+            let mut memories: HashMap<Uuid, Memory> = memories
+                .into_iter()
+                .map(|memory| (memory.point, memory))
+                .collect();
+            let there = next.into_iter().filter_map(|Ranked { id, score, parts }| {
+                let memory = memories.remove(&id)?;
+                let parts = if ask.explain { parts } else { Vec::new() };
+                Some(Hit { memory, score, parts })
+            });
+            hits.extend(there.filter(|hit| {
+                hit.memory.is_findable()
+                    && (ask.filter.superseded || !hit.memory.is_superseded())
+                    && keep(&hit.memory)
+            }));
+        }
+        hits.truncate(limit);
+        Ok(hits)
+    }
+}
+
+impl Inner {
+    async fn rank(&self, ask: &Ask, limit: usize, dense: Vec<DenseView>, place: Arc<Place>) -> Vec<Ranked> {
+        let (text, filter, now) = (ask.query.clone(), for_ranking(&ask.filter), self.clock.now());
+        let is_small = place.len() <= Shelf::SMALL;
+        let work = move || {
+            let query = Query {
+                text: &text,
+                now_ms: now.as_millis(),
+                limit,
+                filter,
+                dense,
+            };
+            place.read(|book| rank(&book.index, &query)).unwrap_or_default()
+        };
+        if is_small {
+            work()
+        } else {
+            self.workers.run(work).await
+        }
+    }
+
+    /// What the vectors find, and how the search is done with it.
+    async fn dense(&self, owner: &Owner, ask: &Ask, place: &Arc<Place>) -> (Vec<DenseView>, Means) {
+        let search = tokio::time::timeout(self.dense_within, self.search(owner, ask, place));
+        match search.await.unwrap_or(Err(Unmeant::Late)) {
+            Ok(Some(dense)) => {
+                if self.failing.swap(false, Ordering::Relaxed) {
+                    tracing::info!("memories are found by meaning again");
+                }
+                (dense, Means::Hybrid)
+            }
+            Ok(None) => (Vec::new(), Means::Lexical),
+            Err(fault) => {
+                if !self.failing.swap(true, Ordering::Relaxed) {
+                    let cause = std::error::Error::source(&fault).map(ToString::to_string);
+                    tracing::warn!(error = %fault, cause, "memories are found by their words alone");
+                }
+                (Vec::new(), Means::Degraded)
+            }
+        }
+    }
+
+    /// `None` when no model is configured.
+    async fn search(
+        &self,
+        owner: &Owner,
+        ask: &Ask,
+        place: &Arc<Place>,
+    ) -> Result<Option<Vec<DenseView>>, Unmeant> {
+        let model = match self.meanings.get().await {
+            Meaning::By(model) => model,
+            Meaning::Unconfigured => return Ok(None),
+            Meaning::Away | Meaning::Opening => return Err(Unmeant::Away),
+        };
+        if place.len() == 0 {
+            return Ok(Some(vec![DenseView::default(); SEARCHES.len()]));
+        }
+        let texts = place
+            .read(|book| book.index.query_views(&ask.query))
+            .unwrap_or_default();
+        let queries = model.embedder.embed(texts, Purpose::Query).await?;
+        let searched = try_join_all(SEARCHES.iter().map(|search| {
+            let (collection, query) = (model.collections.get(search.view), queries.get(search.query));
+            nearest(&model, collection.zip(query), owner, ask)
+        }));
+        let dense = searched.await.inspect_err(|error| {
+            if matches!(
+                error,
+                harombe_vectors::Error::Damaged { .. } | harombe_vectors::Error::Missing { .. }
+            ) {
+                self.meanings.suspect();
+            }
+        })?;
+        Ok(Some(dense))
+    }
+}
+
+async fn nearest(
+    model: &Model,
+    search: Option<(&harombe_vectors::Collection, &Vec<f32>)>,
+    owner: &Owner,
+    ask: &Ask,
+) -> Result<DenseView, harombe_vectors::Error> {
+    let Some((collection, query)) = search else {
+        return Ok(DenseView::default());
+    };
+    let filter = for_vectors(owner, &ask.filter);
+    let hits = model
+        .vectors
+        .search(collection, &filter, query, DENSE_DEPTH, false)
+        .await?;
+    let hits = hits.into_iter().map(|hit| (hit.id, hit.score)).collect();
+    Ok(DenseView { hits })
+}

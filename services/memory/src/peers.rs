@@ -1,0 +1,5 @@
+//! The services that memory calls.
+
+mod egress;
+
+pub(crate) use egress::Egress;
