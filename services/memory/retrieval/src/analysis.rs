@@ -8,12 +8,30 @@
 mod irregular;
 mod stop;
 
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
 use qdrant_rust_stemmers::{Algorithm, Stemmer};
 
 /// Letters of a word that count. What is longer is no word of a language, and is cut.
 const MAX_WORD_CHARS: usize = 40;
 
 const CONTRACTIONS: [&str; 8] = ["n't", "'s", "'re", "'ve", "'ll", "'d", "'m", "'"];
+
+/// What is known of a word without looking at its letters.
+enum Known {
+    Stop,
+    Base(&'static str),
+}
+
+/// Both tables in one: every word of every memory is looked up in it.
+static KNOWN: LazyLock<HashMap<&'static str, Known>> = LazyLock::new(|| {
+    let bases = irregular::BASES
+        .iter()
+        .map(|(form, base)| (*form, Known::Base(base)));
+    let stops = stop::STOP_WORDS.iter().map(|word| (*word, Known::Stop));
+    bases.chain(stops).collect()
+});
 
 /// Turns words into terms. Holds nothing but the stemmer's tables.
 pub(crate) struct Analyzer {
@@ -29,10 +47,11 @@ impl Analyzer {
 
     /// The term of a word of [`words`]; none for a word that says nothing of a subject.
     pub(crate) fn term(&self, word: &str) -> Option<String> {
-        if stop::is_stop_word(word) {
-            return None;
-        }
-        let base = irregular::base_of(word).unwrap_or(word);
+        let base = match KNOWN.get(word) {
+            Some(Known::Stop) => return None,
+            Some(Known::Base(base)) => base,
+            None => word,
+        };
         Some(self.stemmer.stem(base).into_owned())
     }
 }

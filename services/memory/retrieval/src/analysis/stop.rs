@@ -1,7 +1,7 @@
 //! Words that say nothing of a subject, and so find nothing: function words, forms of address and fillers of talk.
 
-/// Sorted, so that it can be searched by halves.
-static STOP_WORDS: &[&str] = &[
+/// Sorted.
+pub(super) static STOP_WORDS: &[&str] = &[
     "a",
     "about",
     "ain",
@@ -149,10 +149,6 @@ static STOP_WORDS: &[&str] = &[
     "yours",
     "yourself",
 ];
-
-pub(super) fn is_stop_word(word: &str) -> bool {
-    STOP_WORDS.binary_search(&word).is_ok()
-}
 
 #[cfg(test)]
 mod tests {

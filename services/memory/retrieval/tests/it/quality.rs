@@ -151,8 +151,10 @@ fn place(answer: &str, texts: &[&str], question: &str, ablation: &Ablation<'_>) 
     };
     let ranked = rank_with(&index(), &query, ablation);
     let found = ranked.iter().position(|hit| {
-        let number = usize::try_from(hit.id.as_u128()).unwrap();
-        texts[number - 1].contains(answer)
+        let text = (1u128..)
+            .zip(texts)
+            .find(|(number, _)| *number == hit.id.as_u128());
+        text.is_some_and(|(_, text)| text.contains(answer))
     });
     found.map(|at| at + 1)
 }
