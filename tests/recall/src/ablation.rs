@@ -16,7 +16,7 @@ use crate::figures::{LIMIT, Tally};
 use crate::run::Result;
 
 /// A line of the table.
-pub(crate) struct Row {
+struct Row {
     name: &'static str,
     with: &'static [Feature],
     /// Whether words beside an item count for it.
@@ -26,7 +26,7 @@ pub(crate) struct Row {
 }
 
 /// From the simplest to all there is.
-pub(crate) const ROWS: [Row; 9] = {
+const ROWS: [Row; 9] = {
     use Feature::{Asks, Importance, Meaning, Nearby, Recency, Repetition, Speaker, TellsTime, Time, Words};
     const fn row(name: &'static str, with: &'static [Feature], neighbours: bool) -> Row {
         Row {
@@ -101,7 +101,7 @@ impl<'a> Indexed<'a> {
     }
 
     /// Asks all questions.
-    pub(crate) fn ask(&self, row: &Row) -> Tally {
+    fn ask(&self, row: &Row) -> Tally {
         let mut tally = Tally::default();
         let without: Vec<_> = Feature::ALL
             .into_iter()

@@ -13,6 +13,8 @@ const ADVERSARIAL: u64 = 5;
 pub(crate) struct Conversation {
     /// The name of its file.
     pub(crate) name: String,
+    /// Its place among the conversations.
+    pub(crate) number: usize,
     pub(crate) turns: Vec<Turn>,
     pub(crate) questions: Vec<Question>,
 }
@@ -41,21 +43,21 @@ pub(crate) struct Question {
 impl Conversation {
     /// # Errors
     /// What is missing or has another form.
-    pub(crate) fn read(name: &str, file: &Value) -> Result<Self> {
+    pub(crate) fn read(name: &str, number: usize, file: &Value) -> Result<Self> {
         let mut turns = Vec::new();
         let mut by_id = BTreeMap::new();
-        for (number, session) in sessions(file) {
-            let key = format!("session_{number}_date_time");
+        for (session, said) in sessions(file) {
+            let key = format!("session_{session}_date_time");
             let date = file[&key].as_str().ok_or(format!("{key} is missing"))?;
             let start = moment(date).ok_or(format!("{key} is no date: {date:?}"))?;
-            for (ordinal, turn) in (1..).zip(session) {
+            for (ordinal, turn) in (1..).zip(said) {
                 if let Some(id) = turn["dia_id"].as_str() {
                     by_id.insert(id.to_owned(), turns.len());
                 }
                 turns.push(Turn {
                     speaker: turn["speaker"].as_str().unwrap_or_default().to_owned(),
                     text: text_of(turn),
-                    session: number,
+                    session,
                     ordinal,
                     time_ms: after(start, ordinal - 1),
                 });
@@ -64,6 +66,7 @@ impl Conversation {
         let asked = file["qa"].as_array().ok_or("qa is missing")?;
         Ok(Self {
             name: name.to_owned(),
+            number,
             turns,
             questions: asked.iter().filter_map(|qa| question(qa, &by_id)).collect(),
         })

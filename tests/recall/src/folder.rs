@@ -25,7 +25,10 @@ pub(crate) fn read(dir: &Path) -> Result<Vec<Conversation>> {
         let text = std::fs::read(&path).map_err(|error| named(error.to_string()))?;
         let file = serde_json::from_slice(&text).map_err(|error| named(error.to_string()))?;
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
-        conversations.push(Conversation::read(&name, &file).map_err(|error| named(error.to_string()))?);
+        conversations.push(
+            Conversation::read(&name, conversations.len(), &file)
+                .map_err(|error| named(error.to_string()))?,
+        );
     }
     if conversations
         .iter()

@@ -7,6 +7,7 @@ mod figures;
 mod folder;
 mod model;
 mod run;
+mod served;
 
 use std::io::Write as _;
 use std::path::PathBuf;

@@ -38,7 +38,7 @@ fn a_file_is_read_as_it_is_measured() {
             {"question": "q5", "category": 3},
         ],
     });
-    let read = Conversation::read("x", &file).unwrap();
+    let read = Conversation::read("x", 0, &file).unwrap();
     let turns: Vec<_> = read
         .turns
         .iter()
@@ -81,7 +81,7 @@ fn turns_stay_on_the_day_of_their_session() {
 #[test]
 fn what_is_missing_is_named() {
     let check = |file: serde_json::Value, expected: &str| {
-        let error = Conversation::read("x", &file).err().unwrap().to_string();
+        let error = Conversation::read("x", 0, &file).err().unwrap().to_string();
         assert_eq!(error, expected);
     };
     check(
