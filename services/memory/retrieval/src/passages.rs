@@ -28,7 +28,7 @@ pub struct Passages {
 }
 
 impl Index {
-    /// What is embedded for a memory; none when it is not there.
+    /// What is embedded for a memory, which depends on nothing but itself; none when it is not there.
     #[must_use]
     pub fn passages(&self, id: Uuid) -> Option<Passages> {
         let record = self.record(self.slot(id)?)?;
@@ -39,13 +39,6 @@ impl Index {
             format!("{speaker}: {}", record.text)
         };
         Some(Passages { texts: vec![text] })
-    }
-
-    /// The memories whose passages change when this one is put or removed, itself left out. To be asked while it is there.
-    #[must_use]
-    pub fn touched_by(&self, id: Uuid) -> Vec<Uuid> {
-        let _ = self.slot(id);
-        Vec::new()
     }
 
     /// What is embedded for a question.

@@ -94,16 +94,10 @@ impl Indexer {
         writer::write(model, &passages, &self.deps.numbers).await
     }
 
-    /// What is embedded of an owner's memories, and of those whose passages they are part of. Hidden ones are too: they may
-    /// be restored.
+    /// What is embedded of an owner's memories. Hidden ones are too: they may be restored.
     pub(super) async fn passages(&self, owner: &Owner, points: Vec<Uuid>) -> Result<Vec<Passage>, Fault> {
         let place = self.deps.shelf.of(owner).await?;
-        let mut wanted: HashSet<Uuid> = points.iter().copied().collect();
-        place.read(|book| {
-            for point in &points {
-                wanted.extend(book.index.touched_by(*point));
-            }
-        });
+        let wanted: HashSet<Uuid> = points.into_iter().collect();
         let wanted: Vec<Uuid> = wanted.into_iter().collect();
         let mut passages = Vec::with_capacity(wanted.len());
         for page in wanted.chunks(500) {
