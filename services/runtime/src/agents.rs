@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use harombe_tokens::{Choice, Counter, Vocabularies};
 use harombe_types::AgentName;
 
-use crate::config::{AgentConfig, Config, ModelSpec};
+use crate::config::{AgentConfig, Config, ModelConfig, ModelSpec};
 use crate::domain::agent::{Agent, Limits};
 use crate::domain::model::Model;
 use crate::domain::tools::Registry;
@@ -23,13 +24,15 @@ pub(crate) fn build(
     tools: &Registry,
     egress: &Egress,
 ) -> Result<BTreeMap<AgentName, Arc<Agent>>, BuildError> {
+    let vocabularies = Vocabularies::default();
     let agent = |(name, agent): (&String, &AgentConfig)| {
         let model = model(name, agent, config, egress)?;
+        let counter = counter(name, agent, config, &vocabularies)?;
         let name: AgentName = name.parse()?;
         let built = build_agent(
             name.clone(),
             agent,
-            (agent.model_name(&config.models), model),
+            (agent.model_name(&config.models), model, counter),
             tools,
         );
         Ok((name, Arc::new(built)))
@@ -60,10 +63,29 @@ fn model(
     Ok(Arc::new(script))
 }
 
+/// Counts as the agent's model does; a script is no model, and estimated.
+fn counter(
+    name: &str,
+    agent: &AgentConfig,
+    config: &Config,
+    vocabularies: &Vocabularies,
+) -> Result<Counter, BuildError> {
+    let choice = match agent.model() {
+        Some(ModelSpec::Named(model)) => config.models.get(&model).map(ModelConfig::counted),
+        Some(ModelSpec::Script(_) | ModelSpec::BuiltIn) | None => None,
+    };
+    vocabularies
+        .counter(&choice.unwrap_or(Choice::Estimate))
+        .map_err(|source| BuildError::Tokenizer {
+            agent: name.to_owned(),
+            source,
+        })
+}
+
 fn build_agent(
     name: AgentName,
     config: &AgentConfig,
-    (model_name, model): (String, Arc<dyn Model>),
+    (model_name, model, counter): (String, Arc<dyn Model>, Counter),
     tools: &Registry,
 ) -> Agent {
     Agent {
@@ -72,6 +94,7 @@ fn build_agent(
         prompt: config.prompt.clone(),
         model_name,
         model,
+        counter,
         tools: config
             .tools
             .iter()
@@ -82,6 +105,7 @@ fn build_agent(
             tokens: config.max_tokens,
             wall: config.max_wall.as_duration(),
             context: config.context_tokens,
+            recall: config.recall,
             result: usize::try_from(config.max_result.as_bytes()).unwrap_or(usize::MAX),
         },
     }

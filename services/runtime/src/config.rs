@@ -12,7 +12,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::tools::Registry;
 use model::is_name;
-pub use model::{ModelConfig, OutputLimit, Provider, Temperature};
+pub use model::{ModelConfig, OutputLimit, Provider, Temperature, Tokenizer};
+
+/// Most memories that memory answers with at once.
+const MAX_RECALL: u32 = 100;
 
 const PROMPT: &str = include_str!("config/default_prompt.txt");
 
@@ -52,8 +55,10 @@ pub struct AgentConfig {
     pub max_tokens: u64,
     /// From the message to the end of its run. Give less than `gateway.wall_limit`, at which its token ends.
     pub max_wall: Span,
-    /// Estimated tokens of prompt, tools, history and message.
+    /// Tokens of prompt, tools, past and message.
     pub context_tokens: u32,
+    /// Memories of earlier conversations that the model is shown with a message; 0 for none.
+    pub recall: u32,
     /// What the model is told of one tool's answer.
     pub max_result: Size,
 }
@@ -93,6 +98,7 @@ impl Default for AgentConfig {
             // a little less than the gateway's wall limit, at which the run's token ends and nothing more can be written
             max_wall: Span::from(Duration::from_secs(14 * 60)),
             context_tokens: 32_000,
+            recall: 8,
             max_result: Size::from(64 * 1024),
         }
     }
@@ -175,6 +181,12 @@ impl AgentConfig {
         if self.max_wall.as_duration() < Duration::from_secs(1) {
             fault(".max_wall", "is too short; give at least 1s".into());
         }
+        if self.recall > MAX_RECALL {
+            fault(
+                ".recall",
+                format!("must be at most {MAX_RECALL}; 0 recalls nothing"),
+            );
+        }
         if !(1024..=256 << 10).contains(&self.max_result.as_bytes()) {
             fault(".max_result", "must be from 1KiB to 256KiB".into());
         }
@@ -196,6 +208,7 @@ mod tests {
             model: "gpt".into(),
             tools: vec!["rm_rf".into()],
             max_steps: 0,
+            recall: 101,
             ..AgentConfig::default()
         };
         let config = Config {
@@ -211,6 +224,7 @@ mod tests {
             "runtime.agents.a b.model is \"gpt\"",
             "names \"rm_rf\"; the tools are code_execute",
             "max_steps",
+            "recall must be at most 100",
         ] {
             assert!(faults.contains(words), "{faults:?} lacks {words:?}");
         }

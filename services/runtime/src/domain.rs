@@ -8,6 +8,7 @@ mod dispatch;
 pub(crate) mod events;
 pub(crate) mod journal;
 pub(crate) mod model;
+mod remembered;
 pub(crate) mod repetition;
 mod response;
 pub(crate) mod run;

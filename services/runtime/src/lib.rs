@@ -18,6 +18,8 @@ mod service;
 mod skew;
 mod tasks;
 
-pub use config::{AgentConfig, Config, ModelConfig, ModelSpec, OutputLimit, Provider, Temperature};
+pub use config::{
+    AgentConfig, Config, ModelConfig, ModelSpec, OutputLimit, Provider, Temperature, Tokenizer,
+};
 pub use models::scripted::ScriptError;
 pub use service::{BuildError, Deps, Service, build};

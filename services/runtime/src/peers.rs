@@ -14,7 +14,7 @@ use tonic::{Request, Status};
 pub(crate) use egress::{Answer, Egress, Fetched, SearchResult};
 pub(crate) use hitl::{Authorization, Decision, Hitl};
 pub(crate) use lease::{Lease, Term};
-pub(crate) use memory::{Begun, Claim, History, Memory, NewTurn};
+pub(crate) use memory::{Begun, Claim, Found, Memory, NewTurn, Past};
 pub(crate) use sandbox::{Permission, Sandbox};
 
 /// Clients of every service that runtime may call but audit, which it reaches through its trail.

@@ -63,6 +63,15 @@ pub enum BuildError {
         #[source]
         source: ScriptError,
     },
+    /// What counts the tokens of an agent's model.
+    #[error("the tokenizer of the agent {agent}'s model cannot be used")]
+    Tokenizer {
+        /// Whose.
+        agent: String,
+        /// Why.
+        #[source]
+        source: harombe_tokens::Error,
+    },
     /// A built-in tool.
     #[error("the built-in tools cannot be used")]
     Tools(#[from] BadSchema),

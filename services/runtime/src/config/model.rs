@@ -1,8 +1,10 @@
 //! A model of a provider, `[runtime.models.NAME]`.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use harombe_config::{JsonSchema, Span};
+use harombe_tokens::{Choice, Encoding};
 use serde::{Deserialize, Serialize};
 
 /// Longest waits that may be configured.
@@ -39,6 +41,49 @@ impl OutputLimit {
         match self {
             Self::MaxTokens => "max_tokens",
             Self::MaxCompletionTokens => "max_completion_tokens",
+        }
+    }
+}
+
+/// How the tokens of a model's texts are counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(crate = "harombe_config::schemars")]
+#[serde(from = "String", into = "String")]
+#[schemars(with = "String")]
+pub enum Tokenizer {
+    /// By the model's name where that says it, else by an estimate.
+    #[default]
+    Auto,
+    /// With OpenAI's newer vocabulary.
+    O200k,
+    /// With OpenAI's older vocabulary.
+    Cl100k,
+    /// By an estimate that is seldom too low.
+    Estimate,
+    /// With a tokenizer's file, such as a model's `tokenizer.json`.
+    File(PathBuf),
+}
+
+impl From<String> for Tokenizer {
+    fn from(text: String) -> Self {
+        match text.as_str() {
+            "auto" => Self::Auto,
+            "o200k_base" => Self::O200k,
+            "cl100k_base" => Self::Cl100k,
+            "estimate" => Self::Estimate,
+            _ => Self::File(text.into()),
+        }
+    }
+}
+
+impl From<Tokenizer> for String {
+    fn from(tokenizer: Tokenizer) -> Self {
+        match tokenizer {
+            Tokenizer::Auto => "auto".to_owned(),
+            Tokenizer::O200k => Encoding::O200k.name().to_owned(),
+            Tokenizer::Cl100k => Encoding::Cl100k.name().to_owned(),
+            Tokenizer::Estimate => "estimate".to_owned(),
+            Tokenizer::File(path) => path.to_string_lossy().into_owned(),
         }
     }
 }
@@ -96,6 +141,9 @@ pub struct ModelConfig {
     /// Attempts for one response, where another one may help.
     #[serde(default = "attempts")]
     pub attempts: u32,
+    /// How its tokens are counted: "auto", "o200k_base", "cl100k_base", "estimate", or the path of a tokenizer's file.
+    #[serde(default)]
+    pub tokenizer: Tokenizer,
 }
 
 fn first_byte() -> Span {
@@ -123,6 +171,7 @@ impl ModelConfig {
             first_byte: first_byte(),
             idle: idle(),
             attempts: attempts(),
+            tokenizer: Tokenizer::default(),
         }
     }
 
@@ -133,6 +182,17 @@ impl ModelConfig {
             Provider::Openai => "openai",
         };
         format!("{provider}:{}", self.model)
+    }
+
+    /// How its tokens are counted. Nobody outside has Anthropic's tokenizer.
+    pub(crate) fn counted(&self) -> Choice {
+        match (&self.tokenizer, self.provider) {
+            (Tokenizer::Auto, Provider::Openai) => harombe_tokens::openai(&self.model),
+            (Tokenizer::Auto, Provider::Anthropic) | (Tokenizer::Estimate, _) => Choice::Estimate,
+            (Tokenizer::O200k, _) => Choice::Encoding(Encoding::O200k),
+            (Tokenizer::Cl100k, _) => Choice::Encoding(Encoding::Cl100k),
+            (Tokenizer::File(path), _) => Choice::File(path.clone()),
+        }
     }
 
     pub(super) fn validate(&self, name: &str, faults: &mut Vec<String>) {
@@ -152,6 +212,11 @@ impl ModelConfig {
         let waits = Duration::from_secs(1)..=MAX_WAIT;
         if !waits.contains(&self.first_byte.as_duration()) || !waits.contains(&self.idle.as_duration()) {
             fault(".first_byte and .idle must be from \"1s\" to \"15m\"");
+        }
+        if matches!(&self.tokenizer, Tokenizer::File(path) if path.as_os_str().is_empty()) {
+            fault(
+                ".tokenizer must be \"auto\", \"o200k_base\", \"cl100k_base\", \"estimate\" or the path of a file",
+            );
         }
         if !(1..=10).contains(&self.attempts) {
             fault(".attempts must be from 1 to 10");
@@ -202,11 +267,53 @@ mod tests {
     }
 
     #[test]
+    fn a_model_is_counted_as_its_maker_does_where_that_is_known() {
+        for (provider, model, tokenizer, expected) in [
+            (
+                Provider::Openai,
+                "gpt-4o-mini",
+                "auto",
+                Choice::Encoding(Encoding::O200k),
+            ),
+            (
+                Provider::Openai,
+                "gpt-4-turbo",
+                "auto",
+                Choice::Encoding(Encoding::Cl100k),
+            ),
+            (Provider::Openai, "llama3.2", "auto", Choice::Estimate),
+            (Provider::Openai, "gpt-4o", "estimate", Choice::Estimate),
+            (Provider::Anthropic, "gpt-4o", "auto", Choice::Estimate),
+            (
+                Provider::Anthropic,
+                "claude",
+                "cl100k_base",
+                Choice::Encoding(Encoding::Cl100k),
+            ),
+            (
+                Provider::Openai,
+                "qwen",
+                "/models/q/tokenizer.json",
+                Choice::File("/models/q/tokenizer.json".into()),
+            ),
+        ] {
+            let model = ModelConfig {
+                tokenizer: tokenizer.to_owned().into(),
+                ..ModelConfig::new(provider, model, "up")
+            };
+            assert_eq!(model.counted(), expected, "{tokenizer}");
+            assert_eq!(String::from(model.tokenizer), tokenizer);
+        }
+        assert_eq!(read("").unwrap().tokenizer, Tokenizer::Auto);
+    }
+
+    #[test]
     fn all_faults_are_told_with_their_keys() {
         let model = ModelConfig {
             max_output_tokens: Some(0),
             idle: Duration::ZERO.into(),
             attempts: 0,
+            tokenizer: String::new().into(),
             ..ModelConfig::new(Provider::Anthropic, " ", "")
         };
         let mut faults = Vec::new();
@@ -219,6 +326,7 @@ mod tests {
             ".max_output_tokens",
             ".idle",
             ".attempts",
+            ".tokenizer",
         ] {
             assert!(faults.contains(words), "{faults} lacks {words}");
         }

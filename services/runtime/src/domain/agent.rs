@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use harombe_tokens::Counter;
 use harombe_types::AgentName;
 
 use super::model::Model;
@@ -21,6 +22,8 @@ pub(crate) struct Agent {
     pub model_name: String,
     /// The model.
     pub model: Arc<dyn Model>,
+    /// Counts tokens as that model does.
+    pub counter: Counter,
     /// What the model may call.
     pub tools: Vec<Arc<Tool>>,
     /// Where it must stop.
@@ -36,8 +39,10 @@ pub(crate) struct Limits {
     pub tokens: u64,
     /// From the first event.
     pub wall: Duration,
-    /// Estimated tokens of prompt, tools, history and message at the start of a run.
+    /// Tokens of prompt, tools, past and message at the start of a run.
     pub context: u32,
+    /// Memories of earlier conversations at the start of a run.
+    pub recall: u32,
     /// Bytes of a tool's answer that the model is told.
     pub result: usize,
 }

@@ -29,6 +29,7 @@ mod tests {
             tokens: 100,
             wall: Duration::MAX,
             context: 1000,
+            recall: 8,
             result: 1000,
         };
         let check = |steps, input, output| spent(&limits, steps, Usage { input, output });

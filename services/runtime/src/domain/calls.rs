@@ -4,6 +4,7 @@ mod approval;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use harombe_canonical::{CallParts, CanonicalCall};
 use harombe_error::{Failure, Reason};
@@ -12,10 +13,10 @@ use harombe_proto::types::v1::{Risk, ToolFinished, ToolOutcome, ToolStarted};
 use harombe_types::{Clock, RunPrincipal, Timestamp};
 use tokio::sync::{OnceCell, watch};
 
-use super::dispatch;
 use super::events::{Entry, Events, Stop};
 use super::state::{OpenCall, State};
-use super::tools::Tool;
+use super::tools::{Act, Tool};
+use super::{dispatch, remembered};
 use crate::metrics::Numbers;
 use crate::peers::{Authorization, Decision, Peers, Permission};
 
@@ -40,6 +41,8 @@ pub(crate) struct Calls {
     numbers: Arc<Numbers>,
     /// The session's workspace.
     pub workspace: Workspace,
+    /// Whether the model has been shown what may be anybody's words.
+    pub outside: AtomicBool,
     /// How many of them wait for a person now.
     waiting: watch::Sender<usize>,
 }
@@ -99,6 +102,7 @@ impl Calls {
             clock,
             numbers,
             workspace,
+            outside: AtomicBool::new(false),
             waiting: watch::Sender::new(0),
         }
     }
@@ -113,7 +117,17 @@ impl Calls {
     /// # Errors
     /// [`Stop`] when nothing more may be written.
     pub(crate) async fn perform(&self, open: &OpenCall, events: &dyn Events) -> Result<String, Stop> {
-        let allowed = self.allow(open, events).await?;
+        let (tool, arguments, call) = match self.read(open) {
+            Ok(read) => read,
+            Err(refused) => return self.refuse(open, refused, events).await,
+        };
+        if let Act::Remembered(act) = tool.act {
+            let began = self.clock.now();
+            let work = remembered::perform(self, (open, tool, act), &arguments, events);
+            let finished = Box::pin(work).await?;
+            return self.finish(open, finished, began, events).await;
+        }
+        let allowed = self.allow((open, tool, arguments), &call, events).await?;
         // How long somebody thought about it is not the call's time.
         let began = self.clock.now();
         let finished = match allowed {
@@ -172,15 +186,12 @@ impl Calls {
     /// Everything before the effect.
     async fn allow<'a>(
         &'a self,
-        open: &'a OpenCall,
+        (open, tool, arguments): (&'a OpenCall, &'a Tool, serde_json::Value),
+        call: &CanonicalCall,
         events: &dyn Events,
     ) -> Result<Result<Allowed<'a>, Finished>, Stop> {
-        let (tool, arguments, call) = match self.read(open) {
-            Ok(read) => read,
-            Err(refused) => return Ok(Err(refused)),
-        };
         if tool.goes_out()
-            && let Err(refused) = Box::pin(self.check_egress(&call)).await
+            && let Err(refused) = Box::pin(self.check_egress(call)).await
         {
             return Ok(Err(refused));
         }

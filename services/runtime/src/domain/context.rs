@@ -1,12 +1,15 @@
 //! What the model is shown at the start of a run: prompt, tools, as much of the past as fits, and the message.
 
+pub(crate) mod blocks;
+mod fit;
+pub(crate) mod outside;
+mod plain;
+
 use harombe_proto::memory::v1::{Author, Message as Stored, ToolCall, Turn};
 
-use harombe_proto::types::v1::ContextBuilt;
-
 use super::agent::Agent;
-use super::model::{Call, Message, estimate_tokens};
-use crate::peers::History;
+use super::model::{Call, Message};
+pub(crate) use fit::{Built, fit, fixed, room};
 
 /// Memory's limits for what one turn adds, with room to spare.
 const MAX_TURN: usize = 3 << 19;
@@ -31,40 +34,14 @@ pub(crate) fn system(agent: &Agent, client_instructions: &str) -> String {
     system
 }
 
-/// Tokens that are left for the session's history; `None` when the message alone is too long.
-pub(crate) fn history_budget(agent: &Agent, system: &str, text: &str) -> Option<u32> {
-    let fixed = fixed_tokens(agent, system) + estimate_tokens(text);
-    u64::from(agent.limits.context)
-        .checked_sub(fixed)
-        .and_then(|left| u32::try_from(left).ok())
-}
-
-/// Tokens of everything that is sent first.
-fn tokens(agent: &Agent, system: &str, messages: &[Message]) -> u32 {
-    let sum = fixed_tokens(agent, system) + messages.iter().map(Message::tokens).sum::<u64>();
-    u32::try_from(sum).unwrap_or(u32::MAX)
-}
-
-/// The event that tells what the model is shown.
-pub(crate) fn built(agent: &Agent, system: &str, history: &History, opening: &[Message]) -> ContextBuilt {
-    let turns = u32::try_from(history.turns.len() + 1).unwrap_or(u32::MAX);
-    ContextBuilt {
-        turns,
-        tokens: tokens(agent, system, opening),
-        truncated: history.truncated,
-        ..ContextBuilt::default()
-    }
-}
-
-/// The conversation before this run's own part: earlier turns and the person's message.
-pub(crate) fn messages(turns: &[Turn], text: &str) -> Vec<Message> {
-    let past = turns.iter().flat_map(|turn| &turn.messages).filter_map(recalled);
-    past.chain([Message::User(text.to_owned())]).collect()
+/// The messages of a turn that memory holds.
+fn read_back(turn: &Turn) -> Vec<Message> {
+    turn.messages.iter().filter_map(recalled).collect()
 }
 
 /// What the turn adds to the session. Of a turn that is longer than memory keeps only the answer stays.
 pub(crate) fn stored(said: &[Message]) -> Vec<Stored> {
-    let all: Vec<_> = said.iter().map(store).collect();
+    let all: Vec<_> = said.iter().filter_map(store).collect();
     let bytes: usize = all.iter().map(prost::Message::encoded_len).sum();
     if all.len() <= MAX_MESSAGES && bytes <= MAX_TURN {
         return all;
@@ -74,7 +51,7 @@ pub(crate) fn stored(said: &[Message]) -> Vec<Stored> {
         _ => None,
     });
     answer
-        .map(|text| {
+        .and_then(|text| {
             store(&Message::Assistant {
                 text: text.clone(),
                 calls: Vec::new(),
@@ -82,11 +59,6 @@ pub(crate) fn stored(said: &[Message]) -> Vec<Stored> {
         })
         .into_iter()
         .collect()
-}
-
-fn fixed_tokens(agent: &Agent, system: &str) -> u64 {
-    let tools: u64 = agent.tools.iter().map(|tool| tool.tokens()).sum();
-    estimate_tokens(system) + tools
 }
 
 /// A message that memory holds; one of an author that this program does not know is left out.
@@ -125,13 +97,15 @@ fn recalled(message: &Stored) -> Option<Message> {
     })
 }
 
-fn store(message: &Message) -> Stored {
+/// As memory holds it; what came from memories does not go back there.
+fn store(message: &Message) -> Option<Stored> {
     let stored = |author: Author, text: &str| Stored {
         author: author.into(),
         text: text.to_owned(),
         ..Stored::default()
     };
-    match message {
+    Some(match message {
+        Message::Recalled(_) => return None,
         Message::User(text) => stored(Author::User, text),
         Message::Assistant { text, calls } => {
             let tool_calls = calls.iter().map(|call| ToolCall {
@@ -149,7 +123,7 @@ fn store(message: &Message) -> Stored {
             call_id: call.to_string(),
             ..stored(Author::Tool, text)
         },
-    }
+    })
 }
 
 #[cfg(test)]
@@ -186,9 +160,8 @@ mod tests {
             messages: stored(&said),
             ..Turn::default()
         };
-        let mut expected = said.to_vec();
-        expected.push(Message::User("and now?".into()));
-        assert_eq!(messages(&[turn], "and now?"), expected);
+        assert_eq!(read_back(&turn), said);
+        assert_eq!(stored(&[Message::Recalled("[memory]".into())]), []);
     }
 
     #[test]

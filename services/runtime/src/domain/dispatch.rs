@@ -29,7 +29,7 @@ pub(super) async fn dispatch(
     events: &dyn Events,
 ) -> Result<Finished, Stop> {
     let workspace = match allowed.tool.act {
-        Act::Fetch | Act::Search => String::new(),
+        Act::Fetch | Act::Search | Act::Remembered(_) => String::new(),
         _ => match calls.workspace().await {
             Ok(workspace) => workspace,
             Err(failure) => return Ok(Finished::denied(failure.reason, failure.message)),
@@ -48,7 +48,7 @@ pub(super) async fn dispatch(
         Act::WriteFile => write_file(calls, &allowed, workspace).await,
         Act::ListFiles => list_files(calls, &allowed, workspace).await,
         Act::Search => search(calls, &allowed).await,
-        Act::Fetch | Act::Execute => fetch(calls, &allowed).await,
+        Act::Fetch | Act::Execute | Act::Remembered(_) => fetch(calls, &allowed).await,
     }
     .unwrap_or_else(|failure| refused(&failure)))
 }

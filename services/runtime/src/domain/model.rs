@@ -3,6 +3,7 @@
 use std::fmt;
 
 use harombe_error::Failure;
+use harombe_tokens::Counter;
 use harombe_types::CallId;
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +14,8 @@ use super::tools::Tool;
 pub(crate) enum Message {
     /// The person's words.
     User(String),
+    /// What memory says about earlier conversations, as data. It stands before the person's words.
+    Recalled(String),
     /// The model's own words and the calls that it proposed with them.
     Assistant {
         /// May be empty.
@@ -64,8 +67,9 @@ pub(crate) struct Request<'a> {
 impl Request<'_> {
     /// Estimated tokens of all of it.
     pub(crate) fn tokens_to_read(&self) -> u64 {
-        let tools: u64 = self.tools.iter().map(|tool| tool.tokens()).sum();
-        let said: u64 = self.messages.iter().map(Message::tokens).sum();
+        let counter = Counter::estimate();
+        let tools: u64 = self.tools.iter().map(|tool| tool.tokens(&counter)).sum();
+        let said: u64 = self.messages.iter().map(|message| message.tokens(&counter)).sum();
         said + tools + estimate_tokens(self.system)
     }
 }
@@ -170,23 +174,30 @@ pub(crate) trait Model: fmt::Debug + Send + Sync {
     async fn respond(&self, request: Request<'_>, delta: Delta<'_>) -> Result<Response, Unanswered>;
 }
 
-/// A rough count that needs no tokenizer: a token per four bytes, and four for each message's frame.
-/// Memory counts history the same way.
+/// Tokens that a provider puts around a text.
+const FRAME: u64 = 4;
+
+/// Tokens of a text where nobody knows the tokenizer.
 pub(crate) fn estimate_tokens(text: &str) -> u64 {
-    (text.len() as u64).div_ceil(4) + 4
+    framed(&Counter::estimate(), text)
+}
+
+/// Tokens of a text with what is put around it.
+pub(crate) fn framed(counter: &Counter, text: &str) -> u64 {
+    counter.count(text) + FRAME
 }
 
 impl Message {
-    /// Estimated tokens of this message.
-    pub(crate) fn tokens(&self) -> u64 {
+    /// Tokens of this message.
+    pub(crate) fn tokens(&self, counter: &Counter) -> u64 {
         match self {
-            Self::User(text) | Self::Tool { text, .. } => estimate_tokens(text),
+            Self::User(text) | Self::Recalled(text) | Self::Tool { text, .. } => framed(counter, text),
             Self::Assistant { text, calls } => {
                 let calls: u64 = calls
                     .iter()
-                    .map(|call| estimate_tokens(&call.arguments) + estimate_tokens(&call.tool))
+                    .map(|call| framed(counter, &call.arguments) + framed(counter, &call.tool))
                     .sum();
-                estimate_tokens(text) + calls
+                framed(counter, text) + calls
             }
         }
     }

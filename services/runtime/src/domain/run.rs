@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use self::ending::OVERTIME;
 use super::agent::Agent;
 use super::calls::{Calls, Finished};
+use super::context::outside;
 use super::events::{Entry, Stop};
 use super::journal::{Steps, Writer, records};
 use super::model::{Call, Message, Piece, Request, Response, Stopped, Unanswered, Usage};
@@ -43,8 +44,10 @@ pub(crate) struct Run {
     pub journal: Writer,
     /// The agent's prompt, and what the client adds to it.
     pub system: String,
-    /// Earlier turns and the person's message.
+    /// Earlier turns, memories and the person's message.
     pub opening: Vec<Message>,
+    /// Whether something of that may be anybody's words.
+    pub outside: bool,
     /// How far it has come.
     pub progress: Progress,
     /// The calls' shared part.
@@ -236,6 +239,8 @@ impl Run {
                 message,
             });
         }
+        let outside = self.outside || outside::seen(&self.progress.said);
+        self.calls.outside.store(outside, Ordering::Relaxed);
         let open = std::mem::take(&mut self.progress.open);
         let (steps, mut to_record) = records();
         let refused = repeated > repetition::TOLERATED;

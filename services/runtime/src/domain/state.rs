@@ -179,7 +179,8 @@ impl Progress {
             } => {
                 self.respond(text, calls, Usage { input, output });
             }
-            // Whether it had its effect is for hitl to say: a call that was redeemed is never redeemed again.
+            // Whether it had its effect is for hitl to say: a call that was redeemed is never redeemed again. What was done
+            // with memories is done again: a memory that is saved has the call's id, and hiding one twice hides it.
             State::Dispatched { .. } => {}
         }
     }

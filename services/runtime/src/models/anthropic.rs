@@ -58,7 +58,13 @@ impl Provider for Anthropic {
 
 fn message(said: Said) -> Value {
     match said {
-        Said::User(text) => json!({ "role": "user", "content": [{ "type": "text", "text": text }] }),
+        Said::User(texts) => {
+            let content: Vec<_> = texts
+                .into_iter()
+                .map(|text| json!({ "type": "text", "text": text }))
+                .collect();
+            json!({ "role": "user", "content": content })
+        }
         Said::Assistant { text, calls } => {
             let text = (!text.trim().is_empty()).then(|| json!({ "type": "text", "text": text }));
             let calls = calls.into_iter().map(

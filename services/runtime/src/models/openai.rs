@@ -70,7 +70,8 @@ impl Provider for OpenAi {
 
 fn messages(said: Said) -> Vec<Value> {
     match said {
-        Said::User(text) => vec![json!({ "role": "user", "content": text })],
+        // one message, and one text: many servers take no two of the same speaker, and no parts
+        Said::User(texts) => vec![json!({ "role": "user", "content": texts.join("\n\n") })],
         Said::Assistant { text, calls } => {
             let mut message = Map::new();
             message.insert("role".into(), json!("assistant"));

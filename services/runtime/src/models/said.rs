@@ -26,8 +26,8 @@ const MAX_NAME: usize = 64;
 /// One message.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Said {
-    /// By the person.
-    User(String),
+    /// By the person, or shown to the model before their words; each text by itself.
+    User(Vec<String>),
     /// By the model.
     Assistant {
         /// May be empty if there are calls.
@@ -55,16 +55,18 @@ pub(super) fn said(messages: &[Message]) -> Vec<Said> {
     let mut all: Vec<Said> = Vec::with_capacity(messages.len());
     for message in messages {
         match (message, all.last_mut()) {
-            (Message::User(text), _) if text.trim().is_empty() => {}
-            (Message::User(text), Some(Said::User(before))) => join(before, text),
-            (Message::User(text), Some(Said::Results(_))) => {
+            (Message::User(text) | Message::Recalled(text), _) if text.trim().is_empty() => {}
+            (Message::User(text) | Message::Recalled(text), Some(Said::User(texts))) => {
+                texts.push(text.clone());
+            }
+            (Message::User(text) | Message::Recalled(text), Some(Said::Results(_))) => {
                 all.push(Said::Assistant {
                     text: NOT_ANSWERED.to_owned(),
                     calls: Vec::new(),
                 });
-                all.push(Said::User(text.clone()));
+                all.push(Said::User(vec![text.clone()]));
             }
-            (Message::User(text), _) => all.push(Said::User(text.clone())),
+            (Message::User(text) | Message::Recalled(text), _) => all.push(Said::User(vec![text.clone()])),
             (Message::Assistant { text, calls }, _) if calls.is_empty() && text.trim().is_empty() => {}
             (
                 Message::Assistant { text, calls },
@@ -78,7 +80,7 @@ pub(super) fn said(messages: &[Message]) -> Vec<Said> {
             }
             (Message::Assistant { text, calls }, last) => {
                 if last.is_none() {
-                    all.push(Said::User(NOTHING_BEFORE.to_owned()));
+                    all.push(Said::User(vec![NOTHING_BEFORE.to_owned()]));
                 }
                 let calls = calls.iter().map(call).collect();
                 all.push(Said::Assistant {
@@ -190,9 +192,9 @@ mod tests {
         assert_eq!(
             spoken,
             [
-                Said::User(NOTHING_BEFORE.into()),
+                Said::User(vec![NOTHING_BEFORE.into()]),
                 plain("hello"),
-                Said::User("a\n\nb".into()),
+                Said::User(vec!["a".into(), "b".into()]),
                 plain("c\n\nd"),
             ]
         );
@@ -233,6 +235,6 @@ mod tests {
             text: NOT_ANSWERED.into(),
             calls: Vec::new(),
         };
-        assert_eq!(spoken[3..], [ended, Said::User("b".into())]);
+        assert_eq!(spoken[3..], [ended, Said::User(vec!["b".into()])]);
     }
 }

@@ -9,6 +9,7 @@ use futures_util::Stream;
 use futures_util::stream::BoxStream;
 use harombe_canonical::{CallParts, CanonicalCall};
 use harombe_error::{Failure, Reason};
+use harombe_proto::memory::v1::BuildContextRequest;
 use harombe_proto::sandbox::v1::ReadFileResponse;
 use harombe_proto::types::v1::run_event::Event;
 use harombe_proto::types::v1::{RunEvent, ToolCallProposed};
@@ -155,15 +156,15 @@ impl Node {
             result_limit,
             ..
         } = self.parts();
-        // only the session's workspace is wanted: no budget, no turns
-        let history = peers.memory.history(&token, 0).await?;
+        // only the session's workspace is wanted: no turns, no memories
+        let past = peers.memory.past(&token, BuildContextRequest::default()).await?;
         Ok(Calls::new(
             peers.clone(),
             (principal, token.into()),
             tools.tools().to_vec(),
             *result_limit,
             (Arc::clone(clock), Arc::clone(numbers)),
-            Workspace::new(history.workspace),
+            Workspace::new(past.workspace),
         ))
     }
 }

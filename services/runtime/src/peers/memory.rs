@@ -1,9 +1,12 @@
-//! memory: the conversation, the run's journal, and the lease that says who may write it.
+//! memory: the conversation, the run's journal, the lease that says who may write it, and what is remembered.
+
+mod recall;
 
 use futures_util::TryStreamExt as _;
 use harombe_error::{Failure, Reason};
 use harombe_proto::memory::v1 as wire;
 use harombe_proto::memory::v1::conversation_service_client::ConversationServiceClient;
+use harombe_proto::memory::v1::memory_service_client::MemoryServiceClient;
 use harombe_proto::memory::v1::read_response::Item;
 use harombe_proto::memory::v1::run_journal_service_client::RunJournalServiceClient;
 use harombe_rpc::GrpcChannel;
@@ -11,6 +14,7 @@ use harombe_types::Timestamp;
 use tokio::time::Instant;
 use tonic::{Request, Status};
 
+pub(crate) use self::recall::{Found, Past};
 use super::lease::{Lease, Term};
 use super::{nonsense, with_token};
 
@@ -19,19 +23,7 @@ use super::{nonsense, with_token};
 pub(crate) struct Memory {
     conversation: ConversationServiceClient<GrpcChannel>,
     journal: RunJournalServiceClient<GrpcChannel>,
-}
-
-/// What was said before.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct History {
-    /// Oldest first.
-    pub turns: Vec<wire::Turn>,
-    /// Older ones were left out.
-    pub truncated: bool,
-    /// The session's workspace, if it has one.
-    pub workspace: Option<String>,
-    /// The newest run that had ended.
-    pub last_run: Option<String>,
+    memories: MemoryServiceClient<GrpcChannel>,
 }
 
 /// A turn that nobody had begun before.
@@ -104,31 +96,9 @@ impl Memory {
     pub(super) fn new(channel: GrpcChannel) -> Self {
         Self {
             conversation: ConversationServiceClient::new(channel.clone()),
-            journal: RunJournalServiceClient::new(channel),
+            journal: RunJournalServiceClient::new(channel.clone()),
+            memories: MemoryServiceClient::new(channel),
         }
-    }
-
-    /// The session's newest turns that fit the budget.
-    pub(crate) async fn history(&self, token: &str, token_budget: u32) -> Result<History, Failure> {
-        let request = with_token(wire::GetHistoryRequest { token_budget }, token);
-        let response = self
-            .conversation
-            .clone()
-            .get_history(request)
-            .await
-            .map_err(|status| at(&status))?;
-        let wire::GetHistoryResponse {
-            turns,
-            truncated,
-            workspace_id,
-            last_run_id,
-        } = response.into_inner();
-        Ok(History {
-            turns,
-            truncated,
-            workspace: given(workspace_id),
-            last_run: given(last_run_id),
-        })
     }
 
     /// Opens the turn and takes its lease.

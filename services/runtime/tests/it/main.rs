@@ -18,6 +18,7 @@ mod models;
 mod personal;
 mod provider;
 mod record;
+mod remembered;
 mod resume;
 mod sandbox;
 mod world;

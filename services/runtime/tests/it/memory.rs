@@ -2,6 +2,7 @@
 
 mod conversations;
 mod journal;
+mod recall;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use harombe_error::{Code, Failure, Reason};
 use harombe_proto::memory::v1 as wire;
 use harombe_proto::memory::v1::conversation_service_server::ConversationServiceServer;
+use harombe_proto::memory::v1::memory_service_server::MemoryServiceServer;
 use harombe_proto::memory::v1::run_journal_service_server::RunJournalServiceServer;
 use harombe_proto::memory::v1::{Author, JournalEntry, Lease, RunState, Turn};
 use harombe_proto::types::v1::{ClaimedMessage, ClaimedRole};
@@ -38,7 +40,19 @@ pub(crate) struct State {
     pub(crate) turns: Vec<Turn>,
     pub(crate) workspace: String,
     pub(crate) appends: usize,
-    /// Answers UNAVAILABLE to the next history after a turn was begun.
+    /// What is remembered of other sessions.
+    pub(crate) memories: Vec<wire::Memory>,
+    /// Asked for contexts.
+    pub(crate) asked: Vec<wire::BuildContextRequest>,
+    pub(crate) remembered: Vec<wire::RememberRequest>,
+    pub(crate) forgotten: Vec<String>,
+    /// Is of a version without memories.
+    pub(crate) is_older: bool,
+    /// Cannot recall for a context.
+    pub(crate) no_recall: bool,
+    /// Answers UNAVAILABLE to everything about memories but contexts.
+    pub(crate) memories_away: bool,
+    /// Answers UNAVAILABLE to the next context after a turn was begun.
     pub(crate) lose_after_begin: bool,
     /// Begins the next turn, and answers only who asks again.
     pub(crate) lose_begin: bool,
@@ -129,6 +143,7 @@ impl Memory {
         memory.server = Some(server(ServiceName::Memory, pki, clock, |builder| {
             builder
                 .service(ConversationServiceServer::new(handlers.clone()))
+                .service(MemoryServiceServer::new(handlers.clone()))
                 .service(RunJournalServiceServer::new(handlers))
         }));
         memory

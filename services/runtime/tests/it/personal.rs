@@ -218,7 +218,10 @@ async fn agents_and_tools_are_listed() {
             "file_read",
             "file_write",
             "file_list",
-            "web_fetch"
+            "web_fetch",
+            "memory_search",
+            "memory_save",
+            "memory_forget"
         ]
     );
     let agents = node
@@ -231,5 +234,5 @@ async fn agents_and_tools_are_listed() {
         .agents;
     assert_eq!(agents[0].name, "default");
     assert_eq!(agents[0].model, "scripted:script.toml");
-    assert_eq!(agents[0].tools.len(), 5);
+    assert_eq!(agents[0].tools.len(), 8);
 }

@@ -74,7 +74,10 @@ fn a_run_stopped_between_two_results_goes_on_with_the_call_that_has_none() {
     progress.answer(second.id, "43".into());
     progress.close_answered_calls();
     let texts = progress.said.iter().map(|message| match message {
-        Message::User(text) | Message::Assistant { text, .. } | Message::Tool { text, .. } => text.as_str(),
+        Message::User(text)
+        | Message::Recalled(text)
+        | Message::Assistant { text, .. }
+        | Message::Tool { text, .. } => text.as_str(),
     });
     assert_eq!(texts.collect::<Vec<_>>(), ["let me see", "42", "43"]);
     assert!(progress.open.is_empty());

@@ -1,0 +1,125 @@
+//! What memory has for a run's context, and what its tools do with memories.
+
+use harombe_error::Failure;
+use harombe_proto::memory::v1 as wire;
+use harombe_proto::memory::v1::RecallMeans;
+use harombe_types::MemoryId;
+
+use super::{Memory, at, given};
+use crate::peers::with_token;
+
+/// What was said before.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Past {
+    /// The session's newest turns, oldest first.
+    pub turns: Vec<wire::Turn>,
+    /// Older ones that memory left out.
+    pub turns_left_out: u64,
+    /// Of those.
+    pub summary: Option<wire::Memory>,
+    /// Of other conversations, best first.
+    pub recalled: Vec<wire::Memory>,
+    /// Something that is configured for recalling was out of reach.
+    pub degraded: bool,
+    /// Memory is of a version that remembers nothing yet, as may be while a cluster is upgraded.
+    pub is_older: bool,
+    /// The session's workspace, if it has one.
+    pub workspace: Option<String>,
+    /// The newest run that had ended.
+    pub last_run: Option<String>,
+}
+
+/// What a search found.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Found {
+    /// Best first.
+    pub memories: Vec<wire::Memory>,
+    /// Something that is configured for searching was out of reach.
+    pub degraded: bool,
+}
+
+impl Memory {
+    /// What a run's context may be made of.
+    pub(crate) async fn past(&self, token: &str, wanted: wire::BuildContextRequest) -> Result<Past, Failure> {
+        let bytes = wanted.max_turn_bytes;
+        let sent = self
+            .memories
+            .clone()
+            .build_context(with_token(wanted, token))
+            .await;
+        let response = match sent {
+            Ok(response) => response.into_inner(),
+            Err(status) if status.code() == tonic::Code::Unimplemented => {
+                return self.past_of_older(token, bytes).await;
+            }
+            Err(status) => return Err(at(&status)),
+        };
+        let degraded = response.means() == RecallMeans::Degraded;
+        Ok(Past {
+            turns: response.turns,
+            turns_left_out: response.turns_left_out,
+            summary: response.summary.and_then(|hit| hit.memory),
+            recalled: response
+                .recalled
+                .into_iter()
+                .filter_map(|hit| hit.memory)
+                .collect(),
+            degraded,
+            is_older: false,
+            workspace: given(response.workspace_id),
+            last_run: given(response.last_run_id),
+        })
+    }
+
+    /// The turns alone, from a memory that counts four bytes as a token and does not say how many it left out.
+    async fn past_of_older(&self, token: &str, bytes: u32) -> Result<Past, Failure> {
+        let token_budget = bytes / 4;
+        let request = with_token(wire::GetHistoryRequest { token_budget }, token);
+        let sent = self.conversation.clone().get_history(request).await;
+        let response = sent.map_err(|status| at(&status))?.into_inner();
+        Ok(Past {
+            turns: response.turns,
+            turns_left_out: u64::from(response.truncated),
+            is_older: true,
+            workspace: given(response.workspace_id),
+            last_run: given(response.last_run_id),
+            ..Past::default()
+        })
+    }
+
+    /// Searches the subject's memories.
+    pub(crate) async fn recall(&self, token: &str, query: String, limit: u32) -> Result<Found, Failure> {
+        let request = wire::RecallRequest {
+            query,
+            limit,
+            ..wire::RecallRequest::default()
+        };
+        let response = self
+            .memories
+            .clone()
+            .recall(with_token(request, token))
+            .await
+            .map_err(|status| at(&status))?
+            .into_inner();
+        let degraded = response.means() == RecallMeans::Degraded;
+        Ok(Found {
+            memories: response.hits.into_iter().filter_map(|hit| hit.memory).collect(),
+            degraded,
+        })
+    }
+
+    /// Saves a fact; the same id again changes nothing.
+    pub(crate) async fn remember(&self, token: &str, request: wire::RememberRequest) -> Result<(), Failure> {
+        let sent = self.memories.clone().remember(with_token(request, token)).await;
+        sent.map(drop).map_err(|status| at(&status))
+    }
+
+    /// Hides a memory.
+    pub(crate) async fn forget(&self, token: &str, memory: MemoryId) -> Result<(), Failure> {
+        let request = wire::ForgetRequest {
+            memory_id: memory.to_string(),
+        };
+        let sent = self.memories.clone().forget(with_token(request, token)).await;
+        sent.map(drop).map_err(|status| at(&status))
+    }
+}
