@@ -8,6 +8,7 @@ mod demo;
 mod doctor;
 mod error;
 mod keys;
+mod models;
 mod pki;
 mod run;
 mod sandbox;
@@ -77,6 +78,9 @@ enum Command {
     /// Keep credentials for the world outside
     #[command(subcommand)]
     Secrets(secrets::Command),
+    /// Get and check the embedding models of memory
+    #[command(subcommand)]
+    Models(models::Command),
     /// Read and check the log
     #[command(subcommand)]
     Audit(audit::Command),
@@ -117,6 +121,7 @@ impl Cli {
             Command::Approvals(command) => approvals::run(place, command).await,
             Command::Keys(command) => keys::run(place, command).await,
             Command::Secrets(command) => secrets::run(place, command).await,
+            Command::Models(command) => models::run(place, command).await,
             Command::Audit(command) => audit::run(place, command).await,
             Command::Sandbox(command) => sandbox::run(place, command).await,
             Command::Demo(args) => demo::run(place, args).await,

@@ -46,6 +46,16 @@ pub enum Error {
         "not verified: the log is not signed with the key that you gave: it is another log's key, or the log was replaced ({0})"
     )]
     OtherKey(harombe_audit::verify::Damage),
+    #[error(transparent)]
+    Model(#[from] harombe_embedding::Error),
+    #[error("{0}")]
+    NoModel(String),
+    #[error("cannot fetch {url}")]
+    Fetch {
+        url: String,
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     #[error("cannot write to the terminal")]
     Terminal(#[from] std::io::Error),
     #[error("{0}")]

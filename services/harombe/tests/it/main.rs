@@ -14,6 +14,7 @@ mod config;
 mod demo;
 mod harness;
 mod log;
+mod models;
 mod readme;
 mod reconnect;
 mod sandbox;

@@ -108,7 +108,12 @@ fn heavy_and_powerful_crates_stay_where_they_are_needed() {
         ("hickory-resolver", &["services/egress-proxy"]),
         (
             "rustls-native-certs",
-            &["services/egress-proxy", "shared/rpc", "shared/secrets"],
+            &[
+                "services/egress-proxy",
+                "services/harombe",
+                "shared/rpc",
+                "shared/secrets",
+            ],
         ),
         ("tokio-rustls", &["services/egress-proxy", "shared/rpc"]),
         (
@@ -126,13 +131,15 @@ fn heavy_and_powerful_crates_stay_where_they_are_needed() {
                 "services/memory",
             ],
         ),
+        ("pulp", &["services/memory/embedding"]),
         ("rcgen", &["shared/identity"]),
         ("qdrant-client", &["services/memory/vectors"]),
         ("qdrant-edge", &["services/memory/vectors"]),
         ("tonic-types", &["shared/error"]),
         // The store of secrets asks Vault, where its configuration says, and nobody else.
         ("age", &["shared/secrets"]),
-        ("reqwest", &["shared/secrets"]),
+        // A person fetches a model from the URL that they named.
+        ("reqwest", &["services/harombe", "shared/secrets"]),
         ("rustify", &["shared/secrets"]),
         ("vaultrs", &["shared/secrets"]),
         (

@@ -107,6 +107,8 @@ fn programs_are_started_in_few_places() {
         "services/sandbox-broker/src/gvisor/launch.rs",
         // Inside the sandbox: the interpreter.
         "services/sandbox-broker/guest/src/run.rs",
+        // pip, for a person who has a model fetched by it.
+        "services/harombe/src/cli/models/fetch.rs",
         // For tests: servers that are started and killed, and a disk that fills up.
         "shared/testkit/src/disk.rs",
         "shared/testkit/src/openbao.rs",
