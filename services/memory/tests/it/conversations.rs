@@ -364,6 +364,20 @@ async fn the_first_workspace_stays() {
     assert_eq!(history(&rig, &run, 10).await.workspace_id, first);
 }
 
+/// Every file below the folder.
+fn files(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).expect("directory") {
+        let path = entry.expect("entry").path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            found.push(path);
+        }
+    }
+    found
+}
+
 #[tokio::test]
 async fn deleting_erases_every_byte() {
     const SECRET: &str = "a sentence that must not survive anywhere on the disk";
@@ -391,8 +405,7 @@ async fn deleting_erases_every_byte() {
         .expect("finish");
     answer(gateway.delete_session(delete()).await).expect("delete");
 
-    for file in std::fs::read_dir(rig.directory.path()).expect("directory") {
-        let path = file.expect("file").path();
+    for path in files(rig.directory.path()) {
         let bytes = std::fs::read(&path).expect("bytes");
         let found = bytes
             .windows(SECRET.len())
