@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use harombe_embedding::{Local, LocalConfig};
+use harombe_embedding::{DEFAULT_MODEL, Local, LocalConfig, known};
 use serde_json::{Map, Value, json};
 
 use crate::conversation::Conversation;
@@ -22,6 +22,8 @@ pub(crate) async fn run(dir: &Path, model: Option<PathBuf>, ablation: bool) -> R
     let began = Instant::now();
     let conversations = folder::read(dir)?;
     let model = model::folder(model)?;
+    // The service would go on with words alone.
+    harombe_embedding::check(&model, known(DEFAULT_MODEL)?)?;
     let mut served = Served::start(&model).await?;
     let measured = measure(&mut served, &conversations).await;
     let name = served.model.clone();

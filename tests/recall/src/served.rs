@@ -75,12 +75,13 @@ impl Served {
         })
     }
 
-    /// Imports every turn.
+    /// Imports every turn that says or shows something.
     ///
     /// # Errors
     /// The service's.
     pub(crate) async fn store(&mut self, conversation: &Conversation) -> Result<()> {
-        let numbered: Vec<_> = conversation.turns.iter().enumerate().collect();
+        let numbered = conversation.turns.iter().enumerate();
+        let numbered: Vec<_> = numbered.filter(|(_, turn)| !turn.text.is_empty()).collect();
         for batch in numbered.chunks(BATCH) {
             let memories = batch.iter().map(|(number, turn)| memory(*number, turn)).collect();
             let request = pb::ImportMemoriesRequest { memories };
