@@ -37,6 +37,8 @@ pub(crate) struct Egress {
 enum Broken {
     #[error("egress-proxy did not let it through: {0}")]
     Refused(Failure),
+    #[error("egress-proxy did not open the tunnel")]
+    Unopened,
     #[error("the exchange broke off")]
     Http(#[from] hyper::Error),
 }
@@ -49,7 +51,7 @@ impl Egress {
         }
     }
 
-    async fn open(&self) -> Result<(Outgoing, Incoming), Status> {
+    async fn open(&self) -> Result<(Outgoing, Incoming), SendError> {
         let (frames, outgoing) = mpsc::channel(FRAMES);
         let open = wire::TunnelOpen {
             upstream: self.upstream.clone(),
@@ -58,15 +60,15 @@ impl Egress {
         // the channel has room: this is its first item
         let _ = frames.try_send(request(Frame::Open(open)));
         let stream = ReceiverStream::new(outgoing);
-        let mut incoming = self.client.clone().own_tunnel(stream).await?.into_inner();
-        match incoming.message().await? {
-            Some(wire::OwnTunnelResponse {
-                frame:
-                    Some(wire::TunnelResponse {
-                        frame: Some(Reply::Opened(_)),
-                    }),
-            }) => Ok((frames, incoming)),
-            _ => Err(Status::internal("the tunnel was not opened")),
+        let opened = self.client.clone().own_tunnel(stream).await;
+        let mut incoming = opened.map_err(|status| refused(&status))?.into_inner();
+        let first = incoming.message().await.map_err(|status| refused(&status))?;
+        match first.and_then(|reply| reply.frame?.frame) {
+            Some(Reply::Opened(_)) => Ok((frames, incoming)),
+            _ => Err(SendError::Failed {
+                retry: true,
+                source: Broken::Unopened.into(),
+            }),
         }
     }
 
@@ -75,7 +77,7 @@ impl Egress {
         request: http::Request<Bytes>,
         limit: usize,
     ) -> Result<http::Response<Bytes>, SendError> {
-        let (frames, incoming) = self.open().await.map_err(|status| refused(&status))?;
+        let (frames, incoming) = self.open().await?;
         let (ours, theirs) = tokio::io::duplex(BUFFER);
         let (read, write) = tokio::io::split(theirs);
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(ours))
