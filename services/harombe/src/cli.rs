@@ -2,13 +2,17 @@
 
 mod approvals;
 mod audit;
+mod chat;
 mod config;
 mod conversation;
 mod demo;
 mod doctor;
 mod error;
+mod following;
 mod keys;
+mod memory;
 mod models;
+mod moments;
 mod pki;
 mod run;
 mod sandbox;
@@ -67,6 +71,8 @@ enum Command {
     /// Look at the configuration
     #[command(subcommand)]
     Config(config::Command),
+    /// Talk to an agent at the terminal, or over a pipe
+    Chat(chat::Args),
     /// Send one message and show what happens
     Run(run::Args),
     /// Decide what agents may do
@@ -81,6 +87,9 @@ enum Command {
     /// Get and check the embedding models of memory
     #[command(subcommand)]
     Models(models::Command),
+    /// See, save and forget what is remembered of you
+    #[command(subcommand)]
+    Memory(memory::Command),
     /// Read and check the log
     #[command(subcommand)]
     Audit(audit::Command),
@@ -117,11 +126,13 @@ impl Cli {
             Command::Serve(args) => serve::run(place, args).await,
             Command::Pki(command) => pki::run(command),
             Command::Config(command) => config::run(&place, command),
+            Command::Chat(args) => chat::run(place, args).await,
             Command::Run(args) => run::run(place, args).await,
             Command::Approvals(command) => approvals::run(place, command).await,
             Command::Keys(command) => keys::run(place, command).await,
             Command::Secrets(command) => secrets::run(place, command).await,
             Command::Models(command) => models::run(place, command).await,
+            Command::Memory(command) => memory::run(place, command).await,
             Command::Audit(command) => audit::run(place, command).await,
             Command::Sandbox(command) => sandbox::run(place, command).await,
             Command::Demo(args) => demo::run(place, args).await,

@@ -3,24 +3,20 @@
 use std::collections::HashMap;
 use std::io::Write;
 use std::path::Path;
-use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::stream::{BoxStream, Peekable};
-use futures_util::{StreamExt as _, TryStreamExt as _};
-use harombe_error::{Failure, Reason};
 use harombe_proto::agent::v1::{
     CancelRunRequest, CreateSessionRequest, SendMessageRequest, UploadFileRequest, UploadStart,
-    WatchRunRequest, upload_file_request,
+    upload_file_request,
 };
 use harombe_proto::types::v1::run_event::Event;
-use harombe_proto::types::v1::{ApprovalRequired, Decision, RunEvent, StopReason};
+use harombe_proto::types::v1::{ApprovalRequired, Decision, StopReason};
 use harombe_types::{EventId, SystemClock};
-use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Error;
+use super::following::{Following, is_settled, same_json};
 use crate::attach::{Client, Place};
 use crate::terminal::{Answer, Answers, Prompt, Screen};
 
@@ -124,26 +120,23 @@ impl<W: Write + Send> Conversation<W> {
             text: text.to_owned(),
             ..SendMessageRequest::default()
         };
-        let mut progress = Progress::default();
-        let mut events = self.open_stream(&request, &progress).await?;
+        let mut following = Following::say(&mut self.client, request).await?;
         let mut proposed = HashMap::new();
         loop {
             let next = tokio::select! {
-                next = events.next() => next,
+                next = following.next() => next,
                 _ = self.interrupt.recv() => {
-                    self.cancel(&progress.run).await?;
+                    self.cancel(following.run()).await?;
                     continue;
                 }
             };
             let event = match next {
-                Some(Ok(event)) => event,
-                broken => {
-                    let why = broken.and_then(Result::err);
-                    events = self.reopen(&request, &mut progress, why).await?;
+                Ok(event) => event,
+                Err(why) => {
+                    self.reopen(&mut following, why).await?;
                     continue;
                 }
             };
-            progress.note(&event);
             self.screen.event(&event)?;
             match event.event {
                 Some(Event::ToolCallProposed(call)) => {
@@ -151,7 +144,7 @@ impl<W: Write + Send> Conversation<W> {
                 }
                 Some(Event::ApprovalRequired(required)) => {
                     let shown = proposed.get(&required.call_id).map_or("", String::as_str);
-                    self.answer(&progress.run, &required, shown, &mut events).await?;
+                    self.answer(&required, shown, &mut following).await?;
                 }
                 Some(Event::RunFinished(finished)) => {
                     let reason = StopReason::try_from(finished.stop_reason).unwrap_or_default();
@@ -163,44 +156,14 @@ impl<W: Write + Send> Conversation<W> {
         }
     }
 
-    /// The run's events after what was seen of it. Sent again, the message is the same one and joins the run that it began.
-    async fn open_stream(
-        &mut self,
-        message: &SendMessageRequest,
-        progress: &Progress,
-    ) -> Result<Events, tonic::Status> {
-        let agent = &mut self.client.agent;
-        if progress.run.is_empty() {
-            let stream = agent.send_message(message.clone()).await?.into_inner();
-            let events = stream.map_ok(|response| response.event.unwrap_or_default());
-            return Ok(events.boxed().peekable());
-        }
-        let watch = WatchRunRequest {
-            run_id: progress.run.clone(),
-            after_cursor: progress.cursor,
-        };
-        let stream = agent.watch_run(watch).await?.into_inner();
-        let events = stream.map_ok(|response| response.event.unwrap_or_default());
-        Ok(events.boxed().peekable())
-    }
-
-    /// Goes on where a stream broke off. The run has not: it waits for nobody.
     async fn reopen(
         &mut self,
-        message: &SendMessageRequest,
-        progress: &mut Progress,
+        following: &mut Following,
         mut why: Option<tonic::Status>,
-    ) -> Result<Events, Error> {
+    ) -> Result<(), Error> {
         loop {
-            let passes = why
-                .as_ref()
-                .is_none_or(|status| status.code() == tonic::Code::Unavailable);
-            if !passes || progress.tries >= TRIES {
-                return Err(why.map_or(Error::CutShort, Error::from));
-            }
-            let pause = FIRST_PAUSE.saturating_mul(1 << progress.tries);
-            progress.tries += 1;
-            let cursor = progress.cursor;
+            let pause = following.pause(why, TRIES)?;
+            let cursor = following.cursor();
             self.screen.detail(&format!(
                 "the connection broke off; going on after event {cursor} …"
             ))?;
@@ -208,8 +171,8 @@ impl<W: Write + Send> Conversation<W> {
                 () = tokio::time::sleep(pause) => {}
                 _ = self.interrupt.recv() => return Err(Error::Interrupted),
             }
-            match self.open_stream(message, progress).await {
-                Ok(events) => return Ok(events),
+            match following.reopen(&mut self.client).await {
+                Ok(()) => return Ok(()),
                 Err(status) => why = Some(status),
             }
         }
@@ -232,10 +195,9 @@ impl<W: Write + Send> Conversation<W> {
     /// Sees to it that an approval is answered. `shown` is what stood on the screen as the call's arguments.
     async fn answer(
         &mut self,
-        run: &str,
         required: &ApprovalRequired,
         shown: &str,
-        events: &mut Events,
+        following: &mut Following,
     ) -> Result<(), Error> {
         // What will run is what hitl holds, not what the model's event said.
         let approval = self.client.approval(&required.approval_id).await?;
@@ -253,12 +215,12 @@ impl<W: Write + Send> Conversation<W> {
                 let command = self.place.command(&command);
                 self.screen.detail(&format!("answer with: {command}"))?;
             }
-            Answers::Terminal => self.ask(run, &approval.approval_id, events).await?,
+            Answers::Terminal => self.ask(&approval.approval_id, following).await?,
         }
         Ok(())
     }
 
-    async fn ask(&mut self, run: &str, approval_id: &str, events: &mut Events) -> Result<(), Error> {
+    async fn ask(&mut self, approval_id: &str, following: &mut Following) -> Result<(), Error> {
         let Some(prompt) = &mut self.prompt else {
             return Ok(());
         };
@@ -267,13 +229,13 @@ impl<W: Write + Send> Conversation<W> {
         // Somebody else may decide first, or time may: then the next event says so.
         let answer = tokio::select! {
             answer = prompt.answer() => answer,
-            _ = std::pin::Pin::new(events).peek() => {
+            () = following.heard() => {
                 prompt.dismiss();
                 return Ok(());
             }
             _ = self.interrupt.recv() => {
                 prompt.dismiss();
-                return self.cancel(run).await;
+                return self.cancel(following.run()).await;
             }
         };
         let decision = match answer {
@@ -291,42 +253,6 @@ impl<W: Write + Send> Conversation<W> {
     }
 }
 
-/// How far a run was followed.
-#[derive(Debug, Default)]
-struct Progress {
-    /// Empty before its first event.
-    run: String,
-    /// From where a new stream goes on.
-    cursor: u64,
-    /// Since something was last heard of it.
-    tries: u32,
-}
-
-impl Progress {
-    fn note(&mut self, event: &RunEvent) {
-        self.run.clone_from(&event.run_id);
-        self.tries = 0;
-        // A question is asked anew, unless something came after it: it may not have been answered.
-        let asks = matches!(event.event, Some(Event::ApprovalRequired(_)));
-        self.cursor = self.cursor.max(event.cursor.saturating_sub(u64::from(asks)));
-    }
-}
-
-fn is_settled(status: &tonic::Status) -> bool {
-    let reason = Failure::from(status.clone()).reason;
-    matches!(reason, Reason::AlreadyDecided | Reason::ApprovalExpired)
-}
-
-type Events = Peekable<BoxStream<'static, Result<RunEvent, tonic::Status>>>;
-
 const UPLOAD_CHUNK: usize = 256 * 1024;
 /// Tries in a row to go on with a stream that broke off, some fifteen seconds together.
 const TRIES: u32 = 6;
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
-
-fn same_json(a: &str, b: &str) -> bool {
-    match (serde_json::from_str::<Value>(a), serde_json::from_str::<Value>(b)) {
-        (Ok(a), Ok(b)) => a == b,
-        _ => false,
-    }
-}

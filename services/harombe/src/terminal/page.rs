@@ -10,6 +10,8 @@ use super::style::Style;
 pub(super) struct Page<W> {
     out: W,
     style: Style,
+    /// Columns of the margin.
+    margin: usize,
     /// Columns there are.
     width: usize,
     /// Columns used on the last line; 0 when it is ended.
@@ -17,8 +19,10 @@ pub(super) struct Page<W> {
     empty: bool,
 }
 
-/// Columns of the margin.
+/// Columns of a margin with names in it.
 const MARGIN: usize = 13;
+/// Columns of one without.
+const NARROW: usize = 2;
 /// A terminal that is narrower than this breaks lines as it likes.
 const NARROWEST: usize = 40;
 const TAB: usize = 8;
@@ -29,14 +33,42 @@ impl<W: Write> Page<W> {
         Self {
             out,
             style,
+            margin: MARGIN,
             width: width.filter(|width| *width >= NARROWEST).unwrap_or(usize::MAX),
             column: 0,
             empty: true,
         }
     }
 
+    /// A page whose margin is only as wide as it takes to tell its lines from a person's.
+    pub(super) fn narrow(out: W, style: Style, width: Option<usize>) -> Self {
+        Self {
+            margin: NARROW,
+            ..Self::new(out, style, width)
+        }
+    }
+
+    /// The terminal has that many columns now.
+    pub(super) fn set_width(&mut self, width: Option<usize>) {
+        self.width = width.filter(|width| *width >= NARROWEST).unwrap_or(usize::MAX);
+    }
+
     pub(super) fn style(&self) -> Style {
         self.style
+    }
+
+    /// Columns to the right of the margin.
+    pub(super) fn room(&self) -> usize {
+        self.width - self.margin
+    }
+
+    /// Whether the last line is ended.
+    pub(super) fn is_at_line_start(&self) -> bool {
+        self.column == 0
+    }
+
+    pub(super) fn out(&mut self) -> &mut W {
+        &mut self.out
     }
 
     /// Ends the line, and leaves one empty if anything stands above.
@@ -52,6 +84,25 @@ impl<W: Write> Page<W> {
         self.column = MARGIN;
         let (bullet, name) = (self.style.accent("▸"), format!("{name:<10}"));
         write!(self.out, "{bullet} {} ", self.style.bold(name))
+    }
+
+    /// A line that begins something, at the left edge.
+    pub(super) fn title(&mut self, text: &str) -> io::Result<()> {
+        self.end_line()?;
+        self.empty = false;
+        self.column = self.margin;
+        let bullet = self.style.accent("▸");
+        write!(self.out, "{bullet} ")?;
+        self.prose(text)?;
+        self.end_line()
+    }
+
+    /// A line that was laid out for this page.
+    pub(super) fn laid_out(&mut self, line: &str) -> io::Result<()> {
+        self.end_line()?;
+        self.empty = false;
+        let margin = if line.is_empty() { 0 } else { self.margin };
+        writeln!(self.out, "{:margin$}{line}", "")
     }
 
     /// A line under the last one.
@@ -70,7 +121,7 @@ impl<W: Write> Page<W> {
         for piece in text.split_inclusive([' ', '\n']) {
             let word = piece.trim_end_matches([' ', '\n']);
             let needed = columns(word);
-            if self.column + needed > self.width && MARGIN + needed <= self.width {
+            if self.column + needed > self.width && self.margin + needed <= self.width {
                 line.truncate(line.trim_end_matches(' ').len());
                 line.push('\n');
                 self.indent(&mut line);
@@ -161,8 +212,8 @@ impl<W: Write> Page<W> {
     }
 
     fn indent(&mut self, line: &mut String) {
-        line.extend(std::iter::repeat_n(' ', MARGIN));
-        self.column = MARGIN;
+        line.extend(std::iter::repeat_n(' ', self.margin));
+        self.column = self.margin;
     }
 }
 

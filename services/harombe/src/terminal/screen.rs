@@ -12,9 +12,10 @@ use harombe_proto::types::v1::{
 use serde_json::Value;
 
 use super::page::Page;
-use super::streaming::{Streaming, Words};
+use super::streaming::{Streaming, Words, unseen};
 use super::style::Style;
 use super::text::{model_name, printable, shortened};
+use super::words;
 
 /// Where a run is shown. Remembers how much of each text and output it has written, so that what comes twice is shown once.
 #[derive(Debug)]
@@ -110,7 +111,10 @@ impl<W: Write> Screen<W> {
                 self.arguments(&call.tool, &call.arguments)
             }
             Some(Event::ApprovalRequired(required)) => self.approval_required(required),
-            Some(Event::ApprovalDecided(decided)) => self.approval_decided(decided),
+            Some(Event::ApprovalDecided(decided)) => {
+                let line = words::decided(self.style(), decided);
+                self.detail(&line)
+            }
             Some(Event::ToolStarted(started)) => self.tool_started(started),
             Some(Event::ToolOutput(output)) => self.tool_output(output),
             Some(Event::ToolFinished(finished)) => self.tool_finished(finished),
@@ -136,16 +140,21 @@ impl<W: Write> Screen<W> {
             "{} · asked for by {} · {}",
             self.style().bold(printable(&approval.tool)),
             approval.requested_by,
-            self.risk(risk)
+            words::risk(self.style(), risk)
         );
         self.detail(&head)?;
         self.reasons(&approval.reasons)?;
         self.arguments(&approval.tool, &approval.arguments)?;
-        let decision = Decision::try_from(approval.decision).unwrap_or_default();
-        if decision == Decision::Unspecified {
+        if approval.decision == Decision::Unspecified as i32 {
             return Ok(());
         }
-        self.decided(decision, &approval.decided_by, false, "")
+        let decided = ApprovalDecided {
+            decision: approval.decision,
+            decided_by: approval.decided_by.clone(),
+            ..ApprovalDecided::default()
+        };
+        let line = words::decided(self.style(), &decided);
+        self.detail(&line)
     }
 
     /// Asks on an open line; the answer is read elsewhere.
@@ -167,7 +176,7 @@ impl<W: Write> Screen<W> {
     fn approval_required(&mut self, required: &ApprovalRequired) -> io::Result<()> {
         let risk = Risk::try_from(required.risk).unwrap_or_default();
         let id = self.style().dim(&required.approval_id);
-        let line = format!("{} · waits for approval {id}", self.risk(risk));
+        let line = format!("{} · waits for approval {id}", words::risk(self.style(), risk));
         self.detail(&line)?;
         self.reasons(&required.reasons)
     }
@@ -179,40 +188,10 @@ impl<W: Write> Screen<W> {
         Ok(())
     }
 
-    fn approval_decided(&mut self, decided: &ApprovalDecided) -> io::Result<()> {
-        let decision = Decision::try_from(decided.decision).unwrap_or_default();
-        self.decided(
-            decision,
-            &decided.decided_by,
-            decided.unattended,
-            &decided.comment,
-        )
-    }
-
-    fn decided(&mut self, decision: Decision, by: &str, unattended: bool, comment: &str) -> io::Result<()> {
-        let style = self.style();
-        let mut line = match decision {
-            Decision::Approved => style.good("approved").to_string(),
-            Decision::Denied => style.bad("denied").to_string(),
-            Decision::Expired => style.bad("expired, so denied").to_string(),
-            Decision::Unspecified => "undecided".to_owned(),
-        };
-        if !by.is_empty() {
-            line.push_str(&format!(" by {by}"));
-        }
-        if unattended {
-            line.push_str(" · unattended: nobody looked");
-        }
-        if !comment.is_empty() {
-            line.push_str(&format!(" · “{}”", printable(comment)));
-        }
-        self.detail(&line)
-    }
-
     fn tool_started(&mut self, started: &ToolStarted) -> io::Result<()> {
         let risk = Risk::try_from(started.risk).unwrap_or_default();
         let line = if started.isolation.is_empty() {
-            format!("{} · runs without asking", self.risk(risk))
+            format!("{} · runs without asking", words::risk(self.style(), risk))
         } else {
             let isolation = self.style().good(&started.isolation);
             format!("running in a fresh sandbox · isolation {isolation}")
@@ -242,30 +221,10 @@ impl<W: Write> Screen<W> {
     }
 
     fn tool_finished(&mut self, finished: &ToolFinished) -> io::Result<()> {
-        // That a person or the deadline said no stands above already.
-        if matches!(finished.reason.as_str(), "APPROVAL_DENIED" | "APPROVAL_EXPIRED") {
+        if words::is_told_already(finished) {
             return Ok(());
         }
-        let (outcome, style) = (
-            ToolOutcome::try_from(finished.outcome).unwrap_or_default(),
-            self.style(),
-        );
-        let (mut line, ran) = match outcome {
-            ToolOutcome::Ok => (style.good("finished").to_string(), true),
-            ToolOutcome::Denied => (style.bad("denied").to_string(), false),
-            ToolOutcome::Invalid => (style.warn("not run").to_string(), false),
-            ToolOutcome::Unknown => (style.warn("outcome unknown").to_string(), false),
-            ToolOutcome::Failed | ToolOutcome::Unspecified => (style.warn("failed").to_string(), true),
-        };
-        if let Some(code) = finished.exit_code {
-            line.push_str(&format!(" · exit {code}"));
-        }
-        if !finished.reason.is_empty() {
-            line.push_str(&format!(" · {}", finished.reason));
-        }
-        if ran {
-            line.push_str(&format!(" · {} ms", finished.duration_ms));
-        }
+        let (line, outcome) = words::outcome(self.style(), finished);
         // Executed code has shown its output; of everything else, what the model is told is worth seeing.
         let told = shortened(&printable(&finished.result), MOST_LINES);
         if finished.exit_code.is_none() && outcome == ToolOutcome::Ok {
@@ -278,29 +237,12 @@ impl<W: Write> Screen<W> {
                 self.detail(text)?;
             }
         }
-        self.redactions(finished)
-    }
-
-    fn redactions(&mut self, finished: &ToolFinished) -> io::Result<()> {
-        if finished.redactions.is_empty() {
-            return Ok(());
-        }
-        let kinds = finished.redactions.iter();
-        let kinds: Vec<_> = kinds.map(|(kind, count)| format!("{count} × {kind}")).collect();
-        let line = format!("{} · {}", self.style().warn("redacted"), kinds.join(", "));
-        self.detail(&line)
+        words::redactions(self.style(), finished).map_or(Ok(()), |line| self.detail(&line))
     }
 
     fn run_finished(&mut self, finished: &RunFinished) -> io::Result<()> {
-        let why = match StopReason::try_from(finished.stop_reason).unwrap_or_default() {
-            StopReason::Answered => "answered",
-            StopReason::Cancelled => "cancelled",
-            StopReason::StepLimit => "stopped at the step limit",
-            StopReason::TokenLimit => "stopped at the token limit",
-            StopReason::TimeLimit => "stopped at the time limit",
-            StopReason::Unspecified => "ended",
-        };
-        self.chapter("done", why)
+        let reason = StopReason::try_from(finished.stop_reason).unwrap_or_default();
+        self.chapter("done", words::stopped(reason))
     }
 
     fn say(&mut self, words: Words) -> io::Result<()> {
@@ -345,23 +287,6 @@ impl<W: Write> Screen<W> {
         }
         self.page.end_line()
     }
-
-    fn risk(&self, risk: Risk) -> String {
-        let style = self.style();
-        match risk {
-            Risk::Low => style.good("risk LOW").to_string(),
-            Risk::Medium => style.warn("risk MEDIUM").to_string(),
-            Risk::High => style.warn("risk HIGH").to_string(),
-            Risk::Critical => style.bad("risk CRITICAL").to_string(),
-            Risk::Unspecified => "risk unknown".to_owned(),
-        }
-    }
-}
-
-/// The part of `data` (which begins at `offset`) that lies after the first `shown` bytes.
-fn unseen(shown: u64, offset: u64, data: &[u8]) -> Option<&[u8]> {
-    let skip = usize::try_from(shown.saturating_sub(offset)).ok()?;
-    data.get(skip..).filter(|rest| !rest.is_empty())
 }
 
 #[cfg(test)]

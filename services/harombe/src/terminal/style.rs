@@ -15,7 +15,8 @@ impl Style {
     #[must_use]
     pub fn of_stdout() -> Self {
         let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        if std::io::stdout().is_terminal() && !refused {
+        let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        if std::io::stdout().is_terminal() && !refused && !is_dumb {
             Self::Coloured
         } else {
             Self::Plain
@@ -26,6 +27,12 @@ impl Style {
     pub(crate) fn columns_of_stdout() -> Option<usize> {
         let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
         (size.ws_col > 0).then_some(usize::from(size.ws_col))
+    }
+
+    /// Whether standard output is a terminal on which lines can be taken back: neither plain nor dumb.
+    pub(crate) fn can_erase_on_stdout() -> bool {
+        let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+        Self::of_stdout() == Self::Coloured && !is_dumb
     }
 
     pub(crate) fn bold<T: fmt::Display>(self, text: T) -> Painted<T> {

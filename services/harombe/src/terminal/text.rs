@@ -3,7 +3,7 @@
 use std::path::Path;
 
 /// Text without control characters that could drive the terminal: what is shown for approval must be what is there.
-pub(super) fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.chars()
         .map(|c| match c {
             '\n' | '\t' => c,
@@ -19,7 +19,7 @@ const fn is_bidi_control(c: char) -> bool {
 }
 
 /// The first lines of a text, each of which may be 400 characters long; says how much is left out.
-pub(super) fn shortened(text: &str, lines: usize) -> String {
+pub(crate) fn shortened(text: &str, lines: usize) -> String {
     const LONGEST: usize = 400;
     let cut = |line: &str| line.chars().take(LONGEST).collect::<String>();
     let shown: Vec<String> = text.lines().take(lines).map(cut).collect();
@@ -31,7 +31,7 @@ pub(super) fn shortened(text: &str, lines: usize) -> String {
 }
 
 /// How a model is called before a person: a script by its file's name, not its whole path.
-pub(super) fn model_name(model: &str) -> String {
+pub(crate) fn model_name(model: &str) -> String {
     match model.split_once(':') {
         Some(("scripted", file)) => {
             let name = Path::new(file).file_name().unwrap_or_default().to_string_lossy();

@@ -9,11 +9,13 @@
 mod backends;
 mod bad_input;
 mod bad_models;
+mod chat;
 mod cluster;
 mod config;
 mod demo;
 mod harness;
 mod log;
+mod memory;
 mod models;
 mod readme;
 mod reconnect;
