@@ -17,7 +17,7 @@ use harombe_proto::agent::v1::key_service_client::KeyServiceClient;
 use harombe_proto::agent::v1::{CreateKeyRequest, CreateSessionRequest, GetSessionRequest, KeyLimits};
 use harombe_proto::memory::v1 as memory;
 use harombe_proto::memory::v1::conversation_service_client::ConversationServiceClient;
-use harombe_rpc::{GrpcChannel, LogRefusals, Metrics, RequestExt as _, TaskSet};
+use harombe_rpc::{GrpcChannel, Metrics, RequestExt as _, TaskSet};
 use harombe_sql::StoreConfig;
 use harombe_testkit::postgres::{Database, URL_VARIABLE};
 use harombe_testkit::{AuditSink, TestPki};
@@ -86,17 +86,19 @@ async fn main() {
     let clock = Arc::new(SystemClock);
     let (pki, tasks) = (TestPki::new(clock.clone()), TaskSet::new());
     let data = tempfile::tempdir().unwrap();
+    let sink = AuditSink::new(&pki, clock.clone());
     let deps = harombe_memory::Deps {
         clock: clock.clone(),
         metrics: Metrics::new(),
         identity: pki.identity(ServiceName::Memory),
-        refusals: Arc::new(LogRefusals),
+        trail: sink.trail(ServiceName::Memory, clock.clone(), &tasks),
         data: data.path().join("memory"),
+        models: data.path().join("models"),
+        egress_proxy: sink.channel(ServiceName::Memory),
     };
     let memory = harombe_memory::build(harombe_memory::Config::default(), deps)
         .await
         .unwrap();
-    let sink = AuditSink::new(&pki, clock.clone());
     let channel = GrpcChannel::local(memory.server(), ServiceName::Gateway);
     let deps = Deps {
         clock: clock.clone(),

@@ -13,8 +13,9 @@ use harombe_memory::{Config, Deps, build};
 use harombe_proto::memory::v1 as pb;
 use harombe_proto::memory::v1::conversation_service_client::ConversationServiceClient;
 use harombe_proto::memory::v1::run_journal_service_client::RunJournalServiceClient;
-use harombe_rpc::{GrpcChannel, LogRefusals, RequestExt as _};
+use harombe_rpc::{GrpcChannel, RequestExt as _, TaskSet};
 use harombe_sql::{PostgresConfig, StoreConfig};
+use harombe_testkit::{AuditSink, TestPki};
 use harombe_types::{Clock as _, Person, Role, RunId, RunPrincipal, ServiceName, SessionId, SystemClock};
 use tonic::Request;
 
@@ -40,12 +41,16 @@ async fn main() -> Result<(), Failed> {
     let fsync = fdatasync_p50(directory.path())?;
     let authority = CertificateAuthority::create("load.example", &SystemClock)?;
     let minter = TokenMinter::new(authority.issue(ServiceName::Gateway, &SystemClock)?);
+    let pki = TestPki::new(Arc::new(SystemClock));
+    let (sink, trails) = (AuditSink::new(&pki, Arc::new(SystemClock)), TaskSet::new());
     let deps = Deps {
         metrics: harombe_rpc::Metrics::new(),
         clock: Arc::new(SystemClock),
         identity: authority.issue(ServiceName::Memory, &SystemClock)?,
-        refusals: Arc::new(LogRefusals),
+        trail: sink.trail(ServiceName::Memory, Arc::new(SystemClock), &trails),
         data: directory.path().join("memory"),
+        models: directory.path().join("models"),
+        egress_proxy: sink.channel(ServiceName::Memory),
     };
     let service = build(config, deps).await?;
     let started = Instant::now();

@@ -4,28 +4,35 @@
 
 mod check;
 mod claimed;
+pub(crate) mod consolidation;
 mod content;
+mod context;
 mod conversations;
 mod estimate;
 mod follow;
+mod generation;
+pub(crate) mod indexing;
 mod journal;
 mod limits;
-mod memories;
+pub(crate) mod memories;
 mod model;
+pub(crate) mod recall;
 mod takeover;
 
 pub(crate) use claimed::claimed_turns;
 pub(crate) use content::{decode_entry, decode_message, decode_page, encode_entries};
+pub(crate) use context::{Context, Contexts, Wanted};
 pub(crate) use conversations::Conversations;
 pub(crate) use estimate::{bytes, content};
 pub(crate) use follow::{Follow, Known};
+pub(crate) use generation::{Generation, Source};
 pub(crate) use journal::{Journal, Validity};
 pub use limits::Whose;
 pub(crate) use limits::{RunLimits, UnderWay};
 pub(crate) use memories::{
-    Act, Actor, Change, Changed, Deed, Erasure, Hide, Label, Listing, Memory, MemoryFilter, MemoryKind, MemoryLimits,
-    NewMemory, NewWork, OfRun, Revision, Saved, Saving, SessionTurn, Stats, Step, Stored, Unremembered, What, Which,
-    Work,
+    Act, Actor, Change, Changed, Deed, Erasure, Fact, Hide, Label, Listing, Memories, MemoriesDeps, Memory,
+    MemoryFilter, MemoryKind, MemoryLimits, NewMemory, OfRun, Revision, Saved, Saving, SessionTurn, Stats,
+    Step, Stored, Unremembered, What, Which, Work,
 };
 pub(crate) use model::{
     ActiveRuns, Begin, Begun, Claimed, ClaimedTurn, Content, Entry, Expired, ExpiredPage, Finish, Header,

@@ -36,6 +36,14 @@ pub enum Error {
     /// Another memory has taken its place, or is about to.
     #[error("memory {0} is superseded already; read it to see by which, and supersede that one")]
     Superseded(MemoryId),
+    /// A memory is no place for long texts.
+    #[error(
+        "the text has {bytes} bytes; a memory has at most {most}: save what matters of it, or several memories"
+    )]
+    TooLong { bytes: usize, most: usize },
+    /// It has happened, or was about to, and the audit log may not have it: nobody is told that it is done.
+    #[error("it is not on record in the audit log")]
+    Unrecorded(#[source] harombe_trail::Error),
     /// The epoch is not the current one, or the lease is another's and has not expired.
     #[error("another node holds the lease of this run")]
     LeaseLost,
@@ -60,7 +68,11 @@ pub enum Error {
 impl Error {
     /// True when the store could not be asked at all: another request would fare no better.
     pub(crate) fn is_unavailable(&self) -> bool {
-        matches!(self, Self::Store(error) if error.is_unavailable())
+        match self {
+            Self::Store(error) => error.is_unavailable(),
+            Self::Unrecorded(error) => error.code() == Code::Unavailable,
+            _ => false,
+        }
     }
 }
 
@@ -68,7 +80,8 @@ impl ServiceError for Error {
     fn code(&self) -> Code {
         match self {
             Self::NotFound(_) => Code::NotFound,
-            Self::Invalid(_) => Code::InvalidArgument,
+            Self::Invalid(_) | Self::TooLong { .. } => Code::InvalidArgument,
+            Self::Unrecorded(error) => error.code(),
             Self::SessionBusy
             | Self::Superseded(_)
             | Self::LeaseLost
@@ -87,7 +100,10 @@ impl ServiceError for Error {
             Self::Invalid(_) | Self::NotFresh | Self::Cursor { .. } => Reason::InvalidArgument,
             Self::SessionBusy => Reason::SessionBusy,
             Self::Superseded(_) => Reason::MemorySuperseded,
-            Self::TooManyRuns { .. } | Self::TooManyMemories { .. } => Reason::LimitExceeded,
+            Self::TooManyRuns { .. } | Self::TooManyMemories { .. } | Self::TooLong { .. } => {
+                Reason::LimitExceeded
+            }
+            Self::Unrecorded(error) => error.reason(),
             Self::LeaseLost | Self::RunEnded => Reason::LeaseLost,
             Self::Store(error) if error.is_unavailable() => Reason::StoreUnavailable,
             Self::Store(_) | Self::Decode(_) | Self::Stored(_) => Reason::Internal,
@@ -97,6 +113,7 @@ impl ServiceError for Error {
     fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::TooManyRuns { .. } => Some(ROOM_AGAIN),
+            Self::Unrecorded(error) => error.retry_after(),
             error => error.is_unavailable().then_some(Duration::from_secs(1)),
         }
     }

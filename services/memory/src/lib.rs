@@ -8,11 +8,12 @@ mod domain;
 mod error;
 mod grpc;
 mod metrics;
+mod peers;
 mod service;
 mod store;
 mod tasks;
 
-pub use config::{Config, LimitConfig};
+pub use config::{Config, ConsolidationConfig, EmbeddingConfig, LimitConfig, RecallConfig, UpstreamConfig};
 pub use domain::Whose;
 pub use error::Error;
 pub use service::{BuildError, Deps, Service, build};

@@ -1,11 +1,20 @@
 //! What memory counts of its own; calls are counted by the server stack. What is counted where it happens is this process's;
 //! runs under way are all processes' on one store, so each says the same.
 
+mod consolidation;
+mod memories;
+mod recall;
+
 use harombe_rpc::Metrics;
 use harombe_telemetry::metrics::{Counter, Family, Gauge};
 
 use crate::domain::{ActiveRuns, Renewal, RunState, Whose};
 use crate::error::Error;
+
+pub(crate) use consolidation::ConsolidationNumbers;
+pub(crate) use recall::{IndexNumbers, IndexUse, RecallNumbers};
+
+pub(crate) use memories::MemoryNumbers;
 
 type Label = [(&'static str, &'static str); 1];
 type Labels = [(&'static str, &'static str); 2];

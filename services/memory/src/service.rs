@@ -1,21 +1,30 @@
 //! Puts the rooms together.
 
+mod consolidation;
+mod recall;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use harombe_identity::{ServiceIdentity, TokenVerifier};
 use harombe_proto::memory::v1::conversation_service_server::ConversationServiceServer;
+use harombe_proto::memory::v1::memory_service_server::MemoryServiceServer;
+use harombe_proto::memory::v1::personal_memory_service_server::PersonalMemoryServiceServer;
 use harombe_proto::memory::v1::run_journal_service_server::RunJournalServiceServer;
-use harombe_rpc::{Door, Metrics, Refusals, Server};
+use harombe_rpc::{Door, GrpcChannel, Metrics, Server};
+use harombe_trail::Trail;
 use harombe_types::{Clock, ServiceName, Timestamp};
+use tokio::sync::Notify;
 
+use self::consolidation::Consolidation;
+use self::recall::Recall;
 use crate::Config;
-use crate::domain::{Conversations, Follow, Journal, Validity};
-use crate::grpc::{ConversationGrpc, JournalGrpc};
-use crate::metrics::Numbers;
+use crate::domain::{Contexts, Conversations, Follow, Journal, Memories, MemoriesDeps, Validity};
+use crate::grpc::{ConversationGrpc, JournalGrpc, PersonalGrpc, RecallGrpc};
+use crate::metrics::{MemoryNumbers, Numbers};
 use crate::store::{self, Opened, Outbox, Store};
-use crate::tasks::{Overdue, Peering};
+use crate::tasks::{Collect, Erase, Overdue, Peering};
 
 /// What the service needs from outside.
 #[derive(Clone)]
@@ -26,10 +35,14 @@ pub struct Deps {
     pub metrics: Metrics,
     /// This service's own identity; principal tokens are verified against its roots.
     pub identity: ServiceIdentity,
-    /// Hears of refused calls.
-    pub refusals: Arc<dyn Refusals>,
+    /// What is saved and forgotten is on record before anybody is told; refused calls are too.
+    pub trail: Trail,
     /// The service's own folder under the data directory.
     pub data: PathBuf,
+    /// Where a local embedding model is looked for when none is configured.
+    pub models: PathBuf,
+    /// The way to embedding models elsewhere.
+    pub egress_proxy: GrpcChannel,
 }
 
 /// Why the service could not be built.
@@ -48,6 +61,7 @@ pub enum BuildError {
 pub struct Service {
     server: Server,
     store: Arc<dyn Store>,
+    vectors: recall::Opened,
 }
 
 /// Opens the store, starts the background tasks and mounts the RPCs.
@@ -62,13 +76,28 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
     let lease = config.lease.as_duration();
     let Opened {
         store,
-        memories: _,
+        memories,
+        generations,
+        consolidations,
         peers,
-    } = store::open(&config.store, &deps.data, Outbox::Unused).await?;
+    } = store::open(&config.store, &deps.data, Outbox::Kept).await?;
+    let recall = Recall::new(&config, &deps, &memories, generations);
+    let consolidate = Consolidation::new(&config, &deps, &memories, consolidations);
     let verifier = TokenVerifier::new(deps.identity.roots().clone());
     let tokens: Arc<dyn Validity> = Arc::new(RunTokens(verifier.clone()));
     let follow = Follow::with(peers.clone());
     let numbers = Numbers::new(&deps.metrics);
+    let contexts = Contexts::new(Arc::clone(&store), Arc::clone(&memories), recall.recaller.clone());
+    let memories = Memories::new(MemoriesDeps {
+        store: memories,
+        trail: deps.trail.clone(),
+        clock: Arc::clone(&deps.clock),
+        most: (&config.limits).into(),
+        erase_after: config.erase_after.as_duration(),
+        numbers: MemoryNumbers::new(&deps.metrics),
+        meanings: recall.meanings.clone(),
+    });
+    let ended = Arc::new(Notify::new());
     let conversations = Conversations::new(
         Arc::clone(&store),
         Arc::clone(&deps.clock),
@@ -76,6 +105,7 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
         lease,
         (&config.limits).into(),
         numbers.clone(),
+        (memories.clone(), Arc::clone(&ended)),
     );
     let journal = Journal::new(
         Arc::clone(&store),
@@ -87,13 +117,24 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
     );
     let door = harombe_rpc::Deps {
         door: Door::Internal(Arc::new(verifier)),
-        clock: deps.clock,
-        refusals: deps.refusals,
+        clock: Arc::clone(&deps.clock),
+        refusals: Arc::new(deps.trail),
         metrics: deps.metrics,
     };
     let server = Server::builder(ServiceName::Memory, door)
         .service(ConversationServiceServer::new(ConversationGrpc(conversations)))
         .service(RunJournalServiceServer::new(JournalGrpc(journal.clone())))
+        .service(MemoryServiceServer::new(RecallGrpc {
+            memories: memories.clone(),
+            recaller: recall.recaller.clone(),
+            contexts,
+        }))
+        .service(PersonalMemoryServiceServer::new(PersonalGrpc {
+            memories: memories.clone(),
+            recaller: recall.recaller.clone(),
+            meanings: recall.meanings.clone(),
+            clock: deps.clock,
+        }))
         .health()
         .build()?;
     let tasks = server.tasks();
@@ -104,10 +145,26 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
         }
         .run(tasks.token()),
     );
+    tasks.spawn(recall.index.run(tasks.token()));
+    if config.remember_turns {
+        let collect = Collect {
+            memories: memories.clone(),
+            ended,
+        };
+        tasks.spawn(collect.run(tasks.token()));
+    }
+    if let Some(consolidate) = consolidate {
+        tasks.spawn(consolidate.of(&memories).run(tasks.token()));
+    }
+    tasks.spawn(Erase { memories }.run(tasks.token()));
     if let Some(peers) = peers {
         tasks.spawn(Peering { follow, peers }.run(tasks.token()));
     }
-    Ok(Service { server, store })
+    Ok(Service {
+        server,
+        store,
+        vectors: recall.vectors,
+    })
 }
 
 /// Run tokens as the gateway signs them.
@@ -129,6 +186,10 @@ impl Service {
     /// Lets handlers and tasks finish, at most until the deadline, then writes what waits and closes the file.
     pub async fn shutdown(self, deadline: Duration) {
         self.server.tasks().shutdown(deadline).await;
+        let vectors = self.vectors.lock().take();
+        if let Some(vectors) = vectors {
+            vectors.close().await;
+        }
         self.store.close().await;
     }
 }

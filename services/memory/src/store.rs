@@ -1,5 +1,7 @@
 //! Where conversations, journals and memories are kept. Every method is atomic, and durable when it returns.
 
+mod consolidation;
+mod generations;
 mod memories;
 mod newest;
 mod open;
@@ -22,6 +24,8 @@ use crate::domain::{
 };
 use crate::error::Error;
 
+pub(crate) use consolidation::Consolidations;
+pub(crate) use generations::Generations;
 pub(crate) use memories::{MemoryStore, Outbox};
 pub(crate) use open::{Opened, open};
 

@@ -43,6 +43,8 @@ impl Outcome {
 #[derive(Clone, Debug)]
 pub struct Event {
     id: Option<EventId>,
+    /// It may be in the log already.
+    repeated: bool,
     time: Option<Timestamp>,
     details: Value,
     proto: proto::Event,
@@ -61,6 +63,7 @@ impl Event {
         };
         Self {
             id: None,
+            repeated: false,
             time: None,
             details: Value::Null,
             proto,
@@ -146,6 +149,16 @@ impl Event {
     #[must_use]
     pub fn id(mut self, id: EventId) -> Self {
         self.id = Some(id);
+        self.repeated = true;
+        self
+    }
+
+    /// The id under which this event is recorded now for the first time, and may be again later. It travels with others, as
+    /// one that comes again does not.
+    #[must_use]
+    pub fn first_id(mut self, id: EventId) -> Self {
+        self.id = Some(id);
+        self.repeated = false;
         self
     }
 
@@ -156,8 +169,8 @@ impl Event {
         self
     }
 
-    pub(crate) fn has_id(&self) -> bool {
-        self.id.is_some()
+    pub(crate) fn is_repeated(&self) -> bool {
+        self.repeated
     }
 
     /// As it is sent, but for instance and sequence.

@@ -1,5 +1,6 @@
 //! The one place from which events leave, so that their sequence has no gaps.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,9 +28,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// An event on its way, and who waits for it.
 pub(crate) struct Job {
     pub(crate) event: Event,
-    /// Its id was given, so it may come again.
+    /// It may be in the log already.
     pub(crate) repeatable: bool,
-    pub(crate) done: Option<oneshot::Sender<Result<(), Error>>>,
+    /// Is told where it is in the log.
+    pub(crate) done: Option<oneshot::Sender<Result<u64, Error>>>,
 }
 
 /// Events that wait, in a lane for each tenant.
@@ -41,8 +43,7 @@ pub(crate) struct Pipeline {
     windows: Arc<Windows>,
     audit: AuditServiceClient<GrpcChannel>,
     instance: String,
-    /// The sequence number of the next event.
-    next: u64,
+    numbers: Numbers,
     /// Taken from the queue, and left over from a batch that was full.
     held: Option<Job>,
 }
@@ -62,7 +63,7 @@ impl Pipeline {
             windows,
             audit,
             instance,
-            next: 1,
+            numbers: Numbers::default(),
             held: None,
         }
     }
@@ -120,11 +121,11 @@ impl Pipeline {
         parts.retain(|part| !part.is_empty());
         while let Some(mut part) = parts.pop() {
             match self.send(&mut part).await {
-                Ok(used) => {
-                    self.next += used;
-                    part.into_iter().for_each(|job| job.finish(Ok(())));
+                Ok(indexes) => {
+                    for (job, index) in part.into_iter().zip(indexes) {
+                        job.finish(Ok(index));
+                    }
                 }
-                // None of them is in the log, so the numbers are free again.
                 Err(failure) => match part.len() {
                     0 | 1 => part.into_iter().for_each(|job| job.reject(&failure)),
                     length => {
@@ -138,11 +139,11 @@ impl Pipeline {
     }
 
     /// Sends one batch, as often as needed and always with the same numbers: whether an attempt that failed was stored
-    /// cannot be known, and audit takes an event id only once. Returns how many of the numbers are in the log now.
-    async fn send(&mut self, batch: &mut [Job]) -> Result<u64, Failure> {
-        for (seq, job) in (self.next..).zip(batch.iter_mut()) {
+    /// cannot be known, and audit takes an event id only once. Returns where they are in the log.
+    async fn send(&mut self, batch: &mut [Job]) -> Result<Vec<u64>, Failure> {
+        for job in batch.iter_mut() {
             job.event.instance.clone_from(&self.instance);
-            job.event.instance_seq = seq;
+            job.event.instance_seq = self.numbers.take();
         }
         let mut pause = FIRST_PAUSE;
         loop {
@@ -150,11 +151,25 @@ impl Pipeline {
             let request = Request::new(AppendBatchRequest { events }).with_deadline(DEADLINE);
             let status = match self.audit.append_batch(request).await {
                 Ok(appended) => {
-                    return Ok(count(batch).saturating_sub(count(&appended.into_inner().recorded_before)));
+                    let appended = appended.into_inner();
+                    for position in appended.recorded_before {
+                        let job = usize::try_from(position)
+                            .ok()
+                            .and_then(|position| batch.get(position));
+                        job.into_iter()
+                            .for_each(|job| self.numbers.give_back(job.event.instance_seq));
+                    }
+                    let missing = batch.len().saturating_sub(appended.indexes.len());
+                    let absent = std::iter::repeat_n(0, missing);
+                    return Ok(appended.indexes.into_iter().chain(absent).collect());
                 }
                 Err(status) => status,
             };
             if let Some(failure) = refusal(&status) {
+                // None of them is in the log.
+                for job in batch.iter() {
+                    self.numbers.give_back(job.event.instance_seq);
+                }
                 return Err(failure);
             }
             let failure = Failure::from(status);
@@ -188,12 +203,34 @@ fn refusal(status: &Status) -> Option<Failure> {
     definitive.then_some(failure)
 }
 
-fn count<T>(items: &[T]) -> u64 {
-    u64::try_from(items.len()).unwrap_or(u64::MAX)
+/// The numbers of this instance's events: each is in the log once, and in the end none is left out.
+#[derive(Debug, Default)]
+struct Numbers {
+    /// Given so far.
+    given: u64,
+    /// Given for events that turned out to be in the log already, or that it did not take.
+    free: BTreeSet<u64>,
+}
+
+impl Numbers {
+    /// The lowest that is not in use.
+    fn take(&mut self) -> u64 {
+        self.free.pop_first().unwrap_or_else(|| {
+            self.given += 1;
+            self.given
+        })
+    }
+
+    fn give_back(&mut self, number: u64) {
+        self.free.insert(number);
+        while self.free.remove(&self.given) {
+            self.given -= 1;
+        }
+    }
 }
 
 impl Job {
-    fn finish(self, result: Result<(), Error>) {
+    fn finish(self, result: Result<u64, Error>) {
         if let Some(done) = self.done {
             // Whoever gave up waiting has refused the act already.
             drop(done.send(result));
@@ -209,6 +246,21 @@ impl Job {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_number_that_was_not_used_is_the_next() {
+        let mut numbers = Numbers::default();
+        let taken =
+            |numbers: &mut Numbers, count: usize| (0..count).map(|_| numbers.take()).collect::<Vec<_>>();
+        assert_eq!(taken(&mut numbers, 3), [1, 2, 3]);
+        numbers.give_back(2);
+        assert_eq!(taken(&mut numbers, 2), [2, 4]);
+        for number in [3, 4, 2] {
+            numbers.give_back(number);
+        }
+        assert_eq!((numbers.given, numbers.free.len()), (1, 0));
+        assert_eq!(taken(&mut numbers, 2), [2, 3]);
+    }
 
     #[test]
     fn only_what_audit_says_of_the_event_itself_is_final() {

@@ -98,6 +98,14 @@ impl Trail {
     /// # Errors
     /// As [`Trail::record`].
     pub async fn record_within(&self, patience: Duration, event: Event) -> Result<(), Error> {
+        self.place_within(patience, event).await.map(drop)
+    }
+
+    /// The same, for whoever keeps where the event is: answers with its index in the log.
+    ///
+    /// # Errors
+    /// As [`Trail::record`].
+    pub async fn place_within(&self, patience: Duration, event: Event) -> Result<u64, Error> {
         let (done, recorded) = oneshot::channel();
         self.0.send(event, Some(done))?;
         match tokio::time::timeout(patience, recorded).await {
@@ -114,8 +122,8 @@ impl Trail {
 }
 
 impl Inner {
-    fn send(&self, event: Event, done: Option<oneshot::Sender<Result<(), Error>>>) -> Result<(), Error> {
-        let repeatable = event.has_id();
+    fn send(&self, event: Event, done: Option<oneshot::Sender<Result<u64, Error>>>) -> Result<(), Error> {
+        let repeatable = event.is_repeated();
         let event = event.into_proto(&*self.clock)?;
         let job = Job {
             event,

@@ -13,7 +13,7 @@ use harombe_proto::agent::v1::{
     CreateKeyRequest, CreateSessionRequest, ListKeysRequest, RevokeKeyRequest, SendMessageRequest, Session,
 };
 use harombe_proto::types::v1::RunEvent;
-use harombe_rpc::{GrpcChannel, LogRefusals, TaskSet};
+use harombe_rpc::{GrpcChannel, TaskSet};
 use harombe_testkit::{AuditSink, TestPki, clock};
 use harombe_trail::{Kind, Trail};
 use harombe_types::{ManualClock, ServiceName};
@@ -58,17 +58,21 @@ impl World {
         let clock = clock();
         let pki = TestPki::new(clock.clone());
         let data = tempfile::tempdir().unwrap();
+        let tasks = TaskSet::new();
+        // What memory records is none of the gateway's.
+        let theirs = AuditSink::new(&pki, clock.clone());
         let deps = harombe_memory::Deps {
             metrics: harombe_rpc::Metrics::new(),
             clock: clock.clone(),
             identity: pki.identity(ServiceName::Memory),
-            refusals: Arc::new(LogRefusals),
+            trail: theirs.trail(ServiceName::Memory, clock.clone(), &tasks),
             data: data.path().to_owned(),
+            models: data.path().join("models"),
+            egress_proxy: theirs.channel(ServiceName::Memory),
         };
         let memory = harombe_memory::build(harombe_memory::Config::default(), deps)
             .await
             .unwrap();
-        let tasks = TaskSet::new();
         let sink = AuditSink::new(&pki, clock.clone());
         let runtime = Arc::new(Runtime::new(GrpcChannel::local(
             memory.server(),

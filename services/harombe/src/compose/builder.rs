@@ -110,8 +110,10 @@ impl Builder {
             clock: Arc::clone(&self.clock),
             metrics: self.metrics.clone(),
             identity: self.identity(name)?,
-            refusals: Arc::new(self.trail(name, config)?),
+            trail: self.trail(name, config)?,
             data: self.data.service(name)?,
+            models: self.data.path().join("models"),
+            egress_proxy: self.channel(name, ServiceName::EgressProxy)?,
         };
         harombe_memory::build(config.memory.clone(), deps)
             .await

@@ -53,7 +53,7 @@ pub(crate) fn decode_page(page: StoredPage) -> Result<Page, Error> {
         .collect::<Result<_, Error>>()?;
     Ok(Page {
         turns,
-        truncated: page.truncated,
+        left_out: page.left_out,
         workspace: page.workspace,
         last_run: page.last_run,
     })

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use harombe_proto::memory::v1::{Author, BeginTurnRequest, JournalEntry, Message};
 use harombe_types::{AgentName, Clock, RunPrincipal, SessionId, WorkspaceId};
+use tokio::sync::Notify;
 
 use crate::domain::{
-    Begin, Begun, Finish, Follow, Owner, Page, RunLimits, RunState, Selection, Session, Turns, check,
-    claimed_turns, content, decode_page, encode_entries,
+    Begin, Begun, Finish, Follow, Memories, Owner, Page, RunLimits, RunState, Selection, Session, Turns,
+    check, claimed_turns, content, decode_page, encode_entries,
 };
 use crate::error::Error;
 use crate::metrics::{By, Leased, Numbers};
@@ -32,6 +33,9 @@ pub(crate) struct Conversations {
     lease: Duration,
     most: RunLimits,
     numbers: Numbers,
+    memories: Memories,
+    /// Is told when a turn has ended.
+    ended: Arc<Notify>,
 }
 
 impl Conversations {
@@ -42,8 +46,11 @@ impl Conversations {
         lease: Duration,
         most: RunLimits,
         numbers: Numbers,
+        (memories, ended): (Memories, Arc<Notify>),
     ) -> Self {
         Self {
+            memories,
+            ended,
             store,
             clock,
             follow,
@@ -92,7 +99,16 @@ impl Conversations {
         self.store.sessions(owner, limit, after).await
     }
 
+    /// Erases the session with all that hangs on it, its memories included. That is on record before it is done.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::SessionBusy`], [`Error::Unrecorded`].
     pub(crate) async fn delete(&self, owner: &Owner, id: SessionId) -> Result<Option<String>, Error> {
+        let session = self.store.session(owner, id).await?;
+        if session.active_run.is_some() {
+            return Err(Error::SessionBusy);
+        }
+        self.memories.announce_erasure(owner, id).await?;
         let workspace = self.store.delete_session(owner, id).await?;
         self.numbers.session_deleted();
         Ok(workspace)
@@ -104,6 +120,7 @@ impl Conversations {
             which: Turns::All,
             count,
             tokens: u64::MAX,
+            bytes: u64::MAX,
         };
         decode_page(self.store.turns(owner, id, selection).await?)
     }
@@ -114,6 +131,7 @@ impl Conversations {
             which: Turns::Answered,
             count: HISTORY_MAX,
             tokens,
+            bytes: u64::MAX,
         };
         decode_page(self.store.turns(&owner(run), run.session, selection).await?)
     }
@@ -213,6 +231,7 @@ impl Conversations {
             })
             .await
             .inspect_err(|error| self.numbers.failed_write(error))?;
+        self.ended.notify_one();
         self.numbers.turn_ended(state, By::Runtime);
         self.numbers.entries_written(written);
         self.follow.publish(id);

@@ -1,11 +1,17 @@
 //! What is remembered of a person: facts that were saved, turns that were said, and what is forgotten again.
 
+pub(crate) mod check;
+mod collect;
+mod keeper;
 mod model;
+mod pieces;
 mod step;
+mod upkeep;
 
+pub(crate) use keeper::{Memories, MemoriesDeps};
 pub(crate) use model::{
-    Act, Change, Changed, Erasure, Hide, Label, Listing, Memory, MemoryFilter, MemoryKind, MemoryLimits,
-    NewMemory, NewWork, OfRun, Revision, Saved, Saving, SessionTurn, Stats, Stored, Unremembered, What,
+    Act, Change, Changed, Erasure, Fact, Hide, Label, Listing, Memory, MemoryFilter, MemoryKind,
+    MemoryLimits, NewMemory, OfRun, Revision, Saved, Saving, SessionTurn, Stats, Stored, Unremembered, What,
     Which, Work,
 };
 pub(crate) use step::{Actor, Deed, Step};

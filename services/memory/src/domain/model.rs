@@ -7,7 +7,7 @@ use harombe_types::{RunId, RunPrincipal, SessionId, Subject, Tenant, Timestamp};
 use super::RunLimits;
 
 /// Whose data it is: every lookup names both.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Owner {
     pub(crate) tenant: Tenant,
     pub(crate) subject: Subject,
@@ -247,14 +247,16 @@ pub(crate) struct Selection {
     pub(crate) count: u32,
     /// Estimated tokens.
     pub(crate) tokens: u64,
+    /// As encoded. No page has more than fits a message.
+    pub(crate) bytes: u64,
 }
 
 /// Turns, oldest first.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Page {
     pub(crate) turns: Vec<Turn>,
-    /// Older turns were left out.
-    pub(crate) truncated: bool,
+    /// Older turns that were left out.
+    pub(crate) left_out: u64,
     pub(crate) workspace: Option<String>,
     /// The newest run that has ended.
     pub(crate) last_run: Option<String>,
@@ -266,8 +268,8 @@ pub(crate) struct StoredPage {
     /// Encoded; older than the turns.
     pub(crate) claimed: Vec<Vec<u8>>,
     pub(crate) turns: Vec<StoredTurn>,
-    /// Older turns were left out.
-    pub(crate) truncated: bool,
+    /// Older turns that were left out.
+    pub(crate) left_out: u64,
     pub(crate) workspace: Option<String>,
     /// The newest run that has ended.
     pub(crate) last_run: Option<String>,

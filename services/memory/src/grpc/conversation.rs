@@ -87,7 +87,7 @@ impl ConversationService for ConversationGrpc {
         let page = self.0.history(&run, request.get_ref().token_budget).await?;
         Ok(Response::new(pb::GetHistoryResponse {
             turns: page.turns,
-            truncated: page.truncated,
+            truncated: page.left_out > 0,
             workspace_id: page.workspace.unwrap_or_default(),
             last_run_id: page.last_run.unwrap_or_default(),
         }))

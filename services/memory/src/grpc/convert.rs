@@ -1,5 +1,7 @@
 //! Between messages and the domain's types, and nothing else.
 
+mod recall;
+
 use std::str::FromStr;
 use std::time::Duration;
 

@@ -1,11 +1,17 @@
 //! The suite that every adapter of the store passes, on each database.
 
+mod consolidation;
 mod conversations;
+mod forgetting;
+mod generations;
 mod leases;
 mod limits;
+mod memories;
+mod outbox;
 mod pages;
 mod place;
 mod races;
+mod remembering;
 
 use std::time::Duration;
 
@@ -99,6 +105,7 @@ fn everything() -> Selection {
         which: Turns::All,
         count: 100,
         tokens: u64::MAX,
+        bytes: u64::MAX,
     }
 }
 

@@ -8,8 +8,8 @@ use harombe_types::{MemoryId, Timestamp};
 use uuid::Uuid;
 
 use crate::domain::{
-    Change, Changed, Erasure, Listing, Memory, NewWork, OfRun, Owner, Revision, Saved, Saving, SessionTurn,
-    Stats, Step, Stored, Unremembered, Work,
+    Change, Changed, Erasure, Listing, Memory, OfRun, Owner, Revision, Saved, Saving, SessionTurn, Stats,
+    Step, Stored, Unremembered, Work,
 };
 use crate::error::Error;
 
@@ -68,7 +68,6 @@ pub(crate) trait MemoryStore: Send + Sync + 'static {
     async fn outbox(&self, limit: u32) -> Result<Vec<Work>, Error>;
     /// Takes rows out of the outbox, by [`Work::seq`].
     async fn finished(&self, works: &[u64]) -> Result<(), Error>;
-    async fn enqueue(&self, works: &[NewWork]) -> Result<(), Error>;
     /// What the vectors should have, in the order of points, of all owners; for reconciliation.
     async fn stored(&self, after: Option<Uuid>, limit: u32) -> Result<Vec<Stored>, Error>;
 }

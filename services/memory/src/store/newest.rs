@@ -2,7 +2,7 @@
 
 use sqlx::FromRow;
 
-use crate::domain::{Selection, StoredPage, StoredTurn};
+use crate::domain::{Selection, StoredPage, StoredTurn, Turns};
 use crate::store::rows::unsigned;
 
 /// Turns of one answer, in bytes: it must fit a message of 4 MiB.
@@ -33,6 +33,8 @@ pub(super) trait Source {
     async fn messages(&mut self, runs: &[i64]) -> Result<Vec<(i64, Vec<u8>)>, harombe_sql::Error>;
     /// Newest first.
     async fn claimed_sizes(&mut self) -> Result<Vec<ClaimedSize>, harombe_sql::Error>;
+    /// How many turns there are, claimed ones included.
+    async fn total(&mut self, which: Turns) -> Result<u64, harombe_sql::Error>;
     /// From an ordinal on, oldest first.
     async fn claimed(&mut self, oldest: i64) -> Result<Vec<Vec<u8>>, harombe_sql::Error>;
 }
@@ -59,7 +61,7 @@ impl Room {
     }
 }
 
-/// The newest whole turns within the selection, oldest first, and whether older ones were left out.
+/// The newest whole turns within the selection, oldest first, and how many older ones were left out.
 pub(super) async fn newest(
     source: &mut impl Source,
     selection: Selection,
@@ -67,7 +69,7 @@ pub(super) async fn newest(
     let mut room = Room {
         count: selection.count,
         tokens: selection.tokens,
-        bytes: PAGE_BYTES,
+        bytes: selection.bytes.min(PAGE_BYTES),
     };
     let sizes = source.sizes(selection).await?;
     let found = sizes.len();
@@ -81,11 +83,21 @@ pub(super) async fn newest(
     if !truncated {
         (claimed, truncated) = newest_claimed(source, room).await?;
     }
+    let left_out = if truncated {
+        let shown = chosen.len() + claimed.len();
+        let total = source.total(selection.which).await?;
+        // at least one, whatever has changed since
+        total
+            .saturating_sub(u64::try_from(shown).unwrap_or(u64::MAX))
+            .max(1)
+    } else {
+        0
+    };
     chosen.reverse();
     Ok(StoredPage {
         claimed,
         turns: load(source, chosen).await?,
-        truncated,
+        left_out,
         workspace: None,
         last_run: None,
     })

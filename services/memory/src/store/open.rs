@@ -7,7 +7,7 @@ use harombe_sql::{Error, StoreConfig};
 
 use super::postgres::{PostgresPeers, PostgresStore};
 use super::sqlite::SqliteStore;
-use super::{MemoryStore, Outbox, Peers, Store};
+use super::{Consolidations, Generations, MemoryStore, Outbox, Peers, Store};
 
 const FILE: &str = "memory.db";
 
@@ -15,6 +15,8 @@ const FILE: &str = "memory.db";
 pub(crate) struct Opened {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) memories: Arc<dyn MemoryStore>,
+    pub(crate) generations: Arc<dyn Generations>,
+    pub(crate) consolidations: Arc<dyn Consolidations>,
     pub(crate) peers: Option<Arc<dyn Peers>>,
 }
 
@@ -27,6 +29,8 @@ pub(crate) async fn open(config: &StoreConfig, data: &Path, outbox: Outbox) -> R
         let store = Arc::new(SqliteStore::open(&data.join(FILE), outbox).await?);
         return Ok(Opened {
             memories: Arc::clone(&store) as Arc<dyn MemoryStore>,
+            generations: Arc::clone(&store) as Arc<dyn Generations>,
+            consolidations: Arc::clone(&store) as Arc<dyn Consolidations>,
             store,
             peers: None,
         });
@@ -36,6 +40,8 @@ pub(crate) async fn open(config: &StoreConfig, data: &Path, outbox: Outbox) -> R
     let store = Arc::new(store);
     Ok(Opened {
         memories: Arc::clone(&store) as Arc<dyn MemoryStore>,
+        generations: Arc::clone(&store) as Arc<dyn Generations>,
+        consolidations: Arc::clone(&store) as Arc<dyn Consolidations>,
         store,
         peers: Some(Arc::new(peers)),
     })

@@ -1,6 +1,8 @@
 //! The store on a Postgres schema that several processes share. Nearly every method is one statement, so that it is one
 //! way to the server and one fsync; each can be repeated, so that it is repeated when its connection breaks.
 
+mod consolidation;
+mod generations;
 mod leases;
 mod memories;
 mod peers;

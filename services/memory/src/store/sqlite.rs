@@ -1,7 +1,9 @@
 //! The store on SQLite: reads through a pool, writes through the group-commit writer.
 
 mod claimed;
+mod consolidation;
 mod entries;
+mod generations;
 mod leases;
 mod memories;
 mod runs;
@@ -19,8 +21,8 @@ use crate::domain::{
     NewEntry, Owner, Progress, Renewal, Room, Run, RunState, Selection, Session, StoredPage,
 };
 use crate::error::Error;
-use crate::store::newest::newest;
 use crate::store::memories::Outbox;
+use crate::store::newest::newest;
 use crate::store::rows::{SessionRow, active_runs, expired_page};
 use crate::store::{Store, Unit, refuse};
 
@@ -40,6 +42,8 @@ enum Lane {
     Leases,
     /// What the vectors were told.
     Vectors,
+    /// What came of looking at changes again.
+    Consolidation,
 }
 
 impl SqliteStore {
@@ -132,7 +136,9 @@ impl Store for SqliteStore {
         let (owner, outbox) = (owner.clone(), self.outbox);
         let tenant = owner.tenant.clone();
         let workspace = self
-            .write(&tenant, move |tx| Box::pin(sessions::delete(tx, owner, id, outbox)))
+            .write(&tenant, move |tx| {
+                Box::pin(sessions::delete(tx, owner, id, outbox))
+            })
             .await?;
         self.empty_log().await;
         Ok(workspace)

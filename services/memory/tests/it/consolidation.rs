@@ -13,7 +13,7 @@ use tonic::Request;
 
 use crate::rig::{Rig, TestRun, answer};
 
-fn often(config: &mut Config) {
+pub(crate) fn often(config: &mut Config) {
     config.consolidation.every = Duration::from_millis(20).into();
 }
 
@@ -22,7 +22,7 @@ fn never(config: &mut Config) {
     config.consolidation.enabled = false;
 }
 
-async fn save(rig: &Rig, text: &str) -> String {
+pub(crate) async fn save(rig: &Rig, text: &str) -> String {
     let request = pb::SaveMemoryRequest {
         memory_id: MemoryId::generate(&SystemClock).to_string(),
         text: text.to_owned(),
@@ -105,7 +105,7 @@ async fn list(rig: &Rig, token: &Token, kind: pb::MemoryKind, superseded: bool) 
         .memories
 }
 
-async fn facts(rig: &Rig) -> Vec<String> {
+pub(crate) async fn facts(rig: &Rig) -> Vec<String> {
     let mut ids: Vec<String> = list(rig, &rig.ann(), pb::MemoryKind::Fact, false)
         .await
         .into_iter()
@@ -120,7 +120,7 @@ async fn summaries(rig: &Rig) -> Vec<pb::Memory> {
 }
 
 /// Waits for what a task of the service brings about.
-async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+pub(crate) async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     for _ in 0..6000 {
         if let Some(seen) = look().await {
             return seen;

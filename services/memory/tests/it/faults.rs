@@ -6,22 +6,27 @@ use harombe_error::{Code, Reason};
 use harombe_identity::CertificateAuthority;
 use harombe_memory::{BuildError, Config, Deps, build};
 use harombe_proto::memory::v1 as pb;
-use harombe_rpc::{LogRefusals, RequestExt as _};
+use harombe_rpc::{RequestExt as _, TaskSet};
+use harombe_testkit::{AuditSink, TestPki};
 use harombe_types::{Clock, ServiceName, SystemClock};
 use tonic::Request;
 
 use crate::rig::{Rig, answer, refused};
 
-fn deps(data: std::path::PathBuf) -> Deps {
+fn deps(data: std::path::PathBuf, trails: &TaskSet) -> Deps {
     let authority = CertificateAuthority::create("test.example", &SystemClock).expect("authority");
+    let clock = Arc::new(SystemClock);
+    let sink = AuditSink::new(&TestPki::new(clock.clone()), clock.clone());
     Deps {
         metrics: harombe_rpc::Metrics::new(),
         clock: Arc::new(SystemClock) as Arc<dyn Clock>,
         identity: authority
             .issue(ServiceName::Memory, &SystemClock)
             .expect("identity"),
-        refusals: Arc::new(LogRefusals),
+        trail: sink.trail(ServiceName::Memory, clock, trails),
+        models: data.join("models"),
         data,
+        egress_proxy: sink.channel(ServiceName::Memory),
     }
 }
 
@@ -34,7 +39,9 @@ async fn a_damaged_file_is_named() {
         b"this is no database at all, but long enough to look at".repeat(100),
     )
     .expect("file");
-    let Err(BuildError::Store(error)) = build(Config::default(), deps(directory.path().to_owned())).await
+    let trails = TaskSet::new();
+    let Err(BuildError::Store(error)) =
+        build(Config::default(), deps(directory.path().to_owned(), &trails)).await
     else {
         panic!("a damaged file was accepted");
     };

@@ -7,14 +7,22 @@
 )]
 
 mod claimed;
+mod consolidation;
 mod conversations;
 mod disk;
 mod faults;
+mod forgetting;
+mod imports;
 mod journal;
 mod leases;
 mod limits;
+mod memories;
 mod numbers;
+mod person;
+mod recall;
 mod rig;
+mod turns;
+mod unrecorded;
 
 use rig::Backend;
 

@@ -9,12 +9,15 @@ use harombe_identity::{CertificateAuthority, ServiceIdentity, Token, TokenMinter
 use harombe_memory::{Config, Deps, Service, build};
 use harombe_proto::memory::v1 as pb;
 use harombe_proto::memory::v1::conversation_service_client::ConversationServiceClient;
+use harombe_proto::memory::v1::memory_service_client::MemoryServiceClient;
+use harombe_proto::memory::v1::personal_memory_service_client::PersonalMemoryServiceClient;
 use harombe_proto::memory::v1::run_journal_service_client::RunJournalServiceClient;
 use harombe_proto::types::v1::run_event::Event;
 use harombe_proto::types::v1::{RunEvent, RunFinished, TextFinished};
-use harombe_rpc::{GrpcChannel, LogRefusals, Metrics, RequestExt as _};
+use harombe_rpc::{GrpcChannel, Metrics, RequestExt as _, TaskSet};
 use harombe_sql::{PostgresConfig, StoreConfig};
 use harombe_testkit::postgres::Database;
+use harombe_testkit::{AuditSink, TestPki};
 use harombe_types::{
     Clock as _, ManualClock, Person, Role, RunId, RunPrincipal, ServiceName, SessionId, SystemClock,
     Timestamp,
@@ -37,6 +40,8 @@ pub(crate) struct Rig {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) service: Service,
     pub(crate) metrics: Metrics,
+    pub(crate) sink: AuditSink,
+    pub(crate) trails: TaskSet,
     pub(crate) minter: TokenMinter,
     pub(crate) identity: ServiceIdentity,
     pub(crate) directory: Arc<Home>,
@@ -87,11 +92,15 @@ impl Rig {
             directory,
             _database: database,
         });
-        let (service, metrics) = start(&config, &clock, &memory, directory.path()).await;
+        let sink = AuditSink::new(&TestPki::new(clock.clone()), clock.clone());
+        let trails = TaskSet::new();
+        let (service, metrics) = start(&config, &clock, &memory, directory.path(), (&sink, &trails)).await;
         Self {
             clock,
             service,
             metrics,
+            sink,
+            trails,
             minter: TokenMinter::new(gateway),
             identity: memory,
             directory,
@@ -102,9 +111,17 @@ impl Rig {
     /// Shuts the service down and starts it again over the same files.
     pub(crate) async fn restart(self) -> Self {
         self.service.shutdown(Duration::from_secs(5)).await;
-        let (service, metrics) =
-            start(&self.config, &self.clock, &self.identity, self.directory.path()).await;
+        let trails = TaskSet::new();
+        let (service, metrics) = start(
+            &self.config,
+            &self.clock,
+            &self.identity,
+            self.directory.path(),
+            (&self.sink, &trails),
+        )
+        .await;
         Self {
+            trails,
             service,
             metrics,
             ..self
@@ -127,6 +144,8 @@ impl Rig {
         let channel = GrpcChannel::local(self.service.server(), name);
         Clients {
             conversations: ConversationServiceClient::new(channel.clone()),
+            personal: PersonalMemoryServiceClient::new(channel.clone()),
+            memory: MemoryServiceClient::new(channel.clone()),
             journal: RunJournalServiceClient::new(channel),
         }
     }
@@ -316,14 +335,17 @@ pub(crate) async fn start(
     clock: &Arc<ManualClock>,
     identity: &ServiceIdentity,
     data: &Path,
+    (sink, trails): (&AuditSink, &TaskSet),
 ) -> (Service, Metrics) {
     let metrics = Metrics::new();
     let deps = Deps {
         metrics: metrics.clone(),
         clock: Arc::clone(clock) as Arc<dyn harombe_types::Clock>,
         identity: identity.clone(),
-        refusals: Arc::new(LogRefusals),
+        trail: sink.trail(ServiceName::Memory, clock.clone(), trails),
         data: data.to_owned(),
+        models: data.join("models"),
+        egress_proxy: sink.channel(ServiceName::Memory),
     };
     let service = build(config.clone(), deps).await.expect("service");
     (service, metrics)
@@ -331,6 +353,8 @@ pub(crate) async fn start(
 
 pub(crate) struct Clients {
     pub(crate) conversations: ConversationServiceClient<GrpcChannel>,
+    pub(crate) personal: PersonalMemoryServiceClient<GrpcChannel>,
+    pub(crate) memory: MemoryServiceClient<GrpcChannel>,
     pub(crate) journal: RunJournalServiceClient<GrpcChannel>,
 }
 

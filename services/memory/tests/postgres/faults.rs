@@ -9,7 +9,7 @@ use harombe_identity::CertificateAuthority;
 use harombe_memory::{BuildError, Deps, build};
 use harombe_proto::memory::v1 as pb;
 use harombe_proto::types::v1::run_event::Event;
-use harombe_rpc::{LogRefusals, RequestExt as _};
+use harombe_rpc::RequestExt as _;
 use harombe_sql::PostgresConfig;
 use harombe_testkit::postgres::{Server, advance};
 use harombe_types::{RunId, ServiceName, SystemClock};
@@ -155,8 +155,12 @@ async fn without_postgres_callers_hear_so_and_a_start_says_where_it_was_looked_f
         identity: authority
             .issue(ServiceName::Memory, &SystemClock)
             .expect("identity"),
-        refusals: Arc::new(LogRefusals),
+        trail: rig
+            .sink
+            .trail(ServiceName::Memory, rig.clock.clone(), &rig.trails),
         data: rig.directory.path().to_owned(),
+        models: rig.directory.path().join("models"),
+        egress_proxy: rig.sink.channel(ServiceName::Memory),
     };
     let Err(BuildError::Store(error)) = build(postgres(config), deps).await else {
         panic!("was built");

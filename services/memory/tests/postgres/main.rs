@@ -8,20 +8,35 @@
 
 #[path = "../it/claimed.rs"]
 mod claimed;
+mod consolidating;
+#[path = "../it/consolidation.rs"]
+mod consolidation;
 #[path = "../it/conversations.rs"]
 mod conversations;
 mod faults;
+#[path = "../it/forgetting.rs"]
+mod forgetting;
+#[path = "../it/imports.rs"]
+mod imports;
 #[path = "../it/journal.rs"]
 mod journal;
 #[path = "../it/leases.rs"]
 mod leases;
 #[path = "../it/limits.rs"]
 mod limits;
+#[path = "../it/memories.rs"]
+mod memories;
 #[path = "../it/numbers.rs"]
 mod numbers;
+#[path = "../it/person.rs"]
+mod person;
 mod replicas;
 #[path = "../it/rig.rs"]
 mod rig;
+#[path = "../it/turns.rs"]
+mod turns;
+#[path = "../it/unrecorded.rs"]
+mod unrecorded;
 
 use rig::Backend;
 

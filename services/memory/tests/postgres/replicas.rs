@@ -13,9 +13,18 @@ use tonic::Request;
 use crate::rig::{LEASE, Rig, answer, entry, start};
 
 /// A second process beside `one`; each may go without the other.
-async fn replica(one: &Rig) -> Rig {
-    let (service, metrics) = start(&one.config, &one.clock, &one.identity, one.directory.path()).await;
+pub(crate) async fn replica(one: &Rig) -> Rig {
+    let (service, metrics) = start(
+        &one.config,
+        &one.clock,
+        &one.identity,
+        one.directory.path(),
+        (&one.sink, &one.trails),
+    )
+    .await;
     Rig {
+        sink: one.sink.clone(),
+        trails: one.trails.clone(),
         clock: Arc::clone(&one.clock),
         service,
         metrics,

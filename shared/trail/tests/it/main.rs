@@ -112,6 +112,55 @@ async fn many_callers_share_batches_and_leave_no_gap() {
     );
 }
 
+#[tokio::test]
+async fn a_first_id_shares_batches_and_one_that_was_taken_elsewhere_leaves_no_gap() {
+    let world = World::new();
+    let elsewhere = TaskSet::new();
+    let other = world
+        .sink
+        .trail(ServiceName::Hitl, world.clock.clone(), &elsewhere);
+    let ids: Vec<_> = (0..60).map(|_| EventId::generate(&*world.clock)).collect();
+    // Every sixth is in the log already, by another process.
+    for id in ids.iter().step_by(6) {
+        other.record(event(Kind::MemorySaved).id(*id)).await.unwrap();
+    }
+    let callers: Vec<_> = ids
+        .iter()
+        .map(|id| {
+            let (trail, id) = (world.trail.clone(), *id);
+            tokio::spawn(async move {
+                trail
+                    .place_within(PATIENCE, event(Kind::MemorySaved).first_id(id))
+                    .await
+            })
+        })
+        .collect();
+    let mut indexes = BTreeSet::new();
+    for caller in callers {
+        indexes.insert(caller.await.unwrap().unwrap());
+    }
+    assert_eq!(indexes, (0..60).collect());
+    // As many more as fill what was left open.
+    for _ in 0..20 {
+        world.trail.record(event(Kind::MemorySaved)).await.unwrap();
+    }
+    let mine = |other: bool| {
+        let events = world.sink.events();
+        let first = events[0].instance.clone();
+        let mut numbers: Vec<_> = events
+            .iter()
+            .filter(|event| (event.instance == first) == other)
+            .map(|event| event.instance_seq)
+            .collect();
+        numbers.sort_unstable();
+        numbers
+    };
+    assert_eq!(mine(true), (1..=10).collect::<Vec<_>>());
+    assert_eq!(mine(false), (1..=70).collect::<Vec<_>>());
+    let batches = world.sink.batches();
+    assert!(batches.len() < 30 + 50, "{batches:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn without_audit_the_act_is_refused_and_the_event_is_not_lost() {
     let world = World::new();

@@ -91,6 +91,17 @@ impl Memory {
     }
 }
 
+/// A fact that somebody wants to be kept.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Fact {
+    pub(crate) id: MemoryId,
+    pub(crate) text: String,
+    pub(crate) importance: Option<f64>,
+    /// A person's own words are labelled as such, whatever is said here.
+    pub(crate) label: Label,
+    pub(crate) supersedes: Option<MemoryId>,
+}
+
 /// A memory to save.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct NewMemory {
@@ -257,6 +268,13 @@ pub(crate) struct Erasure {
 }
 
 impl Erasure {
+    fn asked(&self) -> Option<MemoryId> {
+        match self.which {
+            Which::One(id) => Some(id),
+            Which::Due(_) => None,
+        }
+    }
+
     /// What the log is to say when these were erased.
     pub(crate) fn step(&self, erased: &[MemoryId]) -> Step {
         Step {
@@ -264,7 +282,7 @@ impl Erasure {
             owner: self.owner.clone(),
             actor: self.actor.clone(),
             at: self.now,
-            deed: Deed::erased(erased),
+            deed: Deed::erased(erased, self.asked()),
         }
     }
 }
@@ -313,14 +331,6 @@ pub(crate) enum What {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Work {
     pub(crate) seq: u64,
-    pub(crate) owner: Owner,
-    pub(crate) point: Uuid,
-    pub(crate) what: What,
-}
-
-/// A row to add to the outbox.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct NewWork {
     pub(crate) owner: Owner,
     pub(crate) point: Uuid,
     pub(crate) what: What,

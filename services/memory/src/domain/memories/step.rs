@@ -10,9 +10,11 @@ use sha2::{Digest as _, Sha256};
 
 use super::NewMemory;
 use crate::domain::Owner;
+use crate::domain::consolidation::Link;
 
 /// Memories that one event names one by one; of more it says how many.
 const NAMED: usize = 256;
+const LINKED: &str = "linked";
 
 /// On whose behalf.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,14 +68,24 @@ impl Deed {
         )
     }
 
-    /// They are gone for good.
-    pub(crate) fn erased(memories: &[MemoryId]) -> Self {
+    /// The places of memories are taken by others.
+    pub(crate) fn linked(links: &[Link]) -> Self {
+        let named: Vec<Value> = links.iter().take(NAMED).map(described_link).collect();
+        Self {
+            forgotten: false,
+            memory: None,
+            details: json!({ "what": LINKED, "count": links.len(), "links": named }),
+        }
+    }
+
+    /// They are gone for good; `asked` is the one that was asked for, where others go with it.
+    pub(crate) fn erased(memories: &[MemoryId], asked: Option<MemoryId>) -> Self {
         let named: Vec<String> = memories.iter().take(NAMED).map(ToString::to_string).collect();
         Self {
             forgotten: true,
             memory: match memories {
                 [one] => Some(*one),
-                _ => None,
+                _ => asked,
             },
             details: json!({ "what": "erased", "count": memories.len(), "memories": named }),
         }
@@ -84,7 +96,7 @@ impl Deed {
         Self {
             forgotten: true,
             memory: None,
-            details: json!({ "what": "session erased", "session": session.to_string() }),
+            details: json!({ "what": "session_erased", "session": session.to_string() }),
         }
     }
 
@@ -92,9 +104,26 @@ impl Deed {
         self.memory
     }
 
+    /// In a word, for those who count.
+    pub(crate) fn what(&self) -> &'static str {
+        match self.details.get("what").and_then(Value::as_str) {
+            Some("hidden") => "hidden",
+            Some("restored") => "restored",
+            Some("erased") => "erased",
+            Some(LINKED) => LINKED,
+            Some(_) => "session_erased",
+            None => "saved",
+        }
+    }
+
     /// Whether memories become visible with it.
     pub(crate) fn is_saving(&self) -> bool {
         !self.forgotten
+    }
+
+    /// Whether places are taken with it.
+    pub(crate) fn is_linking(&self) -> bool {
+        self.what() == LINKED
     }
 
     fn about(memory: MemoryId, details: Value) -> Self {
@@ -116,6 +145,10 @@ fn described(memory: &NewMemory) -> Value {
         "session": memory.session.map(|session| session.to_string()),
         "supersedes": memory.supersedes.map(|old| old.to_string()),
     })
+}
+
+fn described_link(link: &Link) -> Value {
+    json!({ "what": link.why.as_str(), "memory": link.old.to_string(), "by": link.by.to_string() })
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -126,7 +126,7 @@ async fn a_turn_reads_back_as_it_was(place: Place) {
     assert_eq!(page.turns.len(), 1);
     assert_eq!(page.turns[0].messages, [&b"m1"[..], b"answer", b"more"]);
     assert_eq!(
-        (page.turns[0].run_id.clone(), page.truncated),
+        (page.turns[0].run_id.clone(), page.left_out > 0),
         (run.run.to_string(), false)
     );
     let free = store.session(&ann(), run.session).await.unwrap();
@@ -209,7 +209,7 @@ async fn conversation(store: &dyn Store, names: &[&str]) -> SessionId {
 async fn questions(store: &dyn Store, session: SessionId, selection: Selection) -> (Vec<String>, bool) {
     let page = store.turns(&ann(), session, selection).await.unwrap();
     let first = |turn: crate::domain::StoredTurn| String::from_utf8(turn.messages[0].clone()).unwrap();
-    (page.turns.into_iter().map(first).collect(), page.truncated)
+    (page.turns.into_iter().map(first).collect(), page.left_out > 0)
 }
 
 async fn the_newest_turns_within_the_selection_are_read(place: Place) {
@@ -218,7 +218,12 @@ async fn the_newest_turns_within_the_selection_are_read(place: Place) {
     let open = run_in(session);
     store.begin_turn(begin(&open, "open")).await.unwrap();
     let read = async |which, count, tokens| {
-        let selection = Selection { which, count, tokens };
+        let selection = Selection {
+            which,
+            count,
+            tokens,
+            bytes: u64::MAX,
+        };
         questions(&*store, session, selection).await
     };
     let named = |names: &[&str], truncated| -> (Vec<String>, bool) {
@@ -277,7 +282,7 @@ async fn what_a_client_brought_along_is_older_than_all_turns(place: Place) {
             .into_iter()
             .map(|body| String::from_utf8(body).unwrap())
             .collect();
-        (claimed.join(" "), page.turns.len(), page.truncated)
+        (claimed.join(" "), page.turns.len(), page.left_out > 0)
     };
     assert_eq!(
         read(9, u64::MAX).await,

@@ -8,7 +8,7 @@ use harombe_sql::{PostgresConfig, StoreConfig};
 use harombe_testkit::postgres::Database;
 use sqlx::Connection as _;
 
-use crate::store::{MemoryStore, Opened, Outbox, Peers, Store, open};
+use crate::store::{Consolidations, Generations, MemoryStore, Opened, Outbox, Peers, Store, open};
 
 /// A database of the test's own, as long as this value lives.
 pub(super) struct Place {
@@ -51,8 +51,37 @@ impl Place {
         self.opened().await.store
     }
 
+    pub(super) async fn both(&self) -> (Arc<dyn Store>, Arc<dyn MemoryStore>) {
+        let opened = self.opened().await;
+        (opened.store, opened.memories)
+    }
+
     pub(super) async fn memories(&self) -> Arc<dyn MemoryStore> {
         self.opened().await.memories
+    }
+
+    /// As [`Place::replicas`].
+    pub(super) async fn memory_replicas(&self) -> Vec<Arc<dyn MemoryStore>> {
+        let mut replicas = vec![self.memories().await];
+        if self.config.postgres.is_some() {
+            replicas.push(self.memories().await);
+            replicas.push(self.memories().await);
+        }
+        replicas
+    }
+
+    pub(super) async fn generations(&self) -> Arc<dyn Generations> {
+        self.opened().await.generations
+    }
+
+    pub(super) async fn consolidations(&self) -> (Arc<dyn MemoryStore>, Arc<dyn Consolidations>) {
+        let opened = self.opened().await;
+        (opened.memories, opened.consolidations)
+    }
+
+    /// Whether several processes may have it.
+    pub(super) fn is_shared(&self) -> bool {
+        self.config.postgres.is_some()
     }
 
     pub(super) async fn peers(&self) -> Arc<dyn Peers> {

@@ -3,7 +3,7 @@
 use harombe_types::{MemoryId, SessionId, Timestamp};
 use uuid::Uuid;
 
-use super::{Connection, Outbox, Unit, columns, outbox, overwrite, owners, refuse, steps};
+use super::{Connection, Outbox, Unit, columns, derived, outbox, overwrite, owners, refuse, steps};
 use crate::domain::{Act, Change, Changed, Erasure, Hide, Owner, Step, What, Which};
 use crate::error::Error;
 use crate::store::memories::rows::{MemoryRow, OwnerRow, owner};
@@ -64,6 +64,9 @@ pub(in crate::store) async fn change(tx: &mut Connection, change: &Change) -> Un
         .bind(rev)
         .execute(&mut *tx)
         .await?;
+        if row.hidden_ms.is_none() && wanted.0.is_some() {
+            derived::hide(tx, &mut owner, &row, change.now.as_millis()).await?;
+        }
         owners::keep(tx, &owner).await?;
         steps::add(tx, &change.step()).await?;
     }
@@ -79,13 +82,14 @@ pub(in crate::store) async fn change(tx: &mut Connection, change: &Change) -> Un
 
 pub(in crate::store) async fn erase(tx: &mut Connection, erasure: &Erasure, kept: Outbox) -> Unit<Vec<Step>> {
     let held = owners::hold_known(tx, &erasure.owner).await?;
-    let doomed = match &held {
+    let mut doomed = match &held {
         Some(owner) => doomed(tx, owner, erasure).await?,
         None => Vec::new(),
     };
     let (Some(mut owner), false) = (held, doomed.is_empty()) else {
         return not_there(tx, erasure).await;
     };
+    derived::doom(tx, &mut owner, &mut doomed).await?;
     overwrite(tx).await?;
     let mut erased = Vec::with_capacity(doomed.len());
     for row in &doomed {

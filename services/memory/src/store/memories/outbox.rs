@@ -1,7 +1,7 @@
 //! Statements on what the vectors are still to be told.
 
 use super::{Connection, Outbox, Unit, in_turn, share};
-use crate::domain::{NewWork, Owner, What, Work};
+use crate::domain::{Owner, What, Work};
 use crate::store::memories::rows::{WorkRow, readable, what_number};
 use crate::store::rows::signed;
 
@@ -22,14 +22,6 @@ pub(super) async fn add(
         .bind(what_number(what))
         .execute(tx)
         .await?;
-    Ok(())
-}
-
-pub(in crate::store) async fn enqueue(tx: &mut Connection, works: &[NewWork]) -> Unit<()> {
-    for work in works {
-        let point = work.point.as_bytes();
-        add(tx, &work.owner, point, work.what, Outbox::Kept).await?;
-    }
     Ok(())
 }
 

@@ -48,7 +48,6 @@ pub(in crate::store) struct MemoryRow {
     time_ms: i64,
     valid_to_ms: Option<i64>,
     superseded_by: Option<Vec<u8>>,
-    pub(in crate::store) supersedes: Option<Vec<u8>>,
     agent: String,
     session: Option<String>,
     run: Option<String>,
@@ -79,8 +78,13 @@ impl MemoryRow {
         &self.event
     }
 
-    pub(in crate::store) fn time_ms(&self) -> i64 {
-        self.time_ms
+    /// The place of a turn in its session.
+    pub(in crate::store) fn said_at(&self) -> Option<(String, i64)> {
+        let session = self
+            .session
+            .clone()
+            .filter(|_| self.kind == kind_number(MemoryKind::Turn))?;
+        Some((session, self.ordinal))
     }
 
     /// The row, of an owner that is known.

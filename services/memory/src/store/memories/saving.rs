@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use harombe_types::SessionId;
 
-use super::{Connection, Outbox, Unit, columns, listed, outbox, owners, refuse, steps};
+use super::{Connection, Outbox, Unit, columns, derived, listed, outbox, owners, refuse, steps};
 use crate::domain::{NewMemory, Saved, Saving, Step, What};
 use crate::error::Error;
 use crate::store::memories::rows::{MemoryRow, OwnerRow, kind_number, label_number};
@@ -144,14 +144,14 @@ async fn insert(
     memory: &NewMemory,
     ordinal: i64,
 ) -> Unit<MemoryRow> {
-    let row = sqlx::query_as(concat!(
-        "INSERT INTO memories AS m (owner, memory_id, point, kind, label, text, speaker, time_ms, valid_to_ms, \
+    let row = sqlx::query_as(
+        "INSERT INTO memories (owner, memory_id, point, kind, label, text, speaker, time_ms, valid_to_ms, \
          superseded_by, supersedes, agent, session, run, ordinal, importance, saved_ms, event, hidden_ms, hidden_by, \
          erase_ms) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21) \
-         RETURNING ",
-        columns!()
-    ))
+         RETURNING seq, memory_id, point, rev, kind, label, text, speaker, time_ms, valid_to_ms, superseded_by, agent, \
+         session, run, ordinal, importance, saved_ms, event, audit_index, hidden_ms, hidden_by, erase_ms",
+    )
     .bind(owner.id)
     .bind(memory.id.as_uuid().as_bytes().as_slice())
     .bind(memory.point.as_bytes().as_slice())
@@ -211,6 +211,9 @@ pub(in crate::store) async fn recorded(
         for memory in &seen {
             see(tx, &mut owner, memory, index).await?;
             outbox::add(tx, &step.owner, &memory.point, What::Put, kept).await?;
+        }
+        if step.deed.is_linking() {
+            derived::link(tx, &mut owner, step.event).await?;
         }
         owners::keep(tx, &owner).await?;
     }

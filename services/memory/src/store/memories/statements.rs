@@ -2,6 +2,8 @@
 //! says around them what its connection is and how a list is written.
 
 mod collecting;
+mod consolidating;
+mod derived;
 mod forgetting;
 mod outbox;
 mod owners;
@@ -10,8 +12,9 @@ mod saving;
 mod steps;
 
 pub(in crate::store) use collecting::{remember, said_in, unremembered};
+pub(in crate::store) use consolidating::{alike, behind, consolidate, count_behind, put_off, told, turns};
 pub(in crate::store) use forgetting::{change, due_erasures, erase, erase_session};
-pub(in crate::store) use outbox::{enqueue, finished, works};
+pub(in crate::store) use outbox::{finished, works};
 pub(in crate::store) use reading::{
     all_after, at_points, changed_since, list, memory, revision, stats, stored,
 };
@@ -26,7 +29,7 @@ use crate::store::{Unit, refuse};
 macro_rules! columns {
     () => {
         "m.seq, m.memory_id, m.point, m.rev, m.kind, m.label, m.text, m.speaker, m.time_ms, m.valid_to_ms, \
-         m.superseded_by, m.supersedes, m.agent, m.session, m.run, m.ordinal, m.importance, m.saved_ms, m.event, \
+         m.superseded_by, m.agent, m.session, m.run, m.ordinal, m.importance, m.saved_ms, m.event, \
          m.audit_index, m.hidden_ms, m.hidden_by, m.erase_ms"
     };
 }

@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use super::{PostgresStore, SCHEMA, Unit};
 use crate::domain::{
-    Change, Changed, Erasure, Listing, Memory, NewWork, OfRun, Owner, Revision, Saved, Saving, SessionTurn,
-    Stats, Step, Stored, Unremembered, Work,
+    Change, Changed, Erasure, Listing, Memory, OfRun, Owner, Revision, Saved, Saving, SessionTurn, Stats,
+    Step, Stored, Unremembered, Work,
 };
 use crate::error::Error;
 use crate::store::memories::MemoryStore;
@@ -48,7 +48,7 @@ macro_rules! locked {
 }
 
 #[path = "../memories/statements.rs"]
-mod statements;
+pub(super) mod statements;
 
 pub(super) use statements::erase_session;
 
@@ -68,12 +68,14 @@ async fn take_turn(tx: &mut Connection, owner: &Owner) -> Unit<()> {
 }
 
 impl PostgresStore {
-    /// Does work that may be repeated as long as it was not committed.
-    async fn whole<T, F>(&self, work: F) -> Result<T, Error>
+    /// Does work that may be repeated as long as it was not committed. Whoever waits for an owner holds a connection: half of
+    /// them stay for others.
+    pub(super) async fn whole<T, F>(&self, work: F) -> Result<T, Error>
     where
         T: Send + 'static,
         F: for<'c> Fn(&'c mut Connection) -> UnitFuture<'c, T, Error> + Send + Sync,
     {
+        let _place = self.takers.acquire().await;
         Ok(self.postgres.transaction(work).await?)
     }
 }
@@ -184,12 +186,6 @@ impl MemoryStore for PostgresStore {
     async fn finished(&self, works: &[u64]) -> Result<(), Error> {
         let works: Arc<[u64]> = works.into();
         self.at_once(with!(works; |connection| statements::finished(connection, &works)))
-            .await
-    }
-
-    async fn enqueue(&self, works: &[NewWork]) -> Result<(), Error> {
-        let works: Arc<[NewWork]> = works.into();
-        self.whole(with!(works; |tx| statements::enqueue(tx, &works)))
             .await
     }
 

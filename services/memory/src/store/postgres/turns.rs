@@ -281,6 +281,19 @@ impl Source for Reader<'_> {
         Ok(sizes)
     }
 
+    async fn total(&mut self, which: Turns) -> Result<u64, harombe_sql::Error> {
+        let total: i64 = sqlx::query_scalar(
+            "SELECT (SELECT count(*) FROM runs WHERE session = $1 AND ($2 OR (state IN (2, 4) \
+             AND EXISTS (SELECT FROM messages m WHERE m.run = runs.id AND m.ordinal > 0)))) \
+             + (SELECT count(*) FROM claimed_turns WHERE session = $1)",
+        )
+        .bind(self.session)
+        .bind(which == Turns::All)
+        .fetch_one(&mut *self.connection)
+        .await?;
+        Ok(unsigned(total))
+    }
+
     async fn claimed(&mut self, oldest: i64) -> Result<Vec<Vec<u8>>, harombe_sql::Error> {
         let bodies = sqlx::query_scalar(
             "SELECT body FROM claimed_turns WHERE session = $1 AND ordinal >= $2 ORDER BY ordinal",

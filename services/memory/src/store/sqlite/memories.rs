@@ -9,8 +9,8 @@ use uuid::Uuid;
 
 use super::{Lane, SqliteStore, Unit, sessions};
 use crate::domain::{
-    Change, Changed, Erasure, Listing, Memory, NewWork, OfRun, Owner, Revision, Saved, Saving, SessionTurn,
-    Stats, Step, Stored, Unremembered, Work,
+    Change, Changed, Erasure, Listing, Memory, OfRun, Owner, Revision, Saved, Saving, SessionTurn, Stats,
+    Step, Stored, Unremembered, Work,
 };
 use crate::error::Error;
 use crate::store::memories::MemoryStore;
@@ -36,7 +36,7 @@ macro_rules! locked {
 }
 
 #[path = "../memories/statements.rs"]
-mod statements;
+pub(super) mod statements;
 
 pub(super) use statements::erase_session;
 
@@ -59,7 +59,7 @@ impl SqliteStore {
     }
 
     /// Runs statements that only read.
-    async fn read<T, F>(&self, read: F) -> Result<T, Error>
+    pub(super) async fn read<T, F>(&self, read: F) -> Result<T, Error>
     where
         F: for<'c> FnOnce(&'c mut Connection) -> UnitFuture<'c, T, Error>,
     {
@@ -198,14 +198,6 @@ impl MemoryStore for SqliteStore {
         let works = works.to_vec();
         self.write_in(&Lane::Vectors, move |tx| {
             Box::pin(async move { statements::finished(tx, &works).await })
-        })
-        .await
-    }
-
-    async fn enqueue(&self, works: &[NewWork]) -> Result<(), Error> {
-        let works = works.to_vec();
-        self.write_in(&Lane::Vectors, move |tx| {
-            Box::pin(async move { statements::enqueue(tx, &works).await })
         })
         .await
     }

@@ -230,6 +230,19 @@ impl Source for Reader<'_> {
         .map_err(|error| self.database.error(error))
     }
 
+    async fn total(&mut self, which: Turns) -> Result<u64, harombe_sql::Error> {
+        let total: Result<i64, _> = sqlx::query_scalar(
+            "SELECT (SELECT count(*) FROM runs WHERE session = ?1 AND (?2 OR (state IN (2, 4) \
+             AND EXISTS (SELECT 1 FROM messages m WHERE m.run = runs.id AND m.ordinal > 0)))) \
+             + (SELECT count(*) FROM claimed_turns WHERE session = ?1)",
+        )
+        .bind(self.session)
+        .bind(which == Turns::All)
+        .fetch_one(self.database.readers())
+        .await;
+        total.map(unsigned).map_err(|error| self.database.error(error))
+    }
+
     async fn claimed(&mut self, oldest: i64) -> Result<Vec<Vec<u8>>, harombe_sql::Error> {
         sqlx::query_scalar(
             "SELECT body FROM claimed_turns WHERE session = ? AND ordinal >= ? ORDER BY ordinal",

@@ -1,0 +1,42 @@
+//! Makes memories of turns, soon after each has ended.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use harombe_error::ServiceError as _;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::Memories;
+
+/// How often is looked for turns that nobody told of: of before the start, or that ended at another process.
+const LOOK: Duration = Duration::from_secs(5);
+/// After a failure.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Collects turns.
+pub(crate) struct Collect {
+    pub(crate) memories: Memories,
+    /// Is told when a turn has ended.
+    pub(crate) ended: Arc<Notify>,
+}
+
+impl Collect {
+    pub(crate) async fn run(self, stop: CancellationToken) {
+        stop.run_until_cancelled(self.work()).await;
+    }
+
+    async fn work(&self) {
+        loop {
+            match self.memories.collect().await {
+                // there may be more
+                Ok(turns) if turns > 0 => {}
+                Ok(_) => drop(tokio::time::timeout(LOOK, self.ended.notified()).await),
+                Err(error) => {
+                    tracing::warn!(reason = %error.reason(), error = %error, "turns wait to be remembered; trying again");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! An audit log that is away, and a crash before it was told.
+
+use std::time::Duration;
+
+use harombe_error::{Code, Reason};
+use harombe_proto::memory::v1 as pb;
+use harombe_rpc::RequestExt as _;
+use harombe_testkit::Fault;
+use harombe_trail::Kind;
+use tonic::Request;
+
+use crate::person::{call, export, fact, forget, get, save, saved, texts, turn, until, what_happened};
+use crate::rig::{Rig, answer, refused};
+
+#[tokio::test]
+async fn without_audit_nothing_is_seen_and_nothing_is_lost() {
+    let rig = Rig::new().await;
+    let (session, run, begun) = rig.begun().await;
+    let ann = rig.ann();
+    let there = saved(&rig, &ann, "there").await;
+    rig.sink.fail(Fault::Unavailable);
+    let request = fact("waits");
+    let away = |failure| {
+        refused::<()>(Err(failure), Code::Unavailable, Reason::AuditUnavailable);
+    };
+    away(save(&rig, &ann, request.clone()).await.expect_err("refusal"));
+    let epoch = begun.lease.expect("lease").epoch;
+    rig.finish(&run, epoch, "answer")
+        .await
+        .expect("a turn ends without audit");
+    let delete = Request::new(pb::DeleteSessionRequest {
+        session_id: session.to_string(),
+    });
+    let deleted = rig
+        .as_gateway()
+        .conversations
+        .delete_session(delete.with_token(&ann))
+        .await;
+    away(answer(deleted).expect_err("refusal"));
+    assert!(rig.session(session).await.is_ok());
+    assert_eq!(texts(&rig, &ann).await, ["there"]);
+    refused(
+        get(&rig, &ann, &request.memory_id).await,
+        Code::NotFound,
+        Reason::NotFound,
+    );
+    // hidden all the same
+    away(forget(&rig, &ann, &there.memory_id).await.expect_err("refusal"));
+    assert!(texts(&rig, &ann).await.is_empty());
+
+    rig.sink.fail(Fault::None);
+    let kept = save(&rig, &ann, request.clone()).await.expect("saved");
+    assert_eq!(texts(&rig, &ann).await.last(), Some(&"waits".to_owned()));
+    rig.clock.advance(Duration::from_secs(11));
+    let ann = rig.ann();
+    until(async || (export(&rig, &ann).await.len() == 4).then_some(())).await;
+    // each once, however often it was sent
+    let of_kept = |event: &harombe_proto::audit::v1::Event| event.details.contains(&kept.memory_id);
+    assert_eq!(
+        rig.sink
+            .of_kind(Kind::MemorySaved)
+            .iter()
+            .filter(|event| of_kept(event))
+            .count(),
+        1
+    );
+    forget(&rig, &ann, &there.memory_id).await.expect("hidden");
+    let hidden = |what: &&String| what.as_str() == "hidden";
+    assert_eq!(what_happened(&rig).iter().filter(hidden).count(), 1);
+}
+
+#[tokio::test]
+async fn what_a_crash_left_unrecorded_is_recorded_after_it() {
+    let rig = Rig::new().await;
+    let ann = rig.ann();
+    rig.sink.fail(Fault::Silent);
+    let mut gateway = rig.as_gateway();
+    let request = fact("written, and then the power was cut");
+    let id = request.memory_id.clone();
+    let call = Request::new(request).with_token(&ann);
+    let call = tokio::spawn(async move { gateway.personal.save_memory(call).await });
+    // it is with audit, so it is in the store
+    until(async || (!rig.sink.batches().is_empty()).then_some(())).await;
+    call.abort();
+    rig.trails.shutdown(Duration::ZERO).await;
+    let rig = rig.restart().await;
+    rig.sink.fail(Fault::None);
+    assert!(rig.sink.of_kind(Kind::MemorySaved).is_empty());
+    assert!(texts(&rig, &ann).await.is_empty());
+    rig.clock.advance(Duration::from_secs(11));
+    let ann = rig.ann();
+    let kept = until(async || get(&rig, &ann, &id).await.ok()).await;
+    assert_eq!(kept.provenance.expect("provenance").audit_index, Some(0));
+    assert_eq!(rig.sink.of_kind(Kind::MemorySaved).len(), 1);
+}
