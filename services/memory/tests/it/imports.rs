@@ -6,7 +6,7 @@ use harombe_trail::Kind;
 use harombe_types::{RunId, SessionId, SystemClock};
 
 use crate::person::{export, fact, forget, import, list, new_id, save, saved, texts};
-use crate::rig::{Rig, refused, said};
+use crate::rig::{Rig, refused};
 
 #[tokio::test]
 async fn what_is_exported_can_be_imported_elsewhere() {

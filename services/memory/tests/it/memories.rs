@@ -9,7 +9,7 @@ use tonic::Request;
 use crate::person::{
     call, erase, export, fact, forget, get, import, list, new_id, restore, save, saved, stats, texts,
 };
-use crate::rig::{Rig, answer, refused, said};
+use crate::rig::{Rig, answer, refused};
 
 #[tokio::test]
 async fn what_a_person_saves_is_on_record_and_theirs_alone() {

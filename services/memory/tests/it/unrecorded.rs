@@ -9,7 +9,7 @@ use harombe_testkit::Fault;
 use harombe_trail::Kind;
 use tonic::Request;
 
-use crate::person::{call, export, fact, forget, get, save, saved, texts, turn, until, what_happened};
+use crate::person::{export, fact, forget, get, save, saved, texts, until, what_happened};
 use crate::rig::{Rig, answer, refused};
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use harombe_types::MemoryId;
 use uuid::Uuid;
 
-use super::memories::{change, changed, erasure, fact, kept, record, saving, texts};
+use super::memories::{BY_PERSON, change, changed, erasure, fact, kept, record, saving, texts};
 use super::place::{Place, on_each};
 use super::*;
 use crate::domain::{Act, Change, Erasure, Hide, Listing, MemoryLimits, NewMemory, Saving, Which};

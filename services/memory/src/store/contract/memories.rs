@@ -115,7 +115,7 @@ pub(super) fn erasure(which: Which, now: Timestamp) -> Erasure {
     }
 }
 
-const BY_PERSON: Act = Act::Hide(Hide::ByPerson {
+pub(super) const BY_PERSON: Act = Act::Hide(Hide::ByPerson {
     erase_at: Timestamp::from_millis(NOW.as_millis() + 1000),
 });
 
