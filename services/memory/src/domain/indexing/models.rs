@@ -26,10 +26,13 @@ pub(crate) struct ModelsConfig {
     pub(crate) cache: u64,
 }
 
+/// Leads to the upstream of a name.
+type Ways = Box<dyn Fn(&str) -> Arc<dyn Sender> + Send + Sync>;
+
 /// Opens models.
 pub(crate) struct Models {
     config: ModelsConfig,
-    ways: Box<dyn Fn(&str) -> Arc<dyn Sender> + Send + Sync>,
+    ways: Ways,
     numbers: IndexNumbers,
 }
 
