@@ -13,6 +13,8 @@ use crate::error::Error;
 pub(crate) trait Consolidations: Send + Sync + 'static {
     /// Makes the holder the one that consolidates until then, unless another one is; whether it is.
     async fn hold(&self, holder: Uuid, now: Timestamp, until: Timestamp) -> Result<bool, Error>;
+    /// Lets others go on at once, if the holder is the one that consolidates.
+    async fn let_go(&self, holder: Uuid) -> Result<(), Error>;
     /// Owners of changes that were not looked at, tenants in turn; of a tenant those first that were not looked at for longest.
     async fn behind(&self, limit: u32) -> Result<Vec<Behind>, Error>;
     /// How many there are.

@@ -16,6 +16,9 @@ pub(crate) struct Consolidate {
 impl Consolidate {
     pub(crate) async fn run(self, stop: CancellationToken) {
         stop.run_until_cancelled(self.work()).await;
+        if let Err(error) = self.consolidator.let_go().await {
+            tracing::warn!(reason = %error.reason(), error = %error, "other processes wait before they consolidate memories");
+        }
     }
 
     async fn work(&self) {

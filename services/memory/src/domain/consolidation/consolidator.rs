@@ -97,6 +97,14 @@ impl Consolidator {
         done.map(|()| Some(cycle))
     }
 
+    /// Lets another process go on at once. Without it, others wait for as long as this one may be silent.
+    ///
+    /// # Errors
+    /// The store cannot be reached.
+    pub(crate) async fn let_go(&self) -> Result<(), Error> {
+        self.deps.consolidations.let_go(self.deps.holder).await
+    }
+
     async fn work(&self, cycle: &mut Cycle) -> Result<(), Error> {
         let mut put_off = HashSet::new();
         loop {
@@ -204,7 +212,10 @@ impl Consolidator {
         let keys: Vec<i64> = keyed.iter().flat_map(|fact| fact.keys.iter().copied()).collect();
         let alike = self.deps.consolidations.alike(owner, &keys, ALIKE).await?;
         cycle.looked_at(alike.len());
-        let linked = move || links(facts, alike.iter().filter_map(Fact::read).collect());
+        let linked = move || {
+            let there: Vec<Fact> = alike.iter().filter_map(Fact::read).collect();
+            links(facts, &there)
+        };
         let links = self.run(cycle, linked).await;
         Ok((keyed, links))
     }

@@ -103,7 +103,7 @@ impl Fact {
 }
 
 /// The links that come of these facts, one after the other: each among those before it, and those that were there already.
-pub(super) fn links(facts: Vec<Fact>, there: Vec<Fact>) -> Vec<Link> {
+pub(super) fn links(facts: Vec<Fact>, there: &[Fact]) -> Vec<Link> {
     let mut links: Vec<Link> = Vec::new();
     let mut holding: HashMap<i64, Vec<Fact>> = HashMap::new();
     let new = facts

@@ -403,10 +403,14 @@ async fn one_process_consolidates(place: Place) {
     if place.is_shared() {
         let (_, other) = place.consolidations().await;
         assert!(!other.hold(theirs, later(60), later(120)).await.unwrap());
+        other.let_go(theirs).await.unwrap();
+        assert!(!other.hold(theirs, later(60), later(120)).await.unwrap());
         assert!(other.hold(theirs, later(61), later(121)).await.unwrap());
         assert!(!one.hold(mine, later(62), later(122)).await.unwrap());
+        other.let_go(theirs).await.unwrap();
+        assert!(one.hold(mine, later(62), later(122)).await.unwrap());
         // a clock that has gone back does not keep everybody waiting until it is there again
         let earlier = |seconds: i64| Timestamp::from_millis(NOW.as_millis() - 1000 * seconds);
-        assert!(one.hold(mine, earlier(3600), earlier(3540)).await.unwrap());
+        assert!(other.hold(theirs, earlier(3600), earlier(3540)).await.unwrap());
     }
 }

@@ -46,6 +46,19 @@ impl Consolidations for PostgresStore {
         .await
     }
 
+    async fn let_go(&self, holder: Uuid) -> Result<(), Error> {
+        self.at_once(|connection| {
+            Box::pin(async move {
+                sqlx::query("DELETE FROM consolidating WHERE holder = $1")
+                    .bind(holder.to_string())
+                    .execute(connection)
+                    .await?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
     async fn behind(&self, limit: u32) -> Result<Vec<Behind>, Error> {
         self.at_once(|connection| Box::pin(statements::behind(connection, limit)))
             .await

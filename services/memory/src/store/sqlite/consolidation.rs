@@ -18,6 +18,11 @@ impl Consolidations for SqliteStore {
         Ok(true)
     }
 
+    /// Nobody waits for it.
+    async fn let_go(&self, _: Uuid) -> Result<(), Error> {
+        Ok(())
+    }
+
     async fn behind(&self, limit: u32) -> Result<Vec<Behind>, Error> {
         self.read(|reader| Box::pin(statements::behind(reader, limit)))
             .await

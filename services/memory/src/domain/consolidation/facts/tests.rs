@@ -54,14 +54,14 @@ fn check(said: &[(&str, Label, &str, i64)], expected: &[(u128, u128, Why)]) {
         found
     };
     assert_eq!(
-        found(links(all.clone(), Vec::new())),
+        found(links(all.clone(), &[])),
         expected,
         "at once: {said:?}"
     );
     let mut there: Vec<Fact> = Vec::new();
     let mut one_by_one = Vec::new();
     for fact in all {
-        let new = links(vec![fact.clone()], there.clone());
+        let new = links(vec![fact.clone()], &there);
         there.push(fact);
         there.retain(|fact| !new.iter().any(|link| link.old == fact.memory.id));
         one_by_one.extend(new);
@@ -192,7 +192,7 @@ proptest::proptest! {
             .map(|(text, label, time)| (text, [P, M, T, I][label], time))
             .collect();
         let borrowed: Vec<_> = said.iter().map(|(text, label, time)| (text.as_str(), *label, "ann", *time)).collect();
-        let found = links(facts(&borrowed), Vec::new());
+        let found = links(facts(&borrowed), &[]);
         let mut by = HashMap::new();
         for link in &found {
             proptest::prop_assert!(by.insert(link.old, link.by).is_none());
