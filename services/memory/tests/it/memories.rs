@@ -9,7 +9,7 @@ use tonic::Request;
 use crate::person::{
     call, erase, export, fact, forget, get, import, list, new_id, restore, save, saved, stats, texts,
 };
-use crate::rig::{Rig, answer, refused};
+use crate::rig::{Backend, Rig, answer, refused};
 
 #[tokio::test]
 async fn what_a_person_saves_is_on_record_and_theirs_alone() {
@@ -239,6 +239,10 @@ async fn many_callers_share_commits() {
         .collect();
     indexes.sort_unstable();
     assert_eq!(indexes, (0..64).map(Some).collect::<Vec<_>>());
-    assert!(rig.sink.batches().len() < 64, "{:?}", rig.sink.batches());
+    // on Postgres an owner's changes come one after the other
+    if let Backend::Sqlite = crate::BACKEND {
+        let batches = rig.sink.batches();
+        assert!(batches.len() < 64, "{batches:?}");
+    }
     assert_eq!(stats(&rig, &rig.ann()).await.facts, 64);
 }

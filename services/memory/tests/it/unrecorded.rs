@@ -23,7 +23,6 @@ async fn without_audit_nothing_is_seen_and_nothing_is_lost() {
     let away = |failure| {
         refused::<()>(Err(failure), Code::Unavailable, Reason::AuditUnavailable);
     };
-    away(save(&rig, &ann, request.clone()).await.expect_err("refusal"));
     let epoch = begun.lease.expect("lease").epoch;
     rig.finish(&run, epoch, "answer")
         .await
@@ -31,22 +30,24 @@ async fn without_audit_nothing_is_seen_and_nothing_is_lost() {
     let delete = Request::new(pb::DeleteSessionRequest {
         session_id: session.to_string(),
     });
-    let deleted = rig
-        .as_gateway()
-        .conversations
-        .delete_session(delete.with_token(&ann))
-        .await;
+    let mut gateway = rig.as_gateway();
+    // all at once, as each waits
+    let (kept, deleted, hidden) = tokio::join!(
+        save(&rig, &ann, request.clone()),
+        gateway.conversations.delete_session(delete.with_token(&ann)),
+        forget(&rig, &ann, &there.memory_id),
+    );
+    away(kept.expect_err("refusal"));
     away(answer(deleted).expect_err("refusal"));
+    away(hidden.expect_err("refusal"));
     assert!(rig.session(session).await.is_ok());
-    assert_eq!(texts(&rig, &ann).await, ["there"]);
+    // what was to be hidden is, all the same
+    assert!(texts(&rig, &ann).await.is_empty());
     refused(
         get(&rig, &ann, &request.memory_id).await,
         Code::NotFound,
         Reason::NotFound,
     );
-    // hidden all the same
-    away(forget(&rig, &ann, &there.memory_id).await.expect_err("refusal"));
-    assert!(texts(&rig, &ann).await.is_empty());
 
     rig.sink.fail(Fault::None);
     let kept = save(&rig, &ann, request.clone()).await.expect("saved");

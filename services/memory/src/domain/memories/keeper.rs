@@ -16,8 +16,9 @@ use crate::error::Error;
 use crate::metrics::MemoryNumbers;
 use crate::store::MemoryStore;
 
-/// How long the log is waited for: less than a call lasts, so that its caller hears why it failed.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// How long the log is waited for: three tries of a caller, a second apart, are less than a call lasts, so that it hears why
+/// they failed.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What [`Memories`] is made of.
 #[derive(Clone)]
