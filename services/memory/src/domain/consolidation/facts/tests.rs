@@ -53,11 +53,7 @@ fn check(said: &[(&str, Label, &str, i64)], expected: &[(u128, u128, Why)]) {
         found.sort_by_key(|link| (link.0, link.1));
         found
     };
-    assert_eq!(
-        found(links(all.clone(), &[])),
-        expected,
-        "at once: {said:?}"
-    );
+    assert_eq!(found(links(all.clone(), &[])), expected, "at once: {said:?}");
     let mut there: Vec<Fact> = Vec::new();
     let mut one_by_one = Vec::new();
     for fact in all {
