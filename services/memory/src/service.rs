@@ -20,10 +20,11 @@ use tokio::sync::Notify;
 use self::consolidation::Consolidation;
 use self::recall::Recall;
 use crate::Config;
+use crate::domain::recall::Meanings;
 use crate::domain::{Contexts, Conversations, Follow, Journal, Memories, MemoriesDeps, Validity};
 use crate::grpc::{ConversationGrpc, JournalGrpc, PersonalGrpc, RecallGrpc};
 use crate::metrics::{MemoryNumbers, Numbers};
-use crate::store::{self, Opened, Outbox, Store};
+use crate::store::{self, MemoryStore, Opened, Outbox, Store};
 use crate::tasks::{Collect, Erase, Overdue, Peering};
 
 /// What the service needs from outside.
@@ -88,22 +89,13 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
     let follow = Follow::with(peers.clone());
     let numbers = Numbers::new(&deps.metrics);
     let contexts = Contexts::new(Arc::clone(&store), Arc::clone(&memories), recall.recaller.clone());
-    let memories = Memories::new(MemoriesDeps {
-        store: memories,
-        trail: deps.trail.clone(),
-        clock: Arc::clone(&deps.clock),
-        most: (&config.limits).into(),
-        erase_after: config.erase_after.as_duration(),
-        numbers: MemoryNumbers::new(&deps.metrics),
-        meanings: recall.meanings.clone(),
-    });
+    let memories = keeper(&config, &deps, memories, recall.meanings.clone());
     let ended = Arc::new(Notify::new());
     let conversations = Conversations::new(
         Arc::clone(&store),
         Arc::clone(&deps.clock),
         follow.clone(),
-        lease,
-        (&config.limits).into(),
+        (lease, (&config.limits).into()),
         numbers.clone(),
         (memories.clone(), Arc::clone(&ended)),
     );
@@ -115,13 +107,7 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
         lease,
         numbers,
     );
-    let door = harombe_rpc::Deps {
-        door: Door::Internal(Arc::new(verifier)),
-        clock: Arc::clone(&deps.clock),
-        refusals: Arc::new(deps.trail),
-        metrics: deps.metrics,
-    };
-    let server = Server::builder(ServiceName::Memory, door)
+    let server = Server::builder(ServiceName::Memory, door(&deps, verifier))
         .service(ConversationServiceServer::new(ConversationGrpc(conversations)))
         .service(RunJournalServiceServer::new(JournalGrpc(journal.clone())))
         .service(MemoryServiceServer::new(RecallGrpc {
@@ -147,11 +133,8 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
     );
     tasks.spawn(recall.index.run(tasks.token()));
     if config.remember_turns {
-        let collect = Collect {
-            memories: memories.clone(),
-            ended,
-        };
-        tasks.spawn(collect.run(tasks.token()));
+        let memories = memories.clone();
+        tasks.spawn(Collect { memories, ended }.run(tasks.token()));
     }
     if let Some(consolidate) = consolidate {
         tasks.spawn(consolidate.of(&memories).run(tasks.token()));
@@ -165,6 +148,27 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
         store,
         vectors: recall.vectors,
     })
+}
+
+fn keeper(config: &Config, deps: &Deps, store: Arc<dyn MemoryStore>, meanings: Meanings) -> Memories {
+    Memories::new(MemoriesDeps {
+        store,
+        trail: deps.trail.clone(),
+        clock: Arc::clone(&deps.clock),
+        most: (&config.limits).into(),
+        erase_after: config.erase_after.as_duration(),
+        numbers: MemoryNumbers::new(&deps.metrics),
+        meanings,
+    })
+}
+
+fn door(deps: &Deps, verifier: TokenVerifier) -> harombe_rpc::Deps {
+    harombe_rpc::Deps {
+        door: Door::Internal(Arc::new(verifier)),
+        clock: Arc::clone(&deps.clock),
+        refusals: Arc::new(deps.trail.clone()),
+        metrics: deps.metrics.clone(),
+    }
 }
 
 /// Run tokens as the gateway signs them.

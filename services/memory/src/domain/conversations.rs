@@ -43,8 +43,7 @@ impl Conversations {
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
         follow: Follow,
-        lease: Duration,
-        most: RunLimits,
+        (lease, most): (Duration, RunLimits),
         numbers: Numbers,
         (memories, ended): (Memories, Arc<Notify>),
     ) -> Self {

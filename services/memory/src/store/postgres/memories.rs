@@ -47,13 +47,16 @@ macro_rules! locked {
     };
 }
 
+#[expect(
+    clippy::duplicate_mod,
+    reason = "the same statements, compiled for each database (ADR 24)"
+)]
 #[path = "../memories/statements.rs"]
 pub(super) mod statements;
 
 pub(super) use statements::erase_session;
 
 /// The bytes of a row that is gone stay until the server vacuums.
-#[expect(clippy::unused_async, reason = "the other adapter has something to do here")]
 async fn overwrite(_tx: &mut Connection) -> Unit<()> {
     Ok(())
 }

@@ -47,7 +47,6 @@ pub(super) async fn overwrite(tx: &mut Connection) -> Unit<()> {
 }
 
 /// Nobody else writes at the same time.
-#[expect(clippy::unused_async, reason = "the other adapter waits here")]
 async fn take_turn(_tx: &mut Connection, _owner: &Owner) -> Unit<()> {
     Ok(())
 }
