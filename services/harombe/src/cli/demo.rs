@@ -8,9 +8,13 @@ use std::io::Stdout;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use harombe_audit::files::Leaf;
+use harombe_proto::agent::v1::CreateSessionRequest;
 use harombe_proto::audit::v1::Entry;
+use harombe_proto::memory::v1::{ListMemoriesRequest, MemoryFilter};
+use harombe_proto::types::v1::StopReason;
 use http::Uri;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -32,7 +36,14 @@ pub(super) struct Args {
 
 const ORDERS: &[u8] = include_bytes!("../../../../deploy/demo/orders.csv");
 const SCRIPT: &str = include_str!("../../../../deploy/demo/model.toml");
+/// Said in a conversation before, and recalled in the one that is told.
+const EARLIER: &str =
+    "From now on, when you report what the regions earned, name the one that earned most first.";
 const MESSAGE: &str = "Which region earned most in 2025? The orders are in orders.csv. Please also compare with our published figures.";
+
+/// How often it is asked whether the first conversation is remembered, and how long between.
+const PATIENCE: u32 = 50;
+const AGAIN: Duration = Duration::from_millis(100);
 
 type Terminal = Screen<Stdout>;
 
@@ -108,7 +119,49 @@ async fn here(place: Place, args: Args) -> Result<ExitCode, Error> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The message and what it sets off; then what the log has about it. Returns an entry of the log that is worth forging.
+/// A short conversation before the main one, which is a session of its own. What was said in it is remembered a moment after
+/// it has ended; a server that remembers no turns is not waited for long.
+async fn before(conversation: &mut Conversation<Stdout>) -> Result<(), Error> {
+    finished(&conversation.send(EARLIER).await?)?;
+    let client = &mut conversation.client;
+    for _ in 0..PATIENCE {
+        let request = ListMemoriesRequest {
+            filter: Some(MemoryFilter {
+                session_ids: vec![conversation.session.clone()],
+                ..MemoryFilter::default()
+            }),
+            ..ListMemoriesRequest::default()
+        };
+        let listed = client.memories.list_memories(request).await?.into_inner();
+        // the message and its answer
+        if listed.memories.len() >= 2 {
+            break;
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
+    let created = client
+        .agent
+        .create_session(CreateSessionRequest::default())
+        .await?;
+    conversation.session = created.into_inner().session.unwrap_or_default().session_id;
+    let screen = &mut conversation.screen;
+    screen.chapter(
+        "next",
+        "a session of its own, which knows of the first what is remembered",
+    )?;
+    Ok(())
+}
+
+fn finished(end: &End) -> Result<(), Error> {
+    match end {
+        End::Finished(StopReason::Cancelled) => Err(Error::Interrupted),
+        End::Finished(_) => Ok(()),
+        End::Failed => Err(Error::Usage("the run failed, as said above".to_owned())),
+    }
+}
+
+/// The messages and what they set off; then what the log has about the second. Returns an entry of the log that is worth
+/// forging.
 async fn tell(
     client: Client,
     place: &Place,
@@ -116,6 +169,7 @@ async fn tell(
     answers: Answers,
 ) -> Result<(Terminal, Entry), Error> {
     let mut conversation = Conversation::open(client, place, None, screen, answers).await?;
+    before(&mut conversation).await?;
     conversation.upload_bytes("orders.csv", ORDERS.to_vec()).await?;
     let end = conversation.send(MESSAGE).await?;
     let Conversation {
@@ -124,11 +178,7 @@ async fn tell(
         mut screen,
         ..
     } = conversation;
-    match end {
-        End::Finished(harombe_proto::types::v1::StopReason::Cancelled) => return Err(Error::Interrupted),
-        End::Finished(_) => {}
-        End::Failed => return Err(Error::Usage("the run failed, as said above".to_owned())),
-    }
+    finished(&end)?;
 
     let entries = log::entries(&mut client, &session).await?;
     let line = format!("{} entries about this, read back from the log", entries.len());

@@ -6,8 +6,8 @@ use std::io::{self, Stdout, Write};
 use harombe_proto::hitl::v1::Approval;
 use harombe_proto::types::v1::run_event::Event;
 use harombe_proto::types::v1::{
-    ApprovalDecided, ApprovalRequired, Decision, OutputStream, Risk, RunEvent, RunFinished, StopReason,
-    ToolFinished, ToolOutcome, ToolOutput, ToolStarted,
+    ApprovalDecided, ApprovalRequired, ContextBuilt, Decision, OutputStream, Risk, RunEvent, RunFinished,
+    StopReason, ToolFinished, ToolOutcome, ToolOutput, ToolStarted,
 };
 use serde_json::Value;
 
@@ -125,7 +125,8 @@ impl<W: Write> Screen<W> {
                 let text = format!("{} · {}", self.style().bad(reason), printable(&failed.message));
                 self.chapter("failed", &text)
             }
-            Some(Event::ContextBuilt(_) | Event::Usage(_)) | None => Ok(()),
+            Some(Event::ContextBuilt(context)) => self.context_built(context),
+            Some(Event::Usage(_)) | None => Ok(()),
         }
     }
 
@@ -171,6 +172,22 @@ impl<W: Write> Screen<W> {
     /// The person ended the line of the question.
     pub fn answered(&mut self) {
         self.page.line_was_ended();
+    }
+
+    /// What the model is told of other sessions.
+    fn context_built(&mut self, context: &ContextBuilt) -> io::Result<()> {
+        match context.recalled.len() {
+            0 => {}
+            1 => self.step("recalled", "1 memory, shown to the model as data")?,
+            count => self.step(
+                "recalled",
+                &format!("{count} memories, shown to the model as data"),
+            )?,
+        }
+        if context.recall_fault.is_empty() {
+            return Ok(());
+        }
+        self.detail(&format!("recalling: {}", printable(&context.recall_fault)))
     }
 
     fn approval_required(&mut self, required: &ApprovalRequired) -> io::Result<()> {

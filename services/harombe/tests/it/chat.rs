@@ -240,6 +240,24 @@ fn ctrl_c_cancels_the_run_and_not_the_conversation() {
 }
 
 #[test]
+fn what_somebody_else_decides_takes_the_question_back() {
+    let home = Home::new();
+    let mut chat = at_terminal(&home, "", |_| ());
+    chat.wait_for(PROMPT);
+    chat.type_in("please count\r");
+    chat.wait_for(QUESTION);
+    let list = home.run(["approvals", "list"]).good();
+    let id = word_after(&list.out, "▸ approval");
+    home.run(["approvals", "approve", &id]).good();
+    chat.wait_for("approved");
+    chat.wait_for("It is counted-23");
+    chat.wait_for(PROMPT);
+    // What is typed now is for the editor: nobody waits for an answer any more.
+    chat.type_in("/quit\r");
+    assert!(chat.end().success(), "{}", chat.seen);
+}
+
+#[test]
 fn lines_go_on_behind_a_backslash_and_come_back_from_the_history() {
     let home = Home::new();
     let mut chat = at_terminal(&home, "", |_| ());

@@ -11,7 +11,11 @@ fn it_tells_the_whole_story_in_order() {
     let story = [
         "seven services in this process; the model is scripted",
         "sandbox gvisor: the isolation was proven from inside",
+        "name the one that earned most first",
+        "I will keep to that.",
+        "a session of its own",
         "orders.csv · 202281 bytes · in the workspace",
+        "recalled   ",
         "│ with open(\"orders.csv\", newline=\"\") as file:",
         "risk HIGH · waits for approval",
         "approved by ",
