@@ -27,7 +27,7 @@ struct Args {
     /// What to measure
     what: What,
     /// For how long, after the warm-up
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=14_400))]
     seconds: u64,
     /// Callers at a time [default: what the target of the figure says]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=4096))]
@@ -59,6 +59,15 @@ struct Args {
     /// Runs that wait at the same time (idle-runs)
     #[arg(long, default_value_t = 5000, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     runs: u32,
+    /// Memories of all tenants together (recall)
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..=2_000_000))]
+    memories: u32,
+    /// Tenants (recall, remember)
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    tenants: u32,
+    /// The folder of the embedding model; without it, memory finds by words alone
+    #[arg(long, value_name = "DIR")]
+    model: Option<PathBuf>,
 }
 
 /// More runs than any measurement has at once.
@@ -75,6 +84,9 @@ pub(crate) struct Plan {
     program: PathBuf,
     postgres: Option<PostgresConfig>,
     runs: u32,
+    memories: u32,
+    tenants: u32,
+    model: Option<PathBuf>,
 }
 
 impl Plan {
@@ -89,6 +101,7 @@ impl Plan {
         ] {
             store.postgres.clone_from(&self.postgres);
         }
+        config.memory.embedding.folder.clone_from(&self.model);
         // All that is measured is done in one name.
         config.hitl.limits.pending_per_subject = UNBOUNDED;
         config.hitl.limits.pending_per_tenant = UNBOUNDED;
@@ -123,6 +136,9 @@ impl Plan {
                 ..PostgresConfig::default()
             }),
             runs: args.runs,
+            memories: args.memories,
+            tenants: args.tenants,
+            model: args.model,
         })
     }
 }

@@ -34,6 +34,21 @@ impl Report {
         self
     }
 
+    pub(crate) fn p50_us(&self) -> f64 {
+        let mut sorted = self.latencies.clone();
+        sorted.sort_unstable();
+        micros(quantile(&sorted, 0.50))
+    }
+
+    /// Operations that succeeded.
+    pub(crate) fn per_second(&self) -> f64 {
+        (self.latencies.len() as f64 / self.elapsed.as_secs_f64().max(f64::MIN_POSITIVE)).round()
+    }
+
+    pub(crate) fn errors(&self) -> u64 {
+        self.errors
+    }
+
     pub(crate) fn into_json(mut self, name: &str, concurrency: u32) -> String {
         self.latencies.sort_unstable();
         let n = self.latencies.len();

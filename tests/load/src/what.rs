@@ -7,6 +7,7 @@ mod classify;
 mod footprint;
 mod gateway_overhead;
 mod idle_runs;
+mod memory;
 mod message;
 mod sandbox_run;
 mod world;
@@ -50,6 +51,12 @@ pub(crate) enum What {
     GatewayOverhead,
     /// How fast each service starts and what memory it holds when it idles; always processes
     Footprint,
+    /// Questions to memory: new ones, embedding included, and ones that were asked before
+    Recall,
+    /// Facts saved: durable, on record, and found by their words when the call returns
+    Remember,
+    /// Messages, memories, questions and deletions mixed, for as long as --seconds says; a line every minute
+    Soak,
     /// Runs that wait for an approval, each with its stream open, and what they cost; always processes
     IdleRuns,
 }
@@ -65,6 +72,9 @@ impl What {
             Self::GatewayOverhead => "gateway-overhead",
             Self::Footprint => "footprint",
             Self::IdleRuns => "idle-runs",
+            Self::Recall => "recall",
+            Self::Remember => "remember",
+            Self::Soak => "soak",
         }
     }
 
@@ -72,7 +82,9 @@ impl What {
     pub(crate) const fn concurrency(self) -> u32 {
         match self {
             Self::AuditAppend => 256,
-            Self::IdleRuns => 64,
+            Self::IdleRuns | Self::Remember => 64,
+            Self::Soak => 8,
+            Self::Recall => 1,
             Self::Authorize | Self::Classify | Self::SandboxRun | Self::Message => 1,
             Self::GatewayOverhead | Self::Footprint => 1,
         }
@@ -89,19 +101,22 @@ impl What {
             Self::GatewayOverhead => gateway_overhead::measure(plan).await,
             Self::Footprint => footprint::measure(plan).await,
             Self::IdleRuns => idle_runs::measure(plan).await,
+            Self::Recall => memory::recall::measure(plan).await,
+            Self::Remember => memory::remember::measure(plan).await,
+            Self::Soak => memory::soak::measure(plan).await,
         }
     }
 
     /// Whether it can be measured there, and with so many callers.
     fn check(self, plan: &Plan) -> Result<()> {
         let (possible, otherwise) = match self {
-            Self::Message => (true, ""),
+            Self::Message | Self::Soak => (true, ""),
             Self::SandboxRun => (!matches!(plan.place, Place::Processes), "not with --processes"),
             Self::GatewayOverhead | Self::Footprint | Self::IdleRuns => (
                 matches!(plan.place, Place::Embedded | Place::Processes),
                 "as processes of its own; leave --target and --server out",
             ),
-            Self::AuditAppend | Self::Authorize | Self::Classify => (
+            Self::AuditAppend | Self::Authorize | Self::Classify | Self::Recall | Self::Remember => (
                 matches!(plan.place, Place::Embedded),
                 "inside of one process; leave --target, --server and --processes out",
             ),

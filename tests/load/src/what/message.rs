@@ -71,10 +71,15 @@ pub(super) async fn begin(client: &mut Client) -> Result<String> {
 
 /// Whether the run of a message comes to its end.
 pub(super) async fn send(client: &mut Client, session_id: &str) -> Result<bool> {
+    say(client, session_id, "How are you today?".to_owned()).await
+}
+
+/// Whether the run of a message with that text comes to its end.
+pub(super) async fn say(client: &mut Client, session_id: &str, text: String) -> Result<bool> {
     let request = SendMessageRequest {
         session_id: session_id.to_owned(),
         client_message_id: EventId::generate(&SystemClock).to_string(),
-        text: "How are you today?".to_owned(),
+        text,
         ..SendMessageRequest::default()
     };
     let mut stream = client.agent.send_message(request).await?.into_inner();
