@@ -54,18 +54,25 @@ async fn what_is_exported_can_be_imported_elsewhere() {
     assert_eq!(texts(&rig, &bob).await, ["I live in Köln"]);
 }
 
-#[tokio::test]
-async fn an_import_is_taken_whole_or_not_at_all() {
-    let rig = Rig::with(|config| config.limits.memories_per_subject = 4).await;
-    let ann = rig.ann();
-    let elsewhere = |text: &str| pb::Memory {
+/// A turn of nobody knows when.
+fn elsewhere(text: &str) -> pb::Memory {
+    pb::Memory {
         memory_id: new_id(),
         kind: pb::MemoryKind::Turn.into(),
         text: text.to_owned(),
         importance: 0.5,
         ..pb::Memory::default()
-    };
-    let at = |seconds: i64| Some(prost_types::Timestamp { seconds, nanos: 0 });
+    }
+}
+
+fn at(seconds: i64) -> Option<prost_types::Timestamp> {
+    Some(prost_types::Timestamp { seconds, nanos: 0 })
+}
+
+#[tokio::test]
+async fn an_import_is_taken_whole_or_not_at_all() {
+    let rig = Rig::with(|config| config.limits.memories_per_subject = 4).await;
+    let ann = rig.ann();
     let twin = elsewhere("twin");
     let bad = [
         vec![],
@@ -115,7 +122,12 @@ async fn an_import_is_taken_whole_or_not_at_all() {
         Reason::LimitExceeded,
     );
     assert!(export(&rig, &ann).await.is_empty());
+}
 
+#[tokio::test]
+async fn what_an_import_says_of_itself_is_not_believed() {
+    let rig = Rig::new().await;
+    let ann = rig.ann();
     let session = SessionId::generate(&SystemClock).to_string();
     let of_session = |ordinal| pb::Provenance {
         session_id: session.clone(),
