@@ -8,7 +8,8 @@ mod risk;
 
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use id::{
-    ApprovalId, CallId, EventId, GrantId, InstanceId, InvalidId, LeaseId, MemoryId, RunId, SessionId, WorkspaceId,
+    ApprovalId, CallId, EventId, GrantId, InstanceId, InvalidId, LeaseId, MemoryId, RunId, SessionId,
+    WorkspaceId,
 };
 pub use name::{AgentName, InvalidName, ServiceName, Subject, Tenant, UnknownService};
 pub use principal::{Person, Principal, Role, RunPrincipal, UnknownRole};
