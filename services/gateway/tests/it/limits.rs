@@ -17,6 +17,7 @@ use harombe_trail::Kind;
 use http::{Request, Response, Version};
 use http_body::Frame;
 use http_body_util::StreamBody;
+use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tonic::Status;
@@ -275,18 +276,18 @@ async fn strangers_may_knock_so_often_and_nobody_else_is_shut_out() {
     ] {
         assert!(counted.contains(line), "{counted}");
     }
-    let told: Vec<_> = world
+    let told: Vec<Value> = world
         .sink
         .of_kind(Kind::LoginRefused)
         .into_iter()
-        .map(|event| event.details)
+        .map(|event| serde_json::from_str(&event.details).unwrap())
         .collect();
     assert_eq!(
         told,
         [
-            r#"{"door":"network","peer":"192.0.2.1","why":"no key"}"#,
-            r#"{"door":"network","key_id":"000000000000","peer":"192.0.2.2","why":"unknown"}"#,
-            r#"{"attempts":7,"door":"network","key_id":"000000000000","peer":"192.0.2.1","why":"unknown"}"#,
+            json!({"door": "network", "peer": "192.0.2.1", "why": "no key"}),
+            json!({"door": "network", "key_id": "000000000000", "peer": "192.0.2.2", "why": "unknown"}),
+            json!({"attempts": 7, "door": "network", "key_id": "000000000000", "peer": "192.0.2.1", "why": "unknown"}),
         ]
     );
 }

@@ -348,8 +348,9 @@ fn reachable() -> Vec<String> {
         let options = method.options();
         let auth = options.get_extension(&auth);
         let auth: harombe_proto::options::v1::Auth = auth.as_message().unwrap().transcode_to().unwrap();
-        let forwarded =
-            ["harombe.hitl.v1", "harombe.audit.v1"].contains(&method.parent_service().package_name());
+        let service = method.parent_service();
+        let forwarded = ["harombe.hitl.v1", "harombe.audit.v1"].contains(&service.package_name())
+            || service.name() == "PersonalMemoryService";
         let person = auth.principal() == harombe_proto::options::v1::PrincipalKind::Person;
         let for_gateway = forwarded && person && auth.callers.iter().any(|caller| caller == "gateway");
         if for_gateway || auth.callers.iter().any(|caller| caller == "client") {
