@@ -1,10 +1,12 @@
+use serde_json::Value;
+
 use super::Registry;
 
 fn check(tool: &str, arguments: &str, expected: Result<&str, &str>) {
     let registry = Registry::built_in(true).unwrap();
     let tool = registry.get(tool).unwrap();
     match (tool.arguments(arguments), expected) {
-        (Ok(value), Ok(expected)) => assert_eq!(value.to_string(), expected),
+        (Ok(value), Ok(expected)) => assert_eq!(value, serde_json::from_str::<Value>(expected).unwrap()),
         (Err(fault), Err(expected)) => assert!(fault.contains(expected), "{fault:?} lacks {expected:?}"),
         (got, expected) => panic!("{arguments}: got {got:?}, expected {expected:?}"),
     }
