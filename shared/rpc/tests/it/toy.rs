@@ -195,6 +195,7 @@ fn big(size: usize) -> hitl::WatchResponse {
 #[tonic::async_trait]
 impl egress::egress_service_server::EgressService for Toy {
     type TunnelStream = Frames<egress::TunnelResponse>;
+    type OwnTunnelStream = Frames<egress::OwnTunnelResponse>;
 
     /// Sends back what it receives.
     async fn tunnel(
@@ -210,6 +211,13 @@ impl egress::egress_service_server::EgressService for Toy {
             })
         });
         Ok(Response::new(Box::pin(echo)))
+    }
+
+    async fn own_tunnel(
+        &self,
+        _: Request<Streaming<egress::OwnTunnelRequest>>,
+    ) -> Result<Response<Self::OwnTunnelStream>, Status> {
+        absent()
     }
 
     async fn check(

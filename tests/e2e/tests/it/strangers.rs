@@ -1,4 +1,4 @@
-//! Another tenant, and another person of the same one, with the real ids of somebody's session, run and approval: for
+//! Another tenant, and another person of the same one, with the real ids of somebody's session, run, approval and memory: for
 //! them there is no such thing.
 
 use std::time::Duration;
@@ -10,13 +10,13 @@ use harombe_proto::audit::v1::audit_service_client::AuditServiceClient;
 use harombe_proto::audit::v1::{QueryRequest, query_response};
 use harombe_proto::hitl::v1::ListRequest;
 use harombe_proto::hitl::v1::approval_service_client::ApprovalServiceClient;
-use harombe_proto::memory::v1::ListSessionsRequest;
 use harombe_proto::memory::v1::conversation_service_client::ConversationServiceClient;
+use harombe_proto::memory::v1::{ListSessionsRequest, SaveMemoryRequest, TrustLabel};
 use harombe_proto::options::v1::PrincipalKind;
 use harombe_proto::types::v1::Decision;
 use harombe_proto::types::v1::run_event::Event;
 use harombe_rpc::RequestExt as _;
-use harombe_types::{Clock as _, Person, Role, RunPrincipal, ServiceName, SystemClock};
+use harombe_types::{Clock as _, MemoryId, Person, Role, RunPrincipal, ServiceName, SystemClock};
 use prost_reflect::{DynamicMessage, Kind, Value};
 use tonic::{Request, Streaming};
 
@@ -32,6 +32,7 @@ struct Theirs {
     run: String,
     approval: String,
     workspace: String,
+    memory: String,
 }
 
 /// Who asks for them.
@@ -94,6 +95,7 @@ fn request(method: &Method, theirs: &Theirs) -> Option<DynamicMessage> {
             "run_id" => &theirs.run,
             "approval_id" => &theirs.approval,
             "workspace_id" => &theirs.workspace,
+            "memory_id" | "supersedes" => &theirs.memory,
             "permission" | "call" | "grant" | "frame" | "start" | "open" => return None,
             "client_message_id" | "text" | "reason" => "x",
             "epoch" => {
@@ -113,6 +115,10 @@ fn request(method: &Method, theirs: &Theirs) -> Option<DynamicMessage> {
                 message.set_field(&field, Value::List(vec![Value::Message(entry)]));
                 continue;
             }
+            "label" => {
+                message.set_field(&field, Value::EnumNumber(TrustLabel::Model as i32));
+                continue;
+            }
             "state" => {
                 message.set_field(&field, Value::EnumNumber(2));
                 continue;
@@ -122,8 +128,8 @@ fn request(method: &Method, theirs: &Theirs) -> Option<DynamicMessage> {
         named |= field.name().ends_with("_id") && field.name() != "client_message_id";
         message.set_field(&field, Value::String(text.to_owned()));
     }
-    // These only begin something of one's own, or continue a list of it.
-    let own = ["/CreateSession", "/ListSessions"];
+    // These only begin something of one's own, continue a list of it, or look for it.
+    let own = ["/CreateSession", "/ListSessions", "/Recall"];
     (named && !own.iter().any(|name| method.path.ends_with(name))).then_some(message)
 }
 
@@ -154,12 +160,20 @@ async fn their_world(stage: &Stage) -> (World, Talk, Streaming<SendMessageRespon
         .unwrap();
     let session = listed.into_inner().sessions.remove(0);
     assert!(!session.workspace_id.is_empty());
+    let saved = SaveMemoryRequest {
+        memory_id: MemoryId::generate(&SystemClock).to_string(),
+        text: "I like it quiet.".to_owned(),
+        ..SaveMemoryRequest::default()
+    };
+    let saved = talk.client.memories.save_memory(saved).await.unwrap();
+    let saved = saved.into_inner().memory.unwrap();
     let theirs = Theirs {
         subject: approval.requested_by,
         session: talk.session.clone(),
         run: asked.run_id,
         approval: required.approval_id,
         workspace: session.workspace_id,
+        memory: saved.memory_id,
     };
     (world, talk, stream, theirs)
 }

@@ -19,6 +19,8 @@ pub(crate) async fn both(scenario: impl AsyncFn(&Stage)) {
     for topology in [Topology::Embedded, Topology::Processes] {
         println!("{topology:?}");
         let stage = Stage::compared(topology);
+        // Turns become memories in their own time: some of a world's last ones are on record when it ends, some are not.
+        stage.leave_out("memory.saved");
         scenario(&stage).await;
         told.push(stage.told());
     }
