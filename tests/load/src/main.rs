@@ -59,19 +59,22 @@ struct Args {
     /// Runs that wait at the same time (idle-runs)
     #[arg(long, default_value_t = 5000, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     runs: u32,
-    /// Memories of all tenants together (recall)
-    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..=2_000_000))]
-    memories: u32,
+    /// Memories of all tenants together (recall) [default: 100000]; or given to the caller before the first message, each of
+    /// which asks for some of them (message); a server that is running keeps them
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=2_000_000))]
+    memories: Option<u32>,
     /// Tenants (recall, remember)
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
     tenants: u32,
     /// The folder of the embedding model; without it, memory finds by words alone
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["target", "server"])]
     model: Option<PathBuf>,
 }
 
 /// More runs than any measurement has at once.
 const UNBOUNDED: u32 = 100_000;
+/// More memories than any measurement makes.
+const UNBOUNDED_MEMORIES: u32 = 10_000_000;
 
 /// The bounds of one measurement.
 #[derive(Clone, Debug)]
@@ -84,7 +87,7 @@ pub(crate) struct Plan {
     program: PathBuf,
     postgres: Option<PostgresConfig>,
     runs: u32,
-    memories: u32,
+    memories: Option<u32>,
     tenants: u32,
     model: Option<PathBuf>,
 }
@@ -107,6 +110,8 @@ impl Plan {
         config.hitl.limits.pending_per_tenant = UNBOUNDED;
         config.memory.limits.runs_per_subject = UNBOUNDED;
         config.memory.limits.runs_per_tenant = UNBOUNDED;
+        config.memory.limits.memories_per_subject = UNBOUNDED_MEMORIES;
+        config.memory.limits.memories_per_tenant = UNBOUNDED_MEMORIES;
         config
     }
 
@@ -138,7 +143,8 @@ impl Plan {
             runs: args.runs,
             memories: args.memories,
             tenants: args.tenants,
-            model: args.model,
+            // processes may look from elsewhere
+            model: args.model.map(std::path::absolute).transpose()?,
         })
     }
 }

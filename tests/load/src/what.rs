@@ -45,15 +45,15 @@ pub(crate) enum What {
     Classify,
     /// Python's print(1) in a fresh sandbox through the public door, beside a bare `runsc run`
     SandboxRun,
-    /// One message without tools through the public door
+    /// One message without tools through the public door; with --memories each recalls some of so many
     Message,
     /// Reading a session from memory over mutual TLS, in turn with reading it through the public door; always processes
     GatewayOverhead,
     /// How fast each service starts and what memory it holds when it idles; always processes
     Footprint,
-    /// Questions to memory: new ones, embedding included, and ones that were asked before
+    /// Questions to memory: new ones, embedding included with --model, and ones that were asked before
     Recall,
-    /// Facts saved: durable, on record, and found by their words when the call returns
+    /// Facts saved: durable, on record, and found by their words when the call returns; with --model how embedding follows
     Remember,
     /// Messages, memories, questions and deletions mixed, for as long as --seconds says; a line every minute
     Soak,

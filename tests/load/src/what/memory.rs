@@ -1,17 +1,20 @@
 //! Memories of many tenants, and questions about them: what recalling and remembering are measured with.
 
 mod corpus;
+pub(super) mod own;
 pub(super) mod recall;
 pub(super) mod remember;
 pub(super) mod soak;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use harombe_identity::TokenMinter;
 use harombe_proto::memory::v1::memory_service_client::MemoryServiceClient;
 use harombe_proto::memory::v1::personal_memory_service_client::PersonalMemoryServiceClient;
 use harombe_proto::memory::v1::{
-    GetMemoryStatsRequest, ImportMemoriesRequest, Memory, MemoryKind, Provenance, RecallMeans, RecallRequest,
+    GetMemoryStatsRequest, GetMemoryStatsResponse, ImportMemoriesRequest, Memory, MemoryKind, Provenance,
+    RecallMeans, RecallRequest,
 };
 use harombe_rpc::{GrpcChannel, RequestExt as _};
 use harombe_types::{
@@ -27,6 +30,8 @@ use super::world::World;
 const BATCH: u32 = 256;
 /// How often to ask whether everything is embedded.
 const LOOK: Duration = Duration::from_millis(200);
+/// With nothing embedded for so long, something is wrong.
+const STALLED: Duration = Duration::from_secs(120);
 /// The longest any measurement lasts, its preparation included.
 const TOKEN_LIFE: Duration = Duration::from_secs(86_400);
 
@@ -37,6 +42,8 @@ struct Callers {
     runs: MemoryServiceClient<GrpcChannel>,
     /// A run of each tenant's, and its token.
     tenants: Vec<(RunPrincipal, String)>,
+    /// Questions for which nothing was found.
+    nothing_found: AtomicU64,
 }
 
 impl Callers {
@@ -62,6 +69,7 @@ impl Callers {
             ),
             runs: MemoryServiceClient::new(world.channel(ServiceName::Memory, ServiceName::Runtime)?),
             tenants: known,
+            nothing_found: AtomicU64::new(0),
         })
     }
 
@@ -84,42 +92,36 @@ impl Callers {
         Ok(Request::new(message).with_token(token))
     }
 
-    /// Gives each tenant as many memories, and waits until all of them can be found by their meaning.
-    async fn fill(&self, each: u32) -> Result<Filled> {
-        let began = Instant::now();
+    /// Gives each tenant as many memories.
+    async fn fill(&self, each: u32) -> Result<()> {
         for (number, (run, _)) in (0_u32..).zip(&self.tenants) {
-            for first in (0..each).step_by(usize::try_from(BATCH)?) {
-                let memories = (first..each.min(first + BATCH)).map(|nth| memory(number, nth));
-                let message = ImportMemoriesRequest {
-                    memories: memories.collect(),
-                };
+            for memories in imports(number, each) {
+                let message = ImportMemoriesRequest { memories };
                 let request = self.as_person(&run.tenant, &run.subject, message)?;
                 self.personal.clone().import_memories(request).await?;
             }
         }
-        let imported = began.elapsed();
+        Ok(())
+    }
+
+    /// Waits until all memories of all tenants can be found by their meaning.
+    async fn embedded(&self) -> Result<()> {
         for (run, _) in &self.tenants {
-            loop {
+            until_embedded(async || {
                 let request = self.as_person(&run.tenant, &run.subject, GetMemoryStatsRequest {})?;
-                let stats = self
+                Ok(self
                     .personal
                     .clone()
                     .get_memory_stats(request)
                     .await?
-                    .into_inner();
-                if stats.waiting_for_embedding == 0 {
-                    break;
-                }
-                tokio::time::sleep(LOOK).await;
-            }
+                    .into_inner())
+            })
+            .await?;
         }
-        Ok(Filled {
-            imported,
-            embedded: began.elapsed(),
-        })
+        Ok(())
     }
 
-    /// Whether that question has an answer, found as it was asked to be found.
+    /// Whether that question is answered, by the means by which it was to be.
     async fn recall(&self, tenant: u32, query: String, wanted: RecallMeans) -> bool {
         let message = RecallRequest {
             query,
@@ -131,22 +133,47 @@ impl Callers {
         match self.runs.clone().recall(request).await {
             Ok(answer) => {
                 let answer = answer.into_inner();
-                answer.means() == wanted && !answer.hits.is_empty()
+                let nothing = u64::from(answer.hits.is_empty());
+                self.nothing_found.fetch_add(nothing, Ordering::Relaxed);
+                answer.means() == wanted
             }
             Err(_) => false,
         }
     }
 }
 
-struct Filled {
-    /// Until the last import was acknowledged.
-    imported: Duration,
-    /// Until the last memory was embedded.
-    embedded: Duration,
+/// Asks again and again, until nothing waits to be embedded.
+async fn until_embedded(mut stats: impl AsyncFnMut() -> Result<GetMemoryStatsResponse>) -> Result<()> {
+    let (mut before, mut since) = (u64::MAX, Instant::now());
+    loop {
+        let now = stats().await?;
+        let waiting = now.waiting_for_embedding;
+        if waiting == 0 && !now.embedding_model.is_empty() {
+            return Ok(());
+        }
+        if waiting != before {
+            (before, since) = (waiting, Instant::now());
+        }
+        if since.elapsed() > STALLED {
+            let model = now.embedding_model;
+            return Err(format!("{waiting} memories wait to be embedded, by the model \"{model}\"").into());
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// So many memories of a tenant, as they are imported: sessions of messages.
+fn imports(tenant: u32, count: u32) -> impl Iterator<Item = Vec<Memory>> {
+    (0..count.div_ceil(BATCH)).map(move |nth| {
+        let (first, session) = (nth * BATCH, SessionId::generate(&SystemClock).to_string());
+        (first..count.min(first + BATCH))
+            .map(|nth| memory(tenant, nth, &session))
+            .collect()
+    })
 }
 
 /// A message of a session, as it is brought along from elsewhere.
-fn memory(tenant: u32, nth: u32) -> Memory {
+fn memory(tenant: u32, nth: u32, session: &str) -> Memory {
     let said = corpus::sentence(tenant, nth);
     Memory {
         memory_id: EventId::generate(&SystemClock).to_string(),
@@ -157,9 +184,15 @@ fn memory(tenant: u32, nth: u32) -> Memory {
         importance: 0.5,
         provenance: Some(Provenance {
             agent: "default".to_owned(),
+            session_id: session.to_owned(),
             ordinal: nth % BATCH + 1,
             ..Provenance::default()
         }),
         ..Memory::default()
     }
+}
+
+/// So many in that time, a second.
+fn per_second(count: u32, took: Duration) -> f64 {
+    (f64::from(count) / took.as_secs_f64().max(f64::MIN_POSITIVE)).round()
 }

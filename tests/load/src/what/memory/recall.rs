@@ -2,15 +2,20 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Instant;
 
 use harombe_proto::memory::v1::RecallMeans;
+use serde_json::Value;
 
-use super::{Callers, corpus};
+use super::own::means;
+use super::{Callers, corpus, per_second};
 use crate::Plan;
 use crate::measure::{self, Report};
 use crate::what::Result;
 use crate::what::world::World;
 
+/// Memories of all tenants together, when it is not said.
+const MEMORIES: u32 = 100_000;
 /// Questions that are asked again and again.
 const REPEATED: u32 = 64;
 /// Callers that ask them.
@@ -19,8 +24,18 @@ const CROWD: u32 = 16;
 pub(in crate::what) async fn measure(plan: &Plan) -> Result<Report> {
     let world = World::embedded(plan).await?;
     let callers = Arc::new(Callers::new(&world, plan.tenants)?);
-    let filled = callers.fill(plan.memories / plan.tenants).await?;
+    let each = plan.memories.unwrap_or(MEMORIES) / plan.tenants;
+    if each == 0 {
+        return Err("each tenant has a memory at least; give more --memories or fewer --tenants".into());
+    }
+    let memories = each * plan.tenants;
+    let began = Instant::now();
+    callers.fill(each).await?;
+    let imported = began.elapsed();
+    let mut embedded = Value::Null;
     let wanted = if plan.model.is_some() {
+        callers.embedded().await?;
+        embedded = per_second(memories, began.elapsed()).into();
         RecallMeans::Hybrid
     } else {
         RecallMeans::Lexical
@@ -38,10 +53,12 @@ pub(in crate::what) async fn measure(plan: &Plan) -> Result<Report> {
     let many = again(&crowd, &callers, wanted).await;
     world.close().await;
     Ok(fresh
-        .with("memories", plan.memories)
+        .with("means", means(wanted))
+        .with("nothing_found", callers.nothing_found.load(Ordering::Relaxed))
+        .with("memories", memories)
         .with("tenants", plan.tenants)
-        .with("imported_per_s", per_second(plan.memories, filled.imported))
-        .with("embedded_per_s", per_second(plan.memories, filled.embedded))
+        .with("imported_per_s", per_second(memories, imported))
+        .with("embedded_per_s", embedded)
         .with("asked_before_p50_us", one.p50_us())
         .with("asked_before_per_s", many.per_second())
         .with("asked_before_errors", one.errors() + many.errors()))
@@ -69,8 +86,4 @@ where
         }
     })
     .await
-}
-
-fn per_second(count: u32, took: std::time::Duration) -> f64 {
-    (f64::from(count) / took.as_secs_f64().max(f64::MIN_POSITIVE)).round()
 }

@@ -1,6 +1,7 @@
 //! A mixed load through the public door for as long as a person wants: messages in sessions that grow and are deleted,
-//! facts that are saved and forgotten, questions, and the pages of a list. Every minute says what happened and what it cost.
+//! facts that are saved, forgotten, restored and erased, questions, and lists. Every minute says what happened and what it cost.
 
+use std::convert::Infallible;
 use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -9,13 +10,15 @@ use std::time::{Duration, Instant};
 use harombe::attach::Client;
 use harombe_proto::agent::v1::DeleteSessionRequest;
 use harombe_proto::memory::v1::{
-    ForgetMemoryRequest, ListMemoriesRequest, SaveMemoryRequest, SearchMemoriesRequest,
+    EraseMemoryRequest, ForgetMemoryRequest, ListMemoriesRequest, RestoreMemoryRequest, SaveMemoryRequest,
+    SearchMemoriesRequest,
 };
 use harombe_types::{EventId, SystemClock};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::corpus;
 use crate::measure::{self, Report, Round};
+use crate::usage::Usages;
 use crate::what::world::World;
 use crate::what::{Result, message};
 use crate::{Plan, raw};
@@ -32,8 +35,7 @@ pub(in crate::what) async fn measure(plan: &Plan) -> Result<Report> {
     let clients = (0..plan.concurrency).map(|_| world.client());
     let clients = Arc::new(clients.collect::<Result<Vec<_>>>()?);
     let (next, done) = (Arc::new(AtomicU32::new(0)), Arc::clone(&counts));
-    let minutes = tokio::spawn(minutes(Arc::clone(&counts)));
-    let report = measure::run(plan, move || {
+    let load = measure::run(plan, move || {
         let nth = next.fetch_add(1, Ordering::Relaxed);
         let at = usize::try_from(nth).unwrap_or_default() % clients.len().max(1);
         let (client, counts) = (clients.get(at).cloned(), Arc::clone(&done));
@@ -43,14 +45,17 @@ pub(in crate::what) async fn measure(plan: &Plan) -> Result<Report> {
                 None => Round::default(),
             }
         }
-    })
-    .await;
-    minutes.abort();
+    });
+    let report = tokio::select! {
+        report = load => report,
+        never = minutes(&world, &counts) => match never {},
+    };
+    let resident = resident(&world)?;
     world.close().await;
     Ok(report
         .with("fdatasync_p50_us", fdatasync)
         .with("done", counts.said())
-        .with("resident_kib", resident_kib()?))
+        .with("resident_mib", resident))
 }
 
 /// What was done, and what of it failed.
@@ -61,6 +66,8 @@ struct Counts {
     searched: AtomicU64,
     listed: AtomicU64,
     forgotten: AtomicU64,
+    restored: AtomicU64,
+    erased: AtomicU64,
     sessions_deleted: AtomicU64,
     failed: AtomicU64,
 }
@@ -72,30 +79,32 @@ impl Counts {
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn said(&self) -> serde_json::Value {
+    fn said(&self) -> Value {
         json!({
             "messages": self.messages.load(Ordering::Relaxed),
             "saved": self.saved.load(Ordering::Relaxed),
             "searched": self.searched.load(Ordering::Relaxed),
             "listed": self.listed.load(Ordering::Relaxed),
             "forgotten": self.forgotten.load(Ordering::Relaxed),
+            "restored": self.restored.load(Ordering::Relaxed),
+            "erased": self.erased.load(Ordering::Relaxed),
             "sessions_deleted": self.sessions_deleted.load(Ordering::Relaxed),
             "failed": self.failed.load(Ordering::Relaxed),
         })
     }
 }
 
-/// Says how it goes, until it is ended.
-async fn minutes(counts: Arc<Counts>) {
+/// Says how it goes, until it is dropped.
+async fn minutes(world: &World, counts: &Counts) -> Infallible {
     let began = Instant::now();
     loop {
         tokio::time::sleep(MINUTE).await;
         let minute = began.elapsed().as_secs() / 60;
-        let resident = resident_kib().unwrap_or_default();
+        let resident = resident(world).unwrap_or_default();
         // Nobody is left to hear it when standard error is closed.
         let _ = writeln!(
             std::io::stderr(),
-            "minute {minute}: {} · resident {resident} KiB",
+            "minute {minute}: {} · resident MiB {resident}",
             counts.said()
         );
     }
@@ -160,21 +169,37 @@ async fn list(client: &mut Client, counts: &Counts) {
     counts.count(&counts.listed, listed.is_ok());
 }
 
+/// What a person can do with a fact, one after the other; in the end it is gone.
 async fn forget(client: &mut Client, saved: Option<String>, counts: &Counts) {
     let Some(memory_id) = saved else { return };
-    let forgotten = client
-        .memories
-        .forget_memory(ForgetMemoryRequest { memory_id })
-        .await;
+    let forget = ForgetMemoryRequest {
+        memory_id: memory_id.clone(),
+    };
+    let restore = RestoreMemoryRequest {
+        memory_id: memory_id.clone(),
+    };
+    let forgotten = client.memories.forget_memory(forget).await;
     counts.count(&counts.forgotten, forgotten.is_ok());
+    let restored = client.memories.restore_memory(restore).await;
+    counts.count(&counts.restored, restored.is_ok());
+    let erased = client
+        .memories
+        .erase_memory(EraseMemoryRequest { memory_id })
+        .await;
+    counts.count(&counts.erased, erased.is_ok());
 }
 
-/// Of this process, which is the server too when it is embedded (proc_pid_status(5)).
-fn resident_kib() -> Result<u64> {
+/// MiB by service where each is a process; else of this process, which is the server too when it is embedded
+/// (proc_pid_status(5)).
+fn resident(world: &World) -> Result<Value> {
+    if let Ok(cluster) = world.cluster() {
+        return Ok(Usages::of(cluster)?.pss());
+    }
     let status = std::fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kib = line.and_then(|line| line.split_whitespace().next());
-    Ok(kib
+    let kib: u64 = kib
         .ok_or("the kernel does not say what this process holds")?
-        .parse()?)
+        .parse()?;
+    Ok((kib / 1024).into())
 }
