@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs::File;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use harombe::attach::Client;
@@ -111,6 +112,12 @@ impl Cluster {
             key: std::fs::read_to_string(&self.key).ok(),
         };
         Ok(GrpcChannel::public(&door)?)
+    }
+
+    /// Where the public door of the first gateway is, and the file with a key to it.
+    #[must_use]
+    pub fn door(&self) -> (SocketAddr, PathBuf) {
+        (self.place.address(ServiceName::Gateway, 0), self.key.clone())
     }
 
     fn instances(&self) -> Vec<Instance> {

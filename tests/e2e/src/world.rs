@@ -1,6 +1,6 @@
 //! A system with a scripted model, in a directory of its own, in one process or in many.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,6 +65,8 @@ pub struct World {
     audit: Option<AuditNode>,
     cluster: Option<Cluster>,
     account: Option<Account>,
+    /// The door on the network, where the system is one process and has one.
+    listens: Option<SocketAddr>,
 }
 
 /// Audit as a process of its own, alive or not.
@@ -113,6 +115,7 @@ impl World {
             audit: None,
             cluster: None,
             account: stage.account(),
+            listens: setup.config.gateway.public.listen,
         };
         let model = ModelSource::Scripted(model);
         if topology == Topology::Processes {
@@ -212,6 +215,26 @@ impl World {
             server: to,
         };
         GrpcChannel::remote(&remote).ok()
+    }
+
+    /// Where the public door listens on the network, and a key to it; `None` where the system is one process and has no such
+    /// door, or no key yet.
+    #[must_use]
+    pub fn door(&self) -> Option<(SocketAddr, String)> {
+        let (address, key) = match &self.cluster {
+            Some(cluster) => cluster.door(),
+            None => (self.listens?, self.data().join("admin.key")),
+        };
+        let key = std::fs::read_to_string(key).ok()?;
+        Some((address, key.trim_end().to_owned()))
+    }
+
+    /// SIGKILL for the process of a service, where it has one of its own, and a new one in its place.
+    pub async fn kill_and_revive(&mut self, service: ServiceName) {
+        if let Some(cluster) = &mut self.cluster {
+            cluster.kill((service, 0)).await;
+            cluster.revive((service, 0)).await;
+        }
     }
 
     /// Mints tokens as the gateway does.
