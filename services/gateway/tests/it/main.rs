@@ -17,6 +17,7 @@ mod follow;
 mod forwarding;
 mod keys;
 mod limits;
+mod memories;
 mod network;
 mod openai;
 mod pair;
