@@ -4,8 +4,10 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
-use super::Error;
+use harombe_embedding::{DEFAULT_MODEL, known};
+
 use super::error::report;
+use super::{Error, models};
 use crate::attach::Place;
 use crate::compose::Config;
 use crate::terminal::Style;
@@ -13,6 +15,8 @@ use crate::terminal::Style;
 /// What one check found.
 enum Finding {
     Good(String),
+    /// What all works without, only less well.
+    Less(String),
     /// What is wrong, and what to do.
     Bad(String),
 }
@@ -26,6 +30,7 @@ pub(super) async fn run(place: Place) -> Result<ExitCode, Error> {
         ("data", writable(&data)),
         ("runsc", runsc(&config)),
         ("sandbox", sandbox(&config).await),
+        ("model", model(&config, &data, &place).await?),
         ("server", server(&place).await),
     ];
     let style = Style::of_stdout();
@@ -34,6 +39,7 @@ pub(super) async fn run(place: Place) -> Result<ExitCode, Error> {
     for (name, finding) in &checks {
         match finding {
             Finding::Good(text) => writeln!(out, "{} {name:<10} {text}", style.good("ok  "))?,
+            Finding::Less(text) => writeln!(out, "note {name:<10} {text}")?,
             Finding::Bad(text) => {
                 all_good = false;
                 writeln!(out, "{} {name:<10} {text}", style.bad("fail"))?;
@@ -95,6 +101,39 @@ fn runsc(config: &Config) -> Finding {
         Ok(runsc) => Finding::Good(format!("{} knows systrap", runsc.path().display())),
         Err(error) => Finding::Bad(report(&error)),
     }
+}
+
+/// The model that memories are found with by their meaning. A running server takes one up that is put there.
+async fn model(config: &Config, data: &Path, place: &Place) -> Result<Finding, Error> {
+    let embedding = &config.memory.embedding;
+    if let Some(upstream) = &embedding.upstream {
+        let (model, name) = (&upstream.model, &upstream.name);
+        return Ok(Finding::Good(format!(
+            "memories are embedded by {model}, behind the upstream {name}"
+        )));
+    }
+    let pull = place.command("models pull");
+    let usual = data.join("models").join(DEFAULT_MODEL);
+    let folder = embedding.folder.as_ref().unwrap_or(&usual);
+    let checked = models::checked(folder.clone(), known(DEFAULT_MODEL)?).await?;
+    Ok(match checked {
+        Ok(()) => Finding::Good(format!(
+            "{DEFAULT_MODEL} in {}, as it was published",
+            folder.display()
+        )),
+        Err(harombe_embedding::Error::ModelAbsent { .. })
+            if embedding.folder.is_none() && !usual.exists() =>
+        {
+            Finding::Less(format!(
+                "no embedding model, so memories are found by their words alone; {pull} gets it"
+            ))
+        }
+        Err(error) if embedding.folder.is_none() => Finding::Bad(report(&error)),
+        Err(error) => Finding::Bad(format!(
+            "{}, and is looked for where memory.embedding.folder says: leave that out, or put the files there",
+            report(&error)
+        )),
+    })
 }
 
 async fn server(place: &Place) -> Finding {

@@ -3,6 +3,7 @@
 mod fetch;
 mod origin;
 mod progress;
+mod turn;
 
 use std::fs::DirBuilder;
 use std::io::Write as _;
@@ -19,6 +20,7 @@ use super::signals::Signals;
 use crate::attach::Place;
 use crate::terminal::Style;
 use origin::Origin;
+use turn::Turn;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -50,6 +52,7 @@ pub(super) async fn run(place: Place, command: Command) -> Result<ExitCode, Erro
                 path: data,
                 source,
             })?;
+            let _turn = Turn::take(&folder)?;
             let mut signals = Signals::listen()?;
             // dropping it removes what is half there
             tokio::select! {
@@ -75,7 +78,7 @@ async fn pull(models: PathBuf, known: &'static Known, from: &Origin) -> Result<E
 }
 
 /// Reads all files of a model, away from the threads that serve others.
-async fn checked(
+pub(super) async fn checked(
     folder: PathBuf,
     known: &'static Known,
 ) -> Result<Result<(), harombe_embedding::Error>, Error> {

@@ -89,6 +89,82 @@ fn a_model_is_pulled_listed_checked_and_repaired() {
 }
 
 #[test]
+fn what_a_pull_that_was_broken_off_has_left_goes_away() {
+    let home = Home::new();
+    let models = home.data().join("models");
+    let left = models.join(".pull-Ab3dEf/new");
+    fs::create_dir_all(&left).unwrap();
+    fs::write(left.join("model.safetensors"), "half of it").unwrap();
+    fs::create_dir(models.join("of-mine")).unwrap();
+    let from = published();
+    let from = from.to_str().unwrap();
+    // One at a time: what another is filling is no leftover.
+    let other = fs::File::open(&models).unwrap();
+    rustix::fs::flock(&other, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    pull(&home, from).refused(&["another pull is under way"]);
+    assert!(left.exists());
+    drop(other);
+    pull(&home, from).good();
+    let mut there = names(&home);
+    there.sort_unstable();
+    assert_eq!(there, [NAME, "of-mine"]);
+    // And when there is nothing to pull any more.
+    fs::create_dir(models.join(".pull-Gh1jKl")).unwrap();
+    pull(&home, from).good();
+    assert_eq!(names(&home).len(), 2);
+}
+
+/// What doctor says of the model; the rest is the machine's.
+fn diagnosis(home: &Home, args: &[&str]) -> String {
+    let said = home.run([args, &["doctor"]].concat()).out;
+    let line = said.lines().find(|line| line.contains(" model "));
+    line.unwrap_or_else(|| panic!("{said}")).to_owned()
+}
+
+#[test]
+fn the_doctor_knows_whether_there_is_a_model() {
+    let home = Home::new();
+    let absent = diagnosis(&home, &[]);
+    assert!(
+        absent.starts_with("note")
+            && absent.contains("by their words alone")
+            && absent.contains("models pull"),
+        "{absent}"
+    );
+    pull(&home, published().to_str().unwrap()).good();
+    let here = diagnosis(&home, &[]);
+    assert!(
+        here.starts_with("ok") && here.contains("as it was published"),
+        "{here}"
+    );
+    let tokenizer = home.data().join("models").join(NAME).join("tokenizer.json");
+    fs::write(&tokenizer, "{}").unwrap();
+    let altered = diagnosis(&home, &[]);
+    for part in ["fail", "tokenizer.json has another size", "models pull"] {
+        assert!(altered.contains(part), "{part}: {altered}");
+    }
+    fs::remove_file(&tokenizer).unwrap();
+    assert!(diagnosis(&home, &[]).starts_with("fail"), "half a model is none");
+
+    let elsewhere = home.file(
+        "folder.toml",
+        "[memory.embedding]\nfolder = \"/nonexistent/model\"\n",
+    );
+    let wanted = diagnosis(&home, &["--config", &elsewhere]);
+    for part in ["fail", "/nonexistent/model", "memory.embedding.folder"] {
+        assert!(wanted.contains(part), "{part}: {wanted}");
+    }
+    let upstream = "[egress-proxy.upstreams.vectors]\nurl = \"http://127.0.0.1:9/v1\"\nservices = [\"memory\"]\n\
+        [memory.embedding.upstream]\nname = \"vectors\"\nmodel = \"nomic\"\ndimension = 768\n";
+    let upstream = home.file("upstream.toml", upstream);
+    let upstream = diagnosis(&home, &["--config", &upstream]);
+    assert!(
+        upstream.starts_with("ok") && upstream.contains("nomic"),
+        "{upstream}"
+    );
+}
+
+#[test]
 fn what_is_not_the_model_is_refused_and_leaves_nothing() {
     let home = Home::new();
     home.run(["models", "pull", "nothing"])
