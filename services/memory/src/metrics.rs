@@ -11,7 +11,7 @@ use harombe_telemetry::metrics::{Counter, Family, Gauge};
 use crate::domain::{ActiveRuns, Renewal, RunState, Whose};
 use crate::error::Error;
 
-pub(crate) use consolidation::ConsolidationNumbers;
+pub(crate) use consolidation::{ConsolidationNumbers, Worked};
 pub(crate) use recall::{IndexNumbers, IndexUse, RecallNumbers};
 
 pub(crate) use memories::MemoryNumbers;

@@ -83,7 +83,7 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
         peers,
     } = store::open(&config.store, &deps.data, Outbox::Kept).await?;
     let recall = Recall::new(&config, &deps, &memories, generations);
-    let consolidate = Consolidation::new(&config, &deps, &memories, consolidations);
+    let consolidation = Consolidation::new(&config, &deps, &memories, consolidations);
     let verifier = TokenVerifier::new(deps.identity.roots().clone());
     let tokens: Arc<dyn Validity> = Arc::new(RunTokens(verifier.clone()));
     let follow = Follow::with(peers.clone());
@@ -110,11 +110,11 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
     let server = Server::builder(ServiceName::Memory, door(&deps, verifier))
         .service(ConversationServiceServer::new(ConversationGrpc(conversations)))
         .service(RunJournalServiceServer::new(JournalGrpc(journal.clone())))
-        .service(MemoryServiceServer::new(RecallGrpc {
-            memories: memories.clone(),
-            recaller: recall.recaller.clone(),
-            contexts,
-        }))
+        .service(MemoryServiceServer::new(for_runs(
+            &memories,
+            (&recall, contexts),
+            &consolidation,
+        )))
         .service(PersonalMemoryServiceServer::new(PersonalGrpc {
             memories: memories.clone(),
             recaller: recall.recaller.clone(),
@@ -136,8 +136,8 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
         let memories = memories.clone();
         tasks.spawn(Collect { memories, ended }.run(tasks.token()));
     }
-    if let Some(consolidate) = consolidate {
-        tasks.spawn(consolidate.of(&memories).run(tasks.token()));
+    if let Some(consolidate) = consolidation.task(&memories) {
+        tasks.spawn(consolidate.run(tasks.token()));
     }
     tasks.spawn(Erase { memories }.run(tasks.token()));
     if let Some(peers) = peers {
@@ -160,6 +160,19 @@ fn keeper(config: &Config, deps: &Deps, store: Arc<dyn MemoryStore>, meanings: M
         numbers: MemoryNumbers::new(&deps.metrics),
         meanings,
     })
+}
+
+fn for_runs(
+    memories: &Memories,
+    (recall, contexts): (&Recall, Contexts),
+    consolidation: &Consolidation,
+) -> RecallGrpc {
+    RecallGrpc {
+        memories: memories.clone(),
+        recaller: recall.recaller.clone(),
+        contexts,
+        summaries: consolidation.summaries(memories),
+    }
 }
 
 fn door(deps: &Deps, verifier: TokenVerifier) -> harombe_rpc::Deps {

@@ -108,5 +108,6 @@ fn build_agent(
             recall: config.recall,
             result: usize::try_from(config.max_result.as_bytes()).unwrap_or(usize::MAX),
         },
+        sums_up: config.sums_up(),
     }
 }

@@ -61,6 +61,20 @@ pub struct AgentConfig {
     pub recall: u32,
     /// What the model is told of one tool's answer.
     pub max_result: Size,
+    /// Who sums up its long sessions for memory: "model", the agent's own, or "extractive", memory alone, from what was said.
+    /// Without it a model of `runtime.models` does, and a script does not.
+    pub summaries: Option<Summaries>,
+}
+
+/// Who sums up an agent's long sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(crate = "harombe_config::schemars")]
+#[serde(rename_all = "lowercase")]
+pub enum Summaries {
+    /// The agent's model, once a run has ended; memory's own summary stands until then.
+    Model,
+    /// Memory, from the sentences of the session.
+    Extractive,
 }
 
 /// Which model an agent has.
@@ -100,6 +114,7 @@ impl Default for AgentConfig {
             context_tokens: 32_000,
             recall: 8,
             max_result: Size::from(64 * 1024),
+            summaries: None,
         }
     }
 }
@@ -128,6 +143,14 @@ impl Config {
 }
 
 impl AgentConfig {
+    /// Whether its model sums up its sessions.
+    pub(crate) fn sums_up(&self) -> bool {
+        match self.summaries {
+            Some(summaries) => summaries == Summaries::Model,
+            None => matches!(self.model(), Some(ModelSpec::Named(_))),
+        }
+    }
+
     /// The model, if the text names one.
     pub fn model(&self) -> Option<ModelSpec> {
         match self.model.split_once(':') {
@@ -228,6 +251,21 @@ mod tests {
         ] {
             assert!(faults.contains(words), "{faults:?} lacks {words:?}");
         }
+    }
+
+    #[test]
+    fn a_script_sums_up_only_if_it_is_told_to() {
+        for (text, expected) in [
+            ("model = 'm'", true),
+            ("model = 'm'\nsummaries = 'extractive'", false),
+            ("model = 'scripted:x.toml'", false),
+            ("", false),
+            ("summaries = 'model'", true),
+        ] {
+            let agent: AgentConfig = toml::from_str(text).unwrap();
+            assert_eq!(agent.sums_up(), expected, "{text}");
+        }
+        assert!(toml::from_str::<AgentConfig>("summaries = 'often'").is_err());
     }
 
     #[test]

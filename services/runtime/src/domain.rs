@@ -13,4 +13,5 @@ pub(crate) mod repetition;
 mod response;
 pub(crate) mod run;
 pub(crate) mod state;
+pub(crate) mod summing;
 pub(crate) mod tools;

@@ -19,7 +19,7 @@ mod skew;
 mod tasks;
 
 pub use config::{
-    AgentConfig, Config, ModelConfig, ModelSpec, OutputLimit, Provider, Temperature, Tokenizer,
+    AgentConfig, Config, ModelConfig, ModelSpec, OutputLimit, Provider, Summaries, Temperature, Tokenizer,
 };
 pub use models::scripted::ScriptError;
 pub use service::{BuildError, Deps, Service, build};

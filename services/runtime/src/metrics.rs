@@ -26,6 +26,34 @@ pub(crate) struct Numbers {
     model_seconds: Family<One<String>, Histogram, fn() -> Histogram>,
     model_tokens: Family<Two<String>, Counter>,
     tool_calls: Family<Two<&'static str>, Counter>,
+    summaries: Family<One<&'static str>, Counter>,
+}
+
+/// What became of a session that was to be summed up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Summed {
+    /// Memory has the summary.
+    Saved,
+    /// What it was made of was not there any more.
+    Outdated,
+    /// The model or memory did not answer, or not as they should.
+    Failed,
+    /// The node goes away, or it took too long.
+    BrokenOff,
+    /// Too many were being written.
+    Skipped,
+}
+
+impl Summed {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Saved => "saved",
+            Self::Outdated => "outdated",
+            Self::Failed => "failed",
+            Self::BrokenOff => "broken_off",
+            Self::Skipped => "skipped",
+        }
+    }
 }
 
 /// Why a node goes no further with a run that has not ended.
@@ -120,6 +148,11 @@ impl Numbers {
                 "Calls of tools that are over, by tool (other: none that the agent has) and outcome",
                 Family::default,
             ),
+            summaries: metrics.metric(
+                "harombe_runtime_summaries",
+                "Sessions that models were to sum up, by outcome",
+                Family::default,
+            ),
         }
     }
 
@@ -168,6 +201,10 @@ impl Numbers {
             let labels = labelled("direction", direction);
             self.model_tokens.get_or_create(&labels).inc_by(tokens);
         }
+    }
+
+    pub(crate) fn summed(&self, summed: Summed) {
+        self.summaries.get_or_create(&[("outcome", summed.word())]).inc();
     }
 
     /// `tool` is one that the agent has.

@@ -2,6 +2,7 @@
 
 pub(crate) mod drain;
 pub(crate) mod personal;
+mod summing;
 mod turn;
 
 use std::collections::BTreeMap;
@@ -15,7 +16,7 @@ use harombe_proto::types::v1::{ClaimedMessage, RunEvent};
 use harombe_rpc::TaskSet;
 use harombe_trail::Trail;
 use harombe_types::{AgentName, Clock, RunPrincipal};
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::domain::agent::Agent;
 use crate::domain::run::{Ended, Run};
@@ -69,6 +70,8 @@ pub(crate) struct Parts {
     pub drain: Drain,
     /// Bytes of a tool's answer that a person is told.
     pub result_limit: usize,
+    /// Places for sessions that are summed up.
+    pub summing: Arc<Semaphore>,
 }
 
 /// A person's message, as the gateway hands it on.
@@ -227,23 +230,31 @@ impl Node {
     async fn drive(&self, mut run: Box<Run>, driving: Driving) {
         let driven = self.parts.drain.driving();
         let left = self.while_leased(&driving, pin!(run.drive())).await;
-        let token = Arc::clone(&run.journal.token);
+        let (agent, token) = (Arc::clone(&run.agent), Arc::clone(&run.journal.token));
         // its place is free before its listeners hear that there is nothing more
         drop(run);
-        if let Some(why) = left {
+        if let Err(why) = left {
             self.parts.numbers.let_go(why);
         }
         // only a node that goes away: what stopped a run here would stop it again a moment later
-        if left == Some(LetGo::Draining) {
+        if left == Err(LetGo::Draining) {
             let epoch = driving.run().epoch;
             self.parts.peers.memory.release(&token, epoch).await;
         }
         drop(driven);
+        drop(driving);
+        if left == Ok(Ended::Answered) {
+            self.sum_up(agent, token);
+        }
     }
 
     /// Drops the work at once when the lease is lost or the node has no more time: the journal is enough to go on from.
-    /// Why the run has not ended, when it has not.
-    async fn while_leased(&self, driving: &Driving, work: impl Future<Output = Ended>) -> Option<LetGo> {
+    /// How the run has ended, or why it has not.
+    async fn while_leased(
+        &self,
+        driving: &Driving,
+        work: impl Future<Output = Ended>,
+    ) -> Result<Ended, LetGo> {
         let (run, drain) = (driving.run(), &self.parts.drain);
         let ended = tokio::select! {
             biased;
@@ -251,8 +262,8 @@ impl Node {
             () = run.lease_over() => Ended::LetGo,
             ended = work => ended,
         };
-        if ended == Ended::Closed {
-            return None;
+        if ended != Ended::LetGo {
+            return Ok(ended);
         }
         let why = if run.is_lease_over() {
             LetGo::LeaseLost
@@ -262,7 +273,7 @@ impl Node {
             LetGo::Stuck
         };
         tracing::warn!(run = %run.id, ?why, "this node lets the run go; another one will go on");
-        Some(why)
+        Err(why)
     }
 }
 

@@ -8,6 +8,7 @@ use harombe_proto::runtime::v1::runtime_service_server::RuntimeServiceServer;
 use harombe_rpc::{Door, GrpcChannel, Metrics, Server, TaskSet};
 use harombe_trail::Trail;
 use harombe_types::{Clock, ServiceName};
+use tokio::sync::Semaphore;
 
 use crate::agents;
 use crate::config::Config;
@@ -22,6 +23,9 @@ use crate::peers::Peers;
 use crate::room::Room;
 use crate::skew::Skew;
 use crate::tasks::{claim, renew};
+
+/// Sessions that are summed up at the same time, so that runs do not wait at their models for what nobody waits for.
+const SUMMING: usize = 2;
 
 /// What the service needs from outside.
 pub struct Deps {
@@ -137,6 +141,7 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
         numbers: Arc::clone(&numbers),
         drain: drain.clone(),
         result_limit,
+        summing: Arc::new(Semaphore::new(SUMMING)),
     });
     let deps = harombe_rpc::Deps {
         door: Door::Internal(tokens),

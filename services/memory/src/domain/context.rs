@@ -76,7 +76,6 @@ impl Contexts {
         let selection = Selection {
             which: Turns::Answered,
             count: TURNS_MAX,
-            tokens: u64::MAX,
             bytes: wanted.max_turn_bytes.into(),
         };
         let ask = ask(wanted)?;

@@ -21,8 +21,6 @@ const TURNS_DEFAULT: u32 = 50;
 const TURNS_MAX: u32 = 500;
 /// Of the lease with which a turn begins.
 const FIRST_EPOCH: u64 = 1;
-/// More turns than fit any model's context.
-const HISTORY_MAX: u32 = 1000;
 
 /// The use cases of sessions. Cheap to clone.
 #[derive(Clone)]
@@ -118,21 +116,9 @@ impl Conversations {
         let selection = Selection {
             which: Turns::All,
             count,
-            tokens: u64::MAX,
             bytes: u64::MAX,
         };
         decode_page(self.store.turns(owner, id, selection).await?)
-    }
-
-    pub(crate) async fn history(&self, run: &RunPrincipal, token_budget: u32) -> Result<Page, Error> {
-        let tokens = u64::from(token_budget);
-        let selection = Selection {
-            which: Turns::Answered,
-            count: HISTORY_MAX,
-            tokens,
-            bytes: u64::MAX,
-        };
-        decode_page(self.store.turns(&owner(run), run.session, selection).await?)
     }
 
     pub(crate) async fn attach(&self, run: &RunPrincipal, workspace: WorkspaceId) -> Result<String, Error> {

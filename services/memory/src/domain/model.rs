@@ -245,8 +245,6 @@ pub(crate) enum Turns {
 pub(crate) struct Selection {
     pub(crate) which: Turns,
     pub(crate) count: u32,
-    /// Estimated tokens.
-    pub(crate) tokens: u64,
     /// As encoded. No page has more than fits a message.
     pub(crate) bytes: u64,
 }

@@ -79,20 +79,6 @@ impl ConversationService for ConversationGrpc {
         Ok(Response::new(pb::ListMessagesResponse { turns: page.turns }))
     }
 
-    async fn get_history(
-        &self,
-        request: Request<pb::GetHistoryRequest>,
-    ) -> Result<Response<pb::GetHistoryResponse>, Status> {
-        let run = request.run()?;
-        let page = self.0.history(&run, request.get_ref().token_budget).await?;
-        Ok(Response::new(pb::GetHistoryResponse {
-            turns: page.turns,
-            truncated: page.left_out > 0,
-            workspace_id: page.workspace.unwrap_or_default(),
-            last_run_id: page.last_run.unwrap_or_default(),
-        }))
-    }
-
     async fn begin_turn(
         &self,
         request: Request<pb::BeginTurnRequest>,

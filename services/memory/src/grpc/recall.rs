@@ -8,6 +8,7 @@ use tonic::{Request, Response, Status, async_trait};
 
 use super::convert::{id, invalid};
 use super::memories;
+use crate::domain::consolidation::Summaries;
 use crate::domain::recall::{Ask, Recaller};
 use crate::domain::{Contexts, Label, Memories, Owner, Wanted};
 
@@ -15,6 +16,7 @@ pub(crate) struct RecallGrpc {
     pub(crate) memories: Memories,
     pub(crate) recaller: Recaller,
     pub(crate) contexts: Contexts,
+    pub(crate) summaries: Summaries,
 }
 
 #[async_trait]
@@ -88,6 +90,29 @@ impl MemoryService for RecallGrpc {
         };
         let context = self.contexts.build(&run, wanted).await?;
         Ok(Response::new(context.into()))
+    }
+
+    async fn take_summary_work(
+        &self,
+        request: Request<pb::TakeSummaryWorkRequest>,
+    ) -> Result<Response<pb::TakeSummaryWorkResponse>, Status> {
+        let run = request.run()?;
+        let work = self.summaries.take(&run, request.get_ref().max_bytes).await?;
+        Ok(Response::new(pb::TakeSummaryWorkResponse {
+            work: work.map(Into::into),
+        }))
+    }
+
+    async fn put_summary(
+        &self,
+        request: Request<pb::PutSummaryRequest>,
+    ) -> Result<Response<pb::PutSummaryResponse>, Status> {
+        let run = request.run()?;
+        let pb::PutSummaryRequest { memory_id, text } = request.into_inner();
+        let memory = self.summaries.put(run, id(&memory_id)?, &text).await?;
+        Ok(Response::new(pb::PutSummaryResponse {
+            memory: memory.map(Into::into),
+        }))
     }
 }
 

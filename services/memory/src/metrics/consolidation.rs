@@ -6,10 +6,29 @@ use std::time::Duration;
 use harombe_rpc::Metrics;
 use harombe_telemetry::metrics::{Counter, Family, Gauge};
 
-use crate::domain::consolidation::{Cycle, Why};
+use crate::domain::consolidation::{Cycle, Why, Writer};
 
 type Label = [(&'static str, &'static str); 1];
 type Seconds = Counter<f64, AtomicU64>;
+
+/// What became of work for a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Worked {
+    Given,
+    Saved,
+    /// What it was made of had changed.
+    Outdated,
+}
+
+impl Worked {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Given => "given",
+            Self::Saved => "saved",
+            Self::Outdated => "outdated",
+        }
+    }
+}
 
 /// Of consolidation. Clones count together.
 #[derive(Clone, Debug)]
@@ -17,7 +36,8 @@ pub(crate) struct ConsolidationNumbers {
     behind: Gauge,
     looked_at: Counter,
     linked: Family<Label, Counter>,
-    summaries: Counter,
+    summaries: Family<Label, Counter>,
+    work: Family<Label, Counter>,
     seconds: Family<Label, Seconds>,
 }
 
@@ -41,8 +61,13 @@ impl ConsolidationNumbers {
             ),
             summaries: metrics.metric(
                 "harombe_memory_consolidation_summaries",
-                "Summaries that were written",
-                Counter::default,
+                "Summaries that were written, by whom",
+                Family::default,
+            ),
+            work: metrics.metric(
+                "harombe_memory_consolidation_work",
+                "Stretches of sessions that models were to sum up, by what became of them",
+                Family::default,
             ),
             seconds: metrics.metric(
                 "harombe_memory_consolidation_seconds",
@@ -67,7 +92,11 @@ impl ConsolidationNumbers {
         self.linked.get_or_create(&[("why", why.as_str())]).inc();
     }
 
-    pub(crate) fn summarised(&self) {
-        self.summaries.inc();
+    pub(crate) fn summarised(&self, by: Writer) {
+        self.summaries.get_or_create(&[("by", by.as_str())]).inc();
+    }
+
+    pub(crate) fn worked(&self, what: Worked) {
+        self.work.get_or_create(&[("what", what.as_str())]).inc();
     }
 }

@@ -1,10 +1,10 @@
 //! What consolidation has looked at, what it finds facts by, and what summaries cover.
 
 use async_trait::async_trait;
-use harombe_types::Timestamp;
+use harombe_types::{SessionId, Timestamp};
 use uuid::Uuid;
 
-use crate::domain::consolidation::{Behind, Plan, Segment, Told};
+use crate::domain::consolidation::{Behind, Plan, Put, Putting, Segment, Taking, Told, Work};
 use crate::domain::{Memory, Owner, Step};
 use crate::error::Error;
 
@@ -23,6 +23,8 @@ pub(crate) trait Consolidations: Send + Sync + 'static {
     async fn put_off(&self, owner: &Owner, now: Timestamp) -> Result<(), Error>;
     /// Facts that hold, are found and have one of these keys, the newest first.
     async fn alike(&self, owner: &Owner, keys: &[i64], limit: u32) -> Result<Vec<Memory>, Error>;
+    /// The highest ordinal of a session's turns; `None` when it has none.
+    async fn reach(&self, owner: &Owner, session: SessionId) -> Result<Option<u32>, Error>;
     /// What of a segment is told in summaries.
     async fn told(&self, owner: &Owner, segment: Segment) -> Result<Told, Error>;
     /// The turns of a segment that can be told of, in their order.
@@ -34,4 +36,11 @@ pub(crate) trait Consolidations: Send + Sync + 'static {
     /// # Errors
     /// As [`crate::store::MemoryStore::save`]: then nothing has happened either.
     async fn consolidate(&self, plan: Plan) -> Result<Option<Vec<Step>>, Error>;
+    /// What of a segment a model is to sum up, if it still is time for that and nobody else has any of the session.
+    async fn take_work(&self, taking: Taking) -> Result<Option<Work>, Error>;
+    /// Saves a summary of work that was taken. A repetition answers the same.
+    ///
+    /// # Errors
+    /// As [`crate::store::MemoryStore::save`].
+    async fn put_summary(&self, putting: Putting) -> Result<Put, Error>;
 }

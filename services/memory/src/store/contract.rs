@@ -12,6 +12,7 @@ mod pages;
 mod place;
 mod races;
 mod remembering;
+mod summaries;
 
 use std::time::Duration;
 
@@ -104,7 +105,6 @@ fn everything() -> Selection {
     Selection {
         which: Turns::All,
         count: 100,
-        tokens: u64::MAX,
         bytes: u64::MAX,
     }
 }

@@ -8,12 +8,11 @@ use crate::store::rows::unsigned;
 /// Turns of one answer, in bytes: it must fit a message of 4 MiB.
 const PAGE_BYTES: u64 = 3_500_000;
 
-/// How large a turn is, with its messages' sizes in estimated tokens and bytes.
+/// How large a turn is: its messages, in bytes.
 #[derive(FromRow)]
 pub(super) struct Size {
     id: i64,
     run_id: String,
-    tokens: i64,
     bytes: i64,
 }
 
@@ -21,7 +20,6 @@ pub(super) struct Size {
 #[derive(FromRow)]
 pub(super) struct ClaimedSize {
     ordinal: i64,
-    tokens: i64,
     bytes: i64,
 }
 
@@ -42,21 +40,17 @@ pub(super) trait Source {
 /// What is left of the selection.
 struct Room {
     count: u32,
-    tokens: u64,
     bytes: u64,
 }
 
 impl Room {
     /// Whether a turn of this size fits too.
-    fn takes(&mut self, tokens: i64, bytes: i64) -> bool {
-        let (Some(count), Some(tokens), Some(bytes)) = (
-            self.count.checked_sub(1),
-            self.tokens.checked_sub(unsigned(tokens)),
-            self.bytes.checked_sub(unsigned(bytes)),
-        ) else {
+    fn takes(&mut self, bytes: i64) -> bool {
+        let (Some(count), Some(bytes)) = (self.count.checked_sub(1), self.bytes.checked_sub(unsigned(bytes)))
+        else {
             return false;
         };
-        *self = Self { count, tokens, bytes };
+        *self = Self { count, bytes };
         true
     }
 }
@@ -68,14 +62,13 @@ pub(super) async fn newest(
 ) -> Result<StoredPage, harombe_sql::Error> {
     let mut room = Room {
         count: selection.count,
-        tokens: selection.tokens,
         bytes: selection.bytes.min(PAGE_BYTES),
     };
     let sizes = source.sizes(selection).await?;
     let found = sizes.len();
     let mut chosen: Vec<Size> = sizes
         .into_iter()
-        .take_while(|size| room.takes(size.tokens, size.bytes))
+        .take_while(|size| room.takes(size.bytes))
         .collect();
     let mut truncated = chosen.len() < found;
     let mut claimed = Vec::new();
@@ -108,10 +101,7 @@ async fn newest_claimed(
     mut room: Room,
 ) -> Result<(Vec<Vec<u8>>, bool), harombe_sql::Error> {
     let sizes = source.claimed_sizes().await?;
-    let oldest = sizes
-        .iter()
-        .take_while(|size| room.takes(size.tokens, size.bytes))
-        .last();
+    let oldest = sizes.iter().take_while(|size| room.takes(size.bytes)).last();
     let Some(oldest) = oldest else {
         return Ok((Vec::new(), !sizes.is_empty()));
     };

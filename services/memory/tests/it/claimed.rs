@@ -81,7 +81,7 @@ async fn a_claimed_conversation_is_the_past_of_the_first_turn_and_of_all_later_o
     let second = rig.run_in(session);
     rig.begin(&second, "m2", "more").await.expect("begun");
     let history = rig.history(&second, 1000).await;
-    assert!(!history.truncated);
+    assert_eq!(history.turns_left_out, 0);
     assert_eq!(
         texts(&history.turns),
         [&claimed[..], &[(false, vec!["and now?", "five"])]].concat()
@@ -100,10 +100,10 @@ async fn a_budget_leaves_the_oldest_claimed_turns_out_first() {
         .await
         .expect("begun");
     let history = rig.history(&run, 100).await;
-    assert!(history.truncated);
+    assert_eq!(history.turns_left_out, 1);
     assert_eq!(texts(&history.turns), [(true, vec!["three", "four"])]);
     let nothing = rig.history(&run, 0).await;
-    assert!(nothing.truncated && nothing.turns.is_empty());
+    assert_eq!((nothing.turns_left_out, nothing.turns.len()), (2, 0));
 }
 
 #[tokio::test]

@@ -17,11 +17,6 @@ async fn turn(rig: &Rig, session: SessionId, message: &str, question: &str, repl
     run
 }
 
-async fn history(rig: &Rig, run: &TestRun, token_budget: u32) -> pb::GetHistoryResponse {
-    let request = run.request(pb::GetHistoryRequest { token_budget });
-    answer(rig.as_runtime().conversations.get_history(request).await).expect("history")
-}
-
 fn texts(turns: &[pb::Turn]) -> Vec<Vec<&str>> {
     turns
         .iter()
@@ -88,18 +83,19 @@ async fn history_is_the_newest_whole_turns_within_the_budget() {
     rig.begin(&run, "now", "the open turn is not history")
         .await
         .expect("begin");
-    // a message of two bytes costs 1 + 4 tokens, a turn of two messages 10
-    let all = history(&rig, &run, 40).await;
+    // two messages of two bytes, as they are encoded
+    const TURN: u32 = 12;
+    let all = rig.history(&run, 4 * TURN).await;
     assert_eq!(
         texts(&all.turns),
         [["q0", "a0"], ["q1", "a1"], ["q2", "a2"], ["q3", "a3"]]
     );
-    assert!(!all.truncated);
-    let some = history(&rig, &run, 29).await;
+    assert_eq!(all.turns_left_out, 0);
+    let some = rig.history(&run, 3 * TURN - 1).await;
     assert_eq!(texts(&some.turns), [["q2", "a2"], ["q3", "a3"]]);
-    assert!(some.truncated);
-    let none = history(&rig, &run, 9).await;
-    assert!(none.turns.is_empty() && none.truncated);
+    assert_eq!(some.turns_left_out, 2);
+    let none = rig.history(&run, TURN - 1).await;
+    assert_eq!((none.turns.len(), none.turns_left_out), (0, 4));
 }
 
 #[tokio::test]
@@ -123,7 +119,7 @@ async fn a_failed_turn_is_listed_but_no_history() {
     rig.begin(&next, "m2", "again")
         .await
         .expect("the session is free");
-    assert!(history(&rig, &next, 1000).await.turns.is_empty());
+    assert!(rig.history(&next, 1000).await.turns.is_empty());
     assert_eq!(rig.session(session).await.expect("session").turns, 0);
     let request = pb::ListMessagesRequest {
         session_id: session.to_string(),
@@ -361,7 +357,7 @@ async fn the_first_workspace_stays() {
         assert_eq!(bound.workspace_id, first);
     }
     assert_eq!(rig.session(session).await.expect("session").workspace_id, first);
-    assert_eq!(history(&rig, &run, 10).await.workspace_id, first);
+    assert_eq!(rig.history(&run, 10).await.workspace_id, first);
 }
 
 /// Every file below the folder.

@@ -21,6 +21,7 @@ mod numbers;
 mod person;
 mod recall;
 mod rig;
+mod summaries;
 mod turns;
 mod unrecorded;
 

@@ -248,9 +248,13 @@ impl Rig {
         )
     }
 
-    pub(crate) async fn history(&self, run: &TestRun, token_budget: u32) -> pb::GetHistoryResponse {
-        let request = run.request(pb::GetHistoryRequest { token_budget });
-        answer(self.as_runtime().conversations.get_history(request).await).expect("history")
+    /// The newest whole turns within so many bytes.
+    pub(crate) async fn history(&self, run: &TestRun, max_turn_bytes: u32) -> pb::BuildContextResponse {
+        let request = run.request(pb::BuildContextRequest {
+            max_turn_bytes,
+            ..pb::BuildContextRequest::default()
+        });
+        answer(self.as_runtime().memory.build_context(request).await).expect("history")
     }
 
     pub(crate) async fn finish(&self, run: &TestRun, epoch: u64, text: &str) -> Result<u64, Failure> {

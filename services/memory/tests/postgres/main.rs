@@ -33,6 +33,8 @@ mod person;
 mod replicas;
 #[path = "../it/rig.rs"]
 mod rig;
+#[path = "../it/summaries.rs"]
+mod summaries;
 #[path = "../it/turns.rs"]
 mod turns;
 #[path = "../it/unrecorded.rs"]

@@ -28,6 +28,8 @@ pub(crate) struct Agent {
     pub tools: Vec<Arc<Tool>>,
     /// Where it must stop.
     pub limits: Limits,
+    /// Whether its model sums up its long sessions.
+    pub sums_up: bool,
 }
 
 /// Where a run must stop.

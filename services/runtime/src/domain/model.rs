@@ -62,6 +62,8 @@ pub(crate) struct Request<'a> {
     pub ends: tokio::time::Instant,
     /// Tokens that the run may still spend.
     pub tokens: u64,
+    /// Tokens of the response, where that is to be shorter than the model's may be.
+    pub most: Option<u32>,
 }
 
 impl Request<'_> {

@@ -67,6 +67,8 @@ pub(crate) struct Run {
 /// Whether a run is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
+    /// Its end is in the journal, with an answer or where a limit cut it.
+    Answered,
     /// Its end is in the journal.
     Closed,
     /// Another node must go on.
@@ -104,7 +106,10 @@ impl Run {
             Err(Failure { reason, message, .. }) => Stop::Fail { reason, message },
         };
         let ended = match stop {
-            Stop::Finish(reason) => Box::pin(self.finish(reason, until)).await,
+            Stop::Finish(reason) => match Box::pin(self.finish(reason, until)).await {
+                Ok(()) if reason != StopReason::Cancelled => return Ended::Answered,
+                ended => ended,
+            },
             stop => Err(stop),
         };
         let ended = match ended {
@@ -183,6 +188,7 @@ impl Run {
                 .limits
                 .tokens
                 .saturating_sub(self.progress.usage.total()),
+            most: None,
         };
         let sent = AtomicU64::new(0);
         let delta = |piece: Piece<'_>| match piece {

@@ -31,7 +31,8 @@ impl Provider for Anthropic {
         let messages: Vec<_> = said(request.messages).into_iter().map(message).collect();
         let mut body = Map::new();
         body.insert("model".into(), json!(self.model));
-        body.insert("max_tokens".into(), json!(self.max_output_tokens));
+        let limit = request.most.unwrap_or(u32::MAX).min(self.max_output_tokens);
+        body.insert("max_tokens".into(), json!(limit));
         if !request.system.trim().is_empty() {
             body.insert("system".into(), json!(request.system));
         }

@@ -52,7 +52,8 @@ impl Provider for OpenAi {
                 .collect();
             body.insert("tools".into(), json!(tools));
         }
-        if let Some(limit) = self.max_output_tokens {
+        let limits = [self.max_output_tokens, request.most];
+        if let Some(limit) = limits.into_iter().flatten().min() {
             body.insert(self.output_limit.key().into(), json!(limit));
         }
         if let Some(temperature) = self.temperature {

@@ -43,9 +43,6 @@ const MAX_QUERY: usize = 8 << 10;
 /// Told when memory has the turns, but no memories.
 const NO_RECALL: &str = "memory could not look for earlier conversations";
 
-/// Told while memory is of an older version than this program.
-const OLDER: &str = "this version of memory remembers no conversations yet";
-
 /// Where in its journal a run is.
 struct Place {
     cursor: u64,
@@ -131,7 +128,6 @@ async fn past(
     wanted: BuildContextRequest,
 ) -> Result<(Past, &'static str), Failure> {
     let failure = match memory.past(token, wanted.clone()).await {
-        Ok(past) if past.is_older && wanted.recall_limit > 0 => return Ok((past, OLDER)),
         Ok(past) => return Ok((past, "")),
         Err(failure) if wanted.recall_limit == 0 || is_unreachable(&failure) => return Err(failure),
         Err(failure) => failure,

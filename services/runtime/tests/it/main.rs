@@ -21,4 +21,5 @@ mod record;
 mod remembered;
 mod resume;
 mod sandbox;
+mod summaries;
 mod world;

@@ -46,8 +46,6 @@ pub(crate) struct State {
     pub(crate) asked: Vec<wire::BuildContextRequest>,
     pub(crate) remembered: Vec<wire::RememberRequest>,
     pub(crate) forgotten: Vec<String>,
-    /// Is of a version without memories.
-    pub(crate) is_older: bool,
     /// Cannot recall for a context.
     pub(crate) no_recall: bool,
     /// Answers UNAVAILABLE to everything about memories but contexts.
@@ -64,6 +62,14 @@ pub(crate) struct State {
     pub(crate) renewals: Vec<usize>,
     /// Answers no renewal.
     pub(crate) deaf: bool,
+    /// What is to be summed up, in turn.
+    pub(crate) work: Vec<wire::SummaryWork>,
+    /// Bytes of turns that were asked for to sum them up.
+    pub(crate) wanted_work: Vec<u32>,
+    /// What was written of it.
+    pub(crate) summaries: Vec<wire::PutSummaryRequest>,
+    /// What was to be summed up is not there any more.
+    pub(crate) outdated: bool,
 }
 
 #[derive(Clone, Default)]
@@ -159,6 +165,10 @@ impl Memory {
         while !fits(&self.state.lock()) {
             changes.changed().await.unwrap();
         }
+    }
+
+    fn told(&self) {
+        self.changed.send_modify(|count| *count += 1);
     }
 
     pub(crate) fn the_run(&self) -> Run {

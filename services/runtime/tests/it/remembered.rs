@@ -101,18 +101,6 @@ async fn a_run_goes_on_when_nothing_can_be_recalled_and_says_so() {
 }
 
 #[tokio::test]
-async fn a_memory_of_an_older_version_still_has_the_turns() {
-    let world = World::new();
-    world.memory.state.lock().is_older = true;
-    let node = world.node(GREETING).await;
-    let told = context(&node.say(&world, "hi").await);
-    assert!(told.recall_fault.contains("version"), "{told:?}");
-    let token = world.pki.run_token(&world.next_run());
-    let events = collect(node.send(&token, "m2", "again").await.unwrap()).await;
-    assert_eq!(context(&events).turns, 2);
-}
-
-#[tokio::test]
 async fn a_model_saves_finds_and_hides_memories_without_a_grant() {
     let world = World::new();
     world.memory.state.lock().memories = vec![memory("I live in Kiel.", TrustLabel::Person)];

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::budget::{Allowance, Cycle};
 use super::facts::{Fact, links};
-use super::model::{Behind, Link, NewSummary, Plan, Segment};
+use super::model::{Behind, Link, NewSummary, Plan, Segment, Writer};
 use super::summary::{Line, summary};
 use crate::domain::recall::Workers;
 use crate::domain::{Actor, Memories, Memory, MemoryKind, MemoryLimits, NewMemory, Owner, Saving};
@@ -190,7 +190,7 @@ impl Consolidator {
                     .iter()
                     .for_each(|link| self.deps.numbers.linked(link.why));
             } else {
-                self.deps.numbers.summarised();
+                self.deps.numbers.summarised(Writer::Sentences);
             }
         }
         Ok(Looked::On)
@@ -312,6 +312,8 @@ impl Consolidator {
         Ok(Segmented::Summary(Box::new(NewSummary {
             saving,
             segment,
+            by: Writer::Sentences,
+            former: told.former.map(|former| former.id),
             reaches: last.ordinal,
             sources,
         })))

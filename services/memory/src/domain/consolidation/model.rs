@@ -70,10 +70,32 @@ impl Segment {
     }
 }
 
+/// Who has written a summary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Writer {
+    /// Nobody: it is made of the turns' own sentences.
+    Sentences,
+    Model,
+}
+
+impl Writer {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sentences => "sentences",
+            Self::Model => "model",
+        }
+    }
+}
+
 /// The newest summary of a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Former {
     pub(crate) id: MemoryId,
+    pub(crate) by: Writer,
+    /// The highest ordinal that it covers.
+    pub(crate) reaches: u32,
+    /// The event that records it.
+    pub(crate) event: EventId,
     /// The audit log does not have it yet.
     pub(crate) pending: bool,
     /// It is to be found, and another can take its place.
@@ -87,8 +109,10 @@ pub(crate) struct Told {
     pub(crate) turns: u32,
     /// Those of them that no summary covers.
     pub(crate) new: u32,
-    /// Whether the session has gone on behind the segment.
-    pub(crate) over: bool,
+    /// Those of them that no summary of a model's covers.
+    pub(crate) unwritten: u32,
+    /// How far the session has gone on behind the segment.
+    pub(crate) beyond: u32,
     pub(crate) former: Option<Former>,
 }
 
@@ -96,9 +120,23 @@ pub(crate) struct Told {
 const TURNS: u32 = 20;
 
 impl Told {
-    /// Whether it is time for a summary.
+    /// Whether it is time for a summary of the turns' own sentences. One of a model's is left in its place for as many turns
+    /// more, in which the model can write the next.
     pub(crate) fn is_due(&self) -> bool {
-        self.new >= TURNS || (self.over && self.new > 0 && self.turns >= TURNS)
+        let patience = match self.former.map(|former| former.by) {
+            Some(Writer::Model) => TURNS,
+            Some(Writer::Sentences) | None => 0,
+        };
+        self.asks(self.new, patience)
+    }
+
+    /// Whether it is time for a model's.
+    pub(crate) fn is_for_a_model(&self) -> bool {
+        self.asks(self.unwritten, 0)
+    }
+
+    fn asks(&self, untold: u32, patience: u32) -> bool {
+        untold >= TURNS + patience || (self.beyond > patience && untold > 0 && self.turns >= TURNS)
     }
 }
 
@@ -107,6 +145,9 @@ impl Told {
 pub(crate) struct NewSummary {
     pub(crate) saving: Saving,
     pub(crate) segment: Segment,
+    pub(crate) by: Writer,
+    /// The newest summary of the segment before it: when that is another one by then, this one is not saved.
+    pub(crate) former: Option<MemoryId>,
     /// The highest ordinal that it covers.
     pub(crate) reaches: u32,
     /// [`crate::domain::Memory::seq`] of all that it was made of, ascending: when one of them is gone, the summary is not saved.
@@ -158,17 +199,47 @@ mod tests {
 
     #[test]
     fn a_summary_is_due_after_twenty_turns_or_when_the_session_has_gone_on() {
-        let due = |turns, new, over| {
-            Told {
+        let due = |turns, new, beyond| {
+            let told = Told {
                 turns,
                 new,
-                over,
+                unwritten: new,
+                beyond,
                 former: None,
-            }
-            .is_due()
+            };
+            assert_eq!(told.is_due(), told.is_for_a_model());
+            told.is_due()
         };
-        assert!(due(20, 20, false) && due(400, 20, false));
-        assert!(!due(19, 19, false) && !due(39, 19, false) && !due(19, 19, true));
-        assert!(due(400, 1, true) && !due(400, 0, true));
+        assert!(due(20, 20, 0) && due(400, 20, 0));
+        assert!(!due(19, 19, 0) && !due(39, 19, 0) && !due(19, 19, 1));
+        assert!(due(400, 1, 1) && !due(400, 0, 1));
+    }
+
+    #[test]
+    fn a_models_summary_stays_for_twenty_turns_more() {
+        let due = |turns, new, beyond| {
+            let former = Former {
+                id: MemoryId::from(uuid::Uuid::nil()),
+                by: Writer::Model,
+                reaches: 1,
+                event: EventId::from(uuid::Uuid::nil()),
+                pending: false,
+                current: true,
+            };
+            let told = Told {
+                turns,
+                new,
+                unwritten: new,
+                beyond,
+                former: Some(former),
+            };
+            (told.is_due(), told.is_for_a_model())
+        };
+        assert_eq!(due(60, 19, 0), (false, false));
+        assert_eq!(due(60, 20, 0), (false, true));
+        assert_eq!(due(60, 39, 0), (false, true));
+        assert_eq!(due(60, 40, 0), (true, true));
+        assert_eq!(due(400, 5, 20), (false, true));
+        assert_eq!(due(400, 5, 21), (true, true));
     }
 }

@@ -43,7 +43,7 @@ pub(crate) fn text(text: String) -> Result<String, Error> {
 }
 
 /// The text with what may not be in it replaced by U+FFFD.
-pub(super) fn made_fit(text: &str) -> String {
+pub(in crate::domain) fn made_fit(text: &str) -> String {
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
     text.chars()
         .map(|letter| {

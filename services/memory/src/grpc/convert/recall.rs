@@ -3,6 +3,7 @@
 use harombe_proto::memory::v1 as pb;
 
 use crate::domain::Context;
+use crate::domain::consolidation::Work;
 use crate::domain::recall::{Hit, Means};
 
 impl From<Means> for pb::RecallMeans {
@@ -45,6 +46,16 @@ impl From<Context> for pb::BuildContextResponse {
             means: means.into(),
             workspace_id: context.workspace.unwrap_or_default(),
             last_run_id: context.last_run.unwrap_or_default(),
+        }
+    }
+}
+
+impl From<Work> for pb::SummaryWork {
+    fn from(work: Work) -> Self {
+        Self {
+            memory_id: work.id.to_string(),
+            former: work.former.map(Into::into),
+            turns: work.turns.into_iter().map(Into::into).collect(),
         }
     }
 }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::memories::{event, fact, kept, saving};
 use super::place::{Place, on_each};
 use super::*;
-use crate::domain::consolidation::{Keyed, Link, NewSummary, Plan, Segment, Why};
+use crate::domain::consolidation::{Keyed, Link, NewSummary, Plan, Segment, Why, Writer};
 use crate::domain::{Act, Actor, Change, Erasure, Hide, Label, Memory, MemoryKind, NewMemory, Step, Which};
 use crate::store::{Consolidations, MemoryStore};
 
@@ -24,7 +24,7 @@ on_each![
     one_process_consolidates,
 ];
 
-fn plan(from: u64, to: u64) -> Plan {
+pub(super) fn plan(from: u64, to: u64) -> Plan {
     Plan {
         owner: ann(),
         from,
@@ -37,7 +37,7 @@ fn plan(from: u64, to: u64) -> Plan {
     }
 }
 
-fn turn(session: SessionId, ordinal: u32) -> NewMemory {
+pub(super) fn turn(session: SessionId, ordinal: u32) -> NewMemory {
     NewMemory {
         kind: MemoryKind::Turn,
         session: Some(session),
@@ -46,22 +46,22 @@ fn turn(session: SessionId, ordinal: u32) -> NewMemory {
     }
 }
 
-async fn record(store: &dyn MemoryStore, steps: &[Step]) {
+pub(super) async fn record(store: &dyn MemoryStore, steps: &[Step]) {
     for step in steps {
         store.recorded(step, 9).await.unwrap();
     }
 }
 
-async fn rev(store: &dyn MemoryStore) -> u64 {
+pub(super) async fn rev(store: &dyn MemoryStore) -> u64 {
     store.revision(&ann()).await.unwrap().rev
 }
 
-async fn looked(consolidations: &dyn Consolidations) -> Vec<u64> {
+pub(super) async fn looked(consolidations: &dyn Consolidations) -> Vec<u64> {
     let behind = consolidations.behind(10).await.unwrap();
     behind.into_iter().map(|behind| behind.looked).collect()
 }
 
-async fn memory(store: &dyn MemoryStore, id: MemoryId) -> Memory {
+pub(super) async fn memory(store: &dyn MemoryStore, id: MemoryId) -> Memory {
     store.memory(&ann(), id).await.unwrap()
 }
 
@@ -169,7 +169,7 @@ async fn links_are_seen_when_they_are_on_record(place: Place) {
     assert_eq!(memory(&*store, new).await.valid_to, None);
 }
 
-async fn hide(store: &dyn MemoryStore, id: MemoryId) {
+pub(super) async fn hide(store: &dyn MemoryStore, id: MemoryId) {
     let change = Change {
         owner: ann(),
         id,
@@ -182,7 +182,7 @@ async fn hide(store: &dyn MemoryStore, id: MemoryId) {
     record(store, &changed.steps).await;
 }
 
-async fn erase(store: &dyn MemoryStore, id: MemoryId) -> Vec<Step> {
+pub(super) async fn erase(store: &dyn MemoryStore, id: MemoryId) -> Vec<Step> {
     let erasure = Erasure {
         owner: ann(),
         which: Which::One(id),
@@ -254,7 +254,7 @@ async fn changed_last(store: &dyn MemoryStore) -> Memory {
     changed.into_iter().max_by_key(|memory| memory.seq).unwrap()
 }
 
-fn summary_of(turns: &[Memory], from: u64, supersedes: Option<MemoryId>) -> Plan {
+pub(super) fn summary_of(turns: &[Memory], from: u64, supersedes: Option<MemoryId>) -> Plan {
     let session = turns[0].session.unwrap();
     let memory = NewMemory {
         kind: MemoryKind::Summary,
@@ -266,6 +266,8 @@ fn summary_of(turns: &[Memory], from: u64, supersedes: Option<MemoryId>) -> Plan
     let summary = NewSummary {
         saving: saving(&ann(), vec![memory]),
         segment: Segment::of(session, 1),
+        by: Writer::Sentences,
+        former: supersedes,
         reaches: turns.last().unwrap().ordinal,
         sources: turns.iter().map(|turn| turn.seq).collect(),
     };
@@ -286,7 +288,7 @@ async fn a_summary_reaches_as_far_as_it_says(place: Place) {
             .unwrap()
     };
     let now = told(1).await;
-    assert_eq!((now.turns, now.new, now.over), (25, 5, false));
+    assert_eq!((now.turns, now.new, now.unwritten, now.beyond), (25, 5, 25, 0));
     let former = now.former.unwrap();
     assert_eq!(
         (former.id, former.pending, former.current),
@@ -294,7 +296,7 @@ async fn a_summary_reaches_as_far_as_it_says(place: Place) {
     );
     assert_eq!(told(401).await.turns, 0);
     kept(&*store, &ann(), vec![turn(session, 401)]).await;
-    assert!(told(1).await.over);
+    assert_eq!(told(1).await.beyond, 1);
     // the next takes its place
     let looked = looked(&*consolidations).await[0];
     let next = consolidations

@@ -217,13 +217,8 @@ async fn the_newest_turns_within_the_selection_are_read(place: Place) {
     let session = conversation(&*store, &["one", "two", "three"]).await;
     let open = run_in(session);
     store.begin_turn(begin(&open, "open")).await.unwrap();
-    let read = async |which, count, tokens| {
-        let selection = Selection {
-            which,
-            count,
-            tokens,
-            bytes: u64::MAX,
-        };
+    let read = async |which, count, bytes| {
+        let selection = Selection { which, count, bytes };
         questions(&*store, session, selection).await
     };
     let named = |names: &[&str], truncated| -> (Vec<String>, bool) {
@@ -242,9 +237,14 @@ async fn the_newest_turns_within_the_selection_are_read(place: Place) {
         read(Turns::Answered, 3, 1000).await,
         named(&["one", "two", "three"], false)
     );
-    // each turn has two messages of ten tokens
-    assert_eq!(read(Turns::Answered, 9, 45).await, named(&["two", "three"], true));
-    assert_eq!(read(Turns::Answered, 9, 19).await, named(&[], true));
+    let bytes = ["two", "three"].map(|question| (question.len() + "answer".len()) as u64);
+    let both = bytes[0] + bytes[1];
+    assert_eq!(
+        read(Turns::Answered, 9, both).await,
+        named(&["two", "three"], true)
+    );
+    assert_eq!(read(Turns::Answered, 9, both - 1).await, named(&["three"], true));
+    assert_eq!(read(Turns::Answered, 9, bytes[1] - 1).await, named(&[], true));
 }
 
 fn claimed(body: &str) -> ClaimedTurn {
@@ -270,10 +270,10 @@ async fn what_a_client_brought_along_is_older_than_all_turns(place: Place) {
     store.finish_turn(finish(&run, epoch, &["answer"])).await.unwrap();
     let late = store.begin_turn(with_history(&run_in(session), "m2")).await;
     assert!(matches!(late, Err(Error::NotFresh)), "{late:?}");
-    let read = async |count, tokens| {
+    let read = async |count, bytes| {
         let selection = Selection {
             count,
-            tokens,
+            bytes,
             ..everything()
         };
         let page = store.turns(&ann(), session, selection).await.unwrap();
@@ -289,9 +289,10 @@ async fn what_a_client_brought_along_is_older_than_all_turns(place: Place) {
         ("first second third".to_owned(), 1, false)
     );
     assert_eq!(read(3, u64::MAX).await, ("second third".to_owned(), 1, true));
-    assert_eq!(read(9, 35).await, ("third".to_owned(), 1, true));
-    assert_eq!(read(9, 25).await, (String::new(), 1, true));
-    assert_eq!(read(9, 5).await, (String::new(), 0, true));
+    // the turn has 8 bytes, and what was said third 5
+    assert_eq!(read(9, 13).await, ("third".to_owned(), 1, true));
+    assert_eq!(read(9, 12).await, (String::new(), 1, true));
+    assert_eq!(read(9, 7).await, (String::new(), 0, true));
 }
 
 async fn entries_are_written_once_and_in_their_place(place: Place) {

@@ -79,6 +79,11 @@ impl Place {
         (opened.memories, opened.consolidations)
     }
 
+    pub(super) async fn all(&self) -> (Arc<dyn Store>, Arc<dyn MemoryStore>, Arc<dyn Consolidations>) {
+        let opened = self.opened().await;
+        (opened.store, opened.memories, opened.consolidations)
+    }
+
     /// Whether several processes may have it.
     pub(super) fn is_shared(&self) -> bool {
         self.config.postgres.is_some()

@@ -1,9 +1,9 @@
 //! Statements of consolidation.
 
-use harombe_types::{MemoryId, Timestamp};
+use harombe_types::Timestamp;
 
-use super::{Connection, Unit, columns, in_turn, owners, refuse, saving, share, steps};
-use crate::domain::consolidation::{Behind, Former, Link, NewSummary, Plan, Segment, Told};
+use super::{Connection, Unit, columns, in_turn, owners, refuse, share, steps, summaries};
+use crate::domain::consolidation::{Behind, Link, Plan, Segment};
 use crate::domain::{Memory, Owner, Step};
 use crate::error::Error;
 use crate::store::memories::rows::{MemoryRow, OwnerRow, owner, readable};
@@ -100,73 +100,6 @@ pub(in crate::store) async fn alike(
     memories.or_else(refuse)
 }
 
-#[derive(sqlx::FromRow)]
-struct FormerRow {
-    memory_id: Vec<u8>,
-    rev: i64,
-    valid_to_ms: Option<i64>,
-    hidden_ms: Option<i64>,
-    last: i64,
-}
-
-pub(in crate::store) async fn told(
-    connection: &mut Connection,
-    owner: &Owner,
-    segment: Segment,
-) -> Unit<Told> {
-    let Some(row) = owners::find(connection, owner).await? else {
-        return Ok(Told::default());
-    };
-    let session = segment.session.to_string();
-    let former: Option<FormerRow> = sqlx::query_as(
-        "SELECT m.memory_id, m.rev, m.valid_to_ms, m.hidden_ms, s.last FROM summaries s \
-         JOIN memories m ON m.seq = s.memory WHERE s.owner = $1 AND s.session = $2 AND s.first = $3 \
-           AND (m.valid_to_ms IS NULL OR EXISTS (SELECT 1 FROM memories t \
-                WHERE t.owner = m.owner AND t.memory_id = m.superseded_by AND t.hidden_ms IS NULL)) \
-         ORDER BY s.last DESC, m.seq DESC LIMIT 1",
-    )
-    .bind(row.id)
-    .bind(&session)
-    .bind(i64::from(segment.first))
-    .fetch_optional(&mut *connection)
-    .await?;
-    let covered = former.as_ref().map_or(0, |former| former.last);
-    let (turns, new): (i64, i64) = sqlx::query_as(
-        "SELECT count(*), count(*) FILTER (WHERE ordinal > $5) FROM memories \
-         WHERE owner = $1 AND session = $2 AND ordinal BETWEEN $3 AND $4 \
-           AND kind = 1 AND rev > 0 AND hidden_ms IS NULL AND valid_to_ms IS NULL",
-    )
-    .bind(row.id)
-    .bind(&session)
-    .bind(i64::from(segment.first))
-    .bind(i64::from(segment.last))
-    .bind(covered)
-    .fetch_one(&mut *connection)
-    .await?;
-    let over: bool = sqlx::query_scalar(
-        "SELECT EXISTS (SELECT 1 FROM memories WHERE owner = $1 AND session = $2 AND ordinal > $3 AND kind = 1 AND rev > 0)",
-    )
-    .bind(row.id)
-    .bind(&session)
-    .bind(i64::from(segment.last))
-    .fetch_one(connection)
-    .await?;
-    let former = former.map(|former| {
-        let id = uuid::Uuid::from_slice(&former.memory_id).map_err(|_| Error::Stored("memory id"))?;
-        Ok(Former {
-            id: MemoryId::from(id),
-            pending: former.rev == 0,
-            current: former.valid_to_ms.is_none() && former.hidden_ms.is_none(),
-        })
-    });
-    Ok(Told {
-        turns: u32::try_from(turns).unwrap_or(u32::MAX),
-        new: u32::try_from(new).unwrap_or(u32::MAX),
-        over,
-        former: former.transpose().or_else(refuse)?,
-    })
-}
-
 pub(in crate::store) async fn turns(
     connection: &mut Connection,
     owner: &Owner,
@@ -204,7 +137,7 @@ pub(in crate::store) async fn consolidate(tx: &mut Connection, plan: &Plan) -> U
         return Ok(None);
     }
     for summary in &plan.summaries {
-        if !still_there(tx, &owner, summary).await? {
+        if !summaries::holds(tx, &owner, summary).await? {
             return Ok(None);
         }
     }
@@ -217,7 +150,7 @@ pub(in crate::store) async fn consolidate(tx: &mut Connection, plan: &Plan) -> U
         made.push(step);
     }
     for summary in &plan.summaries {
-        made.extend(summarise(tx, &owner, summary).await?);
+        made.extend(summaries::save(tx, &owner, summary).await?.steps);
     }
     sqlx::query("UPDATE owners SET looked = $2, looked_ms = $3 WHERE id = $1")
         .bind(owner.id)
@@ -226,20 +159,6 @@ pub(in crate::store) async fn consolidate(tx: &mut Connection, plan: &Plan) -> U
         .execute(tx)
         .await?;
     Ok(Some(made))
-}
-
-/// Whether all that a summary was made of can still be told of.
-async fn still_there(tx: &mut Connection, owner: &OwnerRow, summary: &NewSummary) -> Unit<bool> {
-    let sources: Vec<i64> = summary.sources.iter().map(|seq| signed(*seq)).collect();
-    let there: i64 = sqlx::query_scalar(concat!(
-        "SELECT count(*) FROM memories WHERE owner = $1 AND hidden_ms IS NULL AND seq ",
-        among!(number "$2")
-    ))
-    .bind(owner.id)
-    .bind(serde_json::json!(sources).to_string())
-    .fetch_one(tx)
-    .await?;
-    Ok(usize::try_from(there).is_ok_and(|there| there == sources.len()))
 }
 
 async fn key(tx: &mut Connection, owner: &OwnerRow, plan: &Plan) -> Unit<()> {
@@ -280,21 +199,4 @@ async fn link(tx: &mut Connection, owner: &OwnerRow, plan: &Plan) -> Unit<Vec<Li
         }
     }
     Ok(noted)
-}
-
-async fn summarise(tx: &mut Connection, owner: &OwnerRow, summary: &NewSummary) -> Unit<Vec<Step>> {
-    let saved = saving::save(tx, &summary.saving).await?;
-    for memory in &saved.memories {
-        sqlx::query(
-            "INSERT INTO summaries (memory, owner, session, first, last) VALUES ($1, $2, $3, $4, $5)",
-        )
-        .bind(signed(memory.seq))
-        .bind(owner.id)
-        .bind(summary.segment.session.to_string())
-        .bind(i64::from(summary.segment.first))
-        .bind(i64::from(summary.reaches))
-        .execute(&mut *tx)
-        .await?;
-    }
-    Ok(saved.steps)
 }

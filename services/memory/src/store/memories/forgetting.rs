@@ -163,6 +163,11 @@ pub(in crate::store) async fn erase_session(
         .execute(&mut *tx)
         .await?;
     }
+    sqlx::query("DELETE FROM summary_work WHERE owner = $1 AND session = $2")
+        .bind(owner.id)
+        .bind(&session)
+        .execute(&mut *tx)
+        .await?;
     let erased = sqlx::query("DELETE FROM memories WHERE owner = $1 AND session = $2")
         .bind(owner.id)
         .bind(&session)

@@ -302,7 +302,7 @@ pub(in crate::store) fn label_number(label: Label) -> i64 {
     }
 }
 
-fn label(number: i64) -> Result<Label, Error> {
+pub(in crate::store) fn label(number: i64) -> Result<Label, Error> {
     match number {
         1 => Ok(Label::Person),
         2 => Ok(Label::Model),
@@ -323,11 +323,11 @@ fn uuid(what: &'static str, bytes: &[u8]) -> Result<Uuid, Error> {
     Uuid::from_slice(bytes).map_err(|_| Error::Stored(what))
 }
 
-fn memory_id(bytes: &[u8]) -> Result<MemoryId, Error> {
+pub(in crate::store) fn memory_id(bytes: &[u8]) -> Result<MemoryId, Error> {
     uuid("memory id", bytes).map(MemoryId::from)
 }
 
-fn event_id(bytes: &[u8]) -> Result<EventId, Error> {
+pub(in crate::store) fn event_id(bytes: &[u8]) -> Result<EventId, Error> {
     uuid("event id", bytes).map(EventId::from)
 }
 

@@ -10,9 +10,10 @@ mod owners;
 mod reading;
 mod saving;
 mod steps;
+mod summaries;
 
 pub(in crate::store) use collecting::{remember, said_in, unremembered};
-pub(in crate::store) use consolidating::{alike, behind, consolidate, count_behind, put_off, told, turns};
+pub(in crate::store) use consolidating::{alike, behind, consolidate, count_behind, put_off, turns};
 pub(in crate::store) use forgetting::{change, due_erasures, erase, erase_session};
 pub(in crate::store) use outbox::{finished, works};
 pub(in crate::store) use reading::{
@@ -20,6 +21,7 @@ pub(in crate::store) use reading::{
 };
 pub(in crate::store) use saving::{recorded, save};
 pub(in crate::store) use steps::unrecorded;
+pub(in crate::store) use summaries::{put_summary, reach, take_work, told};
 
 use super::{Connection, overwrite, take_turn};
 use crate::store::memories::Outbox;

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use harombe_types::Timestamp;
+use harombe_types::{SessionId, Timestamp};
 use uuid::Uuid;
 
 use super::PostgresStore;
 use super::memories::statements;
-use crate::domain::consolidation::{Behind, Plan, Segment, Told};
+use crate::domain::consolidation::{Behind, Plan, Put, Putting, Segment, Taking, Told, Work};
 use crate::domain::{Memory, Owner, Step};
 use crate::error::Error;
 use crate::store::consolidation::Consolidations;
@@ -80,6 +80,11 @@ impl Consolidations for PostgresStore {
             .await
     }
 
+    async fn reach(&self, owner: &Owner, session: SessionId) -> Result<Option<u32>, Error> {
+        self.at_once(with!(owner; |connection| statements::reach(connection, &owner, session)))
+            .await
+    }
+
     async fn told(&self, owner: &Owner, segment: Segment) -> Result<Told, Error> {
         self.at_once(with!(owner; |connection| statements::told(connection, &owner, segment)))
             .await
@@ -93,6 +98,18 @@ impl Consolidations for PostgresStore {
     async fn consolidate(&self, plan: Plan) -> Result<Option<Vec<Step>>, Error> {
         let plan = Arc::new(plan);
         self.whole(with!(plan; |tx| statements::consolidate(tx, &plan)))
+            .await
+    }
+
+    async fn take_work(&self, taking: Taking) -> Result<Option<Work>, Error> {
+        let taking = Arc::new(taking);
+        self.whole(with!(taking; |tx| statements::take_work(tx, &taking)))
+            .await
+    }
+
+    async fn put_summary(&self, putting: Putting) -> Result<Put, Error> {
+        let putting = Arc::new(putting);
+        self.whole(with!(putting; |tx| statements::put_summary(tx, &putting)))
             .await
     }
 }

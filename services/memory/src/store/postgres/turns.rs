@@ -245,11 +245,9 @@ pub(super) struct Reader<'c> {
 impl Source for Reader<'_> {
     async fn sizes(&mut self, selection: Selection) -> Result<Vec<Size>, harombe_sql::Error> {
         let statement = match selection.which {
-            Turns::All => {
-                "SELECT id, run_id, tokens, bytes FROM runs WHERE session = $1 ORDER BY id DESC LIMIT $2"
-            }
+            Turns::All => "SELECT id, run_id, bytes FROM runs WHERE session = $1 ORDER BY id DESC LIMIT $2",
             Turns::Answered => {
-                "SELECT id, run_id, tokens, bytes FROM runs WHERE session = $1 AND state IN (2, 4) \
+                "SELECT id, run_id, bytes FROM runs WHERE session = $1 AND state IN (2, 4) \
                  AND EXISTS (SELECT FROM messages m WHERE m.run = runs.id AND m.ordinal > 0) \
                  ORDER BY id DESC LIMIT $2"
             }
@@ -273,7 +271,7 @@ impl Source for Reader<'_> {
 
     async fn claimed_sizes(&mut self) -> Result<Vec<ClaimedSize>, harombe_sql::Error> {
         let sizes = sqlx::query_as(
-            "SELECT ordinal, tokens, bytes FROM claimed_turns WHERE session = $1 ORDER BY ordinal DESC",
+            "SELECT ordinal, bytes FROM claimed_turns WHERE session = $1 ORDER BY ordinal DESC",
         )
         .bind(self.session)
         .fetch_all(&mut *self.connection)

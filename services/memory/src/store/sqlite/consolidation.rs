@@ -1,12 +1,12 @@
 //! Consolidation on SQLite. Its writes wait in a lane of their own, so that they hold up nobody's.
 
 use async_trait::async_trait;
-use harombe_types::Timestamp;
+use harombe_types::{SessionId, Timestamp};
 use uuid::Uuid;
 
 use super::memories::statements;
 use super::{Lane, SqliteStore};
-use crate::domain::consolidation::{Behind, Plan, Segment, Told};
+use crate::domain::consolidation::{Behind, Plan, Put, Putting, Segment, Taking, Told, Work};
 use crate::domain::{Memory, Owner, Step};
 use crate::error::Error;
 use crate::store::consolidation::Consolidations;
@@ -47,6 +47,12 @@ impl Consolidations for SqliteStore {
             .await
     }
 
+    async fn reach(&self, owner: &Owner, session: SessionId) -> Result<Option<u32>, Error> {
+        let owner = owner.clone();
+        self.read(|reader| Box::pin(async move { statements::reach(reader, &owner, session).await }))
+            .await
+    }
+
     async fn told(&self, owner: &Owner, segment: Segment) -> Result<Told, Error> {
         let owner = owner.clone();
         self.read(|reader| Box::pin(async move { statements::told(reader, &owner, segment).await }))
@@ -62,6 +68,22 @@ impl Consolidations for SqliteStore {
     async fn consolidate(&self, plan: Plan) -> Result<Option<Vec<Step>>, Error> {
         self.write_in(&Lane::Consolidation, move |tx| {
             Box::pin(async move { statements::consolidate(tx, &plan).await })
+        })
+        .await
+    }
+
+    async fn take_work(&self, taking: Taking) -> Result<Option<Work>, Error> {
+        let tenant = taking.owner.tenant.clone();
+        self.write(&tenant, move |tx| {
+            Box::pin(async move { statements::take_work(tx, &taking).await })
+        })
+        .await
+    }
+
+    async fn put_summary(&self, putting: Putting) -> Result<Put, Error> {
+        let tenant = putting.run.tenant.clone();
+        self.write(&tenant, move |tx| {
+            Box::pin(async move { statements::put_summary(tx, &putting).await })
         })
         .await
     }

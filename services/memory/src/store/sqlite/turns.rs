@@ -188,11 +188,9 @@ pub(super) struct Reader<'d> {
 impl Source for Reader<'_> {
     async fn sizes(&mut self, selection: Selection) -> Result<Vec<Size>, harombe_sql::Error> {
         let statement = match selection.which {
-            Turns::All => {
-                "SELECT id, run_id, tokens, bytes FROM runs WHERE session = ? ORDER BY id DESC LIMIT ?"
-            }
+            Turns::All => "SELECT id, run_id, bytes FROM runs WHERE session = ? ORDER BY id DESC LIMIT ?",
             Turns::Answered => {
-                "SELECT id, run_id, tokens, bytes FROM runs WHERE session = ? AND state IN (2, 4) \
+                "SELECT id, run_id, bytes FROM runs WHERE session = ? AND state IN (2, 4) \
                  AND EXISTS (SELECT 1 FROM messages m WHERE m.run = runs.id AND m.ordinal > 0) \
                  ORDER BY id DESC LIMIT ?"
             }
@@ -221,13 +219,11 @@ impl Source for Reader<'_> {
     }
 
     async fn claimed_sizes(&mut self) -> Result<Vec<ClaimedSize>, harombe_sql::Error> {
-        sqlx::query_as(
-            "SELECT ordinal, tokens, bytes FROM claimed_turns WHERE session = ? ORDER BY ordinal DESC",
-        )
-        .bind(self.session)
-        .fetch_all(self.database.readers())
-        .await
-        .map_err(|error| self.database.error(error))
+        sqlx::query_as("SELECT ordinal, bytes FROM claimed_turns WHERE session = ? ORDER BY ordinal DESC")
+            .bind(self.session)
+            .fetch_all(self.database.readers())
+            .await
+            .map_err(|error| self.database.error(error))
     }
 
     async fn total(&mut self, which: Turns) -> Result<u64, harombe_sql::Error> {

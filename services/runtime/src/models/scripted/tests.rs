@@ -14,6 +14,7 @@ async fn respond(script: &str, messages: &[Message]) -> Response {
         token: "",
         ends: tokio::time::Instant::now(),
         tokens: 1,
+        most: None,
     };
     let told = |piece: Piece<'_>| match piece {
         Piece::Text(text) => streamed.lock().push_str(text),

@@ -6,7 +6,7 @@ use super::{anthropic, openai};
 use crate::domain::model::{Message, Request};
 use crate::models::remote::Provider;
 
-fn sent(provider: &impl Provider) -> Value {
+fn body(provider: &impl Provider, most: Option<u32>) -> Value {
     let messages = [
         Message::User("one".into()),
         Message::Assistant {
@@ -23,8 +23,25 @@ fn sent(provider: &impl Provider) -> Value {
         token: "",
         ends: tokio::time::Instant::now(),
         tokens: 1,
+        most,
     };
-    provider.body(&request)["messages"].clone()
+    provider.body(&request)
+}
+
+fn sent(provider: &impl Provider) -> Value {
+    body(provider, None)["messages"].clone()
+}
+
+#[test]
+fn a_response_may_be_asked_to_be_shorter_and_never_longer() {
+    let limit = |provider: &dyn Fn(Option<u32>) -> Value, most| provider(most)["max_tokens"].clone();
+    let far = |most| body(&anthropic(), most);
+    assert_eq!(limit(&far, None), json!(100));
+    assert_eq!(limit(&far, Some(50)), json!(50));
+    assert_eq!(limit(&far, Some(200)), json!(100));
+    let near = |most| body(&openai(), most);
+    assert_eq!(limit(&near, None), Value::Null);
+    assert_eq!(limit(&near, Some(50)), json!(50));
 }
 
 #[test]

@@ -21,8 +21,6 @@ pub(crate) struct Past {
     pub recalled: Vec<wire::Memory>,
     /// Something that is configured for recalling was out of reach.
     pub degraded: bool,
-    /// Memory is of a version that remembers nothing yet, as may be while a cluster is upgraded.
-    pub is_older: bool,
     /// The session's workspace, if it has one.
     pub workspace: Option<String>,
     /// The newest run that had ended.
@@ -41,19 +39,12 @@ pub(crate) struct Found {
 impl Memory {
     /// What a run's context may be made of.
     pub(crate) async fn past(&self, token: &str, wanted: wire::BuildContextRequest) -> Result<Past, Failure> {
-        let bytes = wanted.max_turn_bytes;
         let sent = self
             .memories
             .clone()
             .build_context(with_token(wanted, token))
             .await;
-        let response = match sent {
-            Ok(response) => response.into_inner(),
-            Err(status) if status.code() == tonic::Code::Unimplemented => {
-                return self.past_of_older(token, bytes).await;
-            }
-            Err(status) => return Err(at(&status)),
-        };
+        let response = sent.map_err(|status| at(&status))?.into_inner();
         let degraded = response.means() == RecallMeans::Degraded;
         Ok(Past {
             turns: response.turns,
@@ -65,25 +56,8 @@ impl Memory {
                 .filter_map(|hit| hit.memory)
                 .collect(),
             degraded,
-            is_older: false,
             workspace: given(response.workspace_id),
             last_run: given(response.last_run_id),
-        })
-    }
-
-    /// The turns alone, from a memory that counts four bytes as a token and does not say how many it left out.
-    async fn past_of_older(&self, token: &str, bytes: u32) -> Result<Past, Failure> {
-        let token_budget = bytes / 4;
-        let request = with_token(wire::GetHistoryRequest { token_budget }, token);
-        let sent = self.conversation.clone().get_history(request).await;
-        let response = sent.map_err(|status| at(&status))?.into_inner();
-        Ok(Past {
-            turns: response.turns,
-            turns_left_out: u64::from(response.truncated),
-            is_older: true,
-            workspace: given(response.workspace_id),
-            last_run: given(response.last_run_id),
-            ..Past::default()
         })
     }
 
@@ -121,5 +95,30 @@ impl Memory {
         };
         let sent = self.memories.clone().forget(with_token(request, token)).await;
         sent.map(drop).map_err(|status| at(&status))
+    }
+
+    /// What of the run's session a model is to sum up, if anything is.
+    pub(crate) async fn summary_work(
+        &self,
+        token: &str,
+        max_bytes: u32,
+    ) -> Result<Option<wire::SummaryWork>, Failure> {
+        let request = with_token(wire::TakeSummaryWorkRequest { max_bytes }, token);
+        let sent = self.memories.clone().take_summary_work(request).await;
+        Ok(sent.map_err(|status| at(&status))?.into_inner().work)
+    }
+
+    /// Saves what the model wrote; whether it was still wanted.
+    pub(crate) async fn put_summary(
+        &self,
+        token: &str,
+        request: wire::PutSummaryRequest,
+    ) -> Result<bool, Failure> {
+        let sent = self
+            .memories
+            .clone()
+            .put_summary(with_token(request, token))
+            .await;
+        Ok(sent.map_err(|status| at(&status))?.into_inner().memory.is_some())
     }
 }

@@ -46,19 +46,6 @@ impl ConversationService for Memory {
         not_used()
     }
 
-    async fn get_history(
-        &self,
-        _: Request<wire::GetHistoryRequest>,
-    ) -> Result<Response<wire::GetHistoryResponse>, Status> {
-        let state = self.state.lock();
-        Ok(Response::new(wire::GetHistoryResponse {
-            turns: state.turns.clone(),
-            truncated: false,
-            workspace_id: state.workspace.clone(),
-            last_run_id: state.last_run(),
-        }))
-    }
-
     async fn begin_turn(
         &self,
         request: Request<wire::BeginTurnRequest>,

@@ -82,9 +82,6 @@ impl MemoryService for Memory {
         request.run()?;
         let request = request.into_inner();
         let mut state = self.state.lock();
-        if state.is_older {
-            return Err(Status::unimplemented("no such method"));
-        }
         state.asked.push(request.clone());
         if state.lose_after_begin && !state.runs.is_empty() {
             state.lose_after_begin = false;
@@ -103,6 +100,42 @@ impl MemoryService for Memory {
             means: wire::RecallMeans::Lexical.into(),
             workspace_id: state.workspace.clone(),
             last_run_id: state.last_run(),
+        }))
+    }
+
+    async fn take_summary_work(
+        &self,
+        request: Request<wire::TakeSummaryWorkRequest>,
+    ) -> Result<Response<wire::TakeSummaryWorkResponse>, Status> {
+        request.run()?;
+        self.if_there()?;
+        let mut state = self.state.lock();
+        state.wanted_work.push(request.get_ref().max_bytes);
+        let work = (!state.work.is_empty()).then(|| state.work.remove(0));
+        drop(state);
+        self.told();
+        Ok(Response::new(wire::TakeSummaryWorkResponse { work }))
+    }
+
+    async fn put_summary(
+        &self,
+        request: Request<wire::PutSummaryRequest>,
+    ) -> Result<Response<wire::PutSummaryResponse>, Status> {
+        request.run()?;
+        self.if_there()?;
+        let request = request.into_inner();
+        let memory = wire::Memory {
+            memory_id: request.memory_id.clone(),
+            text: request.text.clone(),
+            ..wire::Memory::default()
+        };
+        let mut state = self.state.lock();
+        state.summaries.push(request);
+        let outdated = state.outdated;
+        drop(state);
+        self.told();
+        Ok(Response::new(wire::PutSummaryResponse {
+            memory: (!outdated).then_some(memory),
         }))
     }
 }

@@ -29,6 +29,7 @@ fn agent(context: u32) -> Agent {
             recall: 8,
             result: 1024,
         },
+        sums_up: false,
     }
 }
 
