@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
-use harombe_e2e::{Answer, Setup, Stage, Talk, World};
+use harombe_e2e::{Answer, Setup, Stage, Talk};
 use harombe_proto::agent::v1::CreateSessionRequest;
 use harombe_proto::memory::v1::RecallMeans;
 use harombe_runtime::{AgentConfig, ModelConfig, Provider};
@@ -182,55 +182,44 @@ fn text(content: &Value) -> String {
     }
 }
 
-/// The status, and the answer where it is JSON.
-async fn ask(world: &World, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
-    let (address, key) = until("a key", async || world.door()).await;
-    let body = body.map(|body| body.to_string()).unwrap_or_default();
-    let request = format!(
-        "{method} {path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json\r\n\
-         Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
-        body.len()
-    );
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
-    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
-    // A stream is no JSON as a whole.
-    let value = serde_json::from_str(body).unwrap_or_else(|_| body.into());
-    (status, value)
+/// A client of the public door that nobody wrote for us.
+struct Rest {
+    address: SocketAddr,
+    key: String,
 }
 
-async fn people_reach_their_memories_over_rest(stage: &Stage) {
-    let world = start_with(stage, ANSWER, |setup| {
-        setup.config.gateway.public.listen = Some((loopback(), 7400).into());
-    })
-    .await;
-    // The first key is in force a moment after it is there.
-    until("the door to open", async || {
-        let (status, _) = ask(&world, "GET", "/v1/memories:stats", None).await;
-        (status == 200).then_some(())
-    })
-    .await;
-    let id = MemoryId::generate(&SystemClock).to_string();
-    let fact = json!({ "memory_id": id, "text": "The ferry leaves at noon." });
-    let (status, saved) = ask(&world, "POST", "/v1/memories", Some(fact.clone())).await;
-    assert_eq!(
-        (status, &saved["kind"]),
-        (200, &json!("MEMORY_KIND_FACT")),
-        "{saved}"
-    );
-    assert_eq!(saved["provenance"]["label"], "TRUST_LABEL_PERSON");
-    assert!(saved["provenance"]["audit_index"].is_string(), "{saved}");
-    assert_eq!(
-        ask(&world, "POST", "/v1/memories", Some(fact)).await,
-        (200, saved.clone())
-    );
+impl Rest {
+    /// The status, and the answer where it is JSON.
+    async fn ask(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
+        let Self { address, key } = self;
+        let body = body.map(|body| body.to_string()).unwrap_or_default();
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {key}\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            body.len()
+        );
+        let mut stream = TcpStream::connect(*address).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        // A stream is no JSON as a whole.
+        let value = serde_json::from_str(body).unwrap_or_else(|_| body.into());
+        (status, value)
+    }
 
-    let found = async |world: &World| {
-        let question = json!({ "query": "When does the ferry leave?" });
-        let (status, found) = ask(world, "POST", "/v1/memories:search", Some(question)).await;
+    async fn post(&self, path: &str, body: Value) -> (u16, Value) {
+        self.ask("POST", path, Some(body)).await
+    }
+
+    async fn get(&self, path: &str) -> (u16, Value) {
+        self.ask("GET", path, None).await
+    }
+
+    /// The first memory that is found about the ferry.
+    async fn found(&self) -> Option<String> {
+        let (status, found) = self.post("/v1/memories:search", json!({ "query": FERRY })).await;
         assert_eq!(
             (status, &found["means"]),
             (200, &json!("RECALL_MEANS_LEXICAL")),
@@ -239,32 +228,91 @@ async fn people_reach_their_memories_over_rest(stage: &Stage) {
         found["hits"][0]["memory"]["memory_id"]
             .as_str()
             .map(str::to_owned)
-    };
-    assert_eq!(found(&world).await.as_ref(), Some(&id));
-    let (_, listed) = ask(&world, "GET", "/v1/memories?limit=5", None).await;
+    }
+
+    /// What is told of a run that is asked about the ferry, in a session of its own.
+    async fn run(&self) -> String {
+        let (_, session) = self.post("/v1/sessions", json!({})).await;
+        let path = format!(
+            "/v1/sessions/{}/messages",
+            session["session_id"].as_str().unwrap()
+        );
+        let message = json!({ "client_message_id": "1", "text": FERRY });
+        let (status, events) = self.post(&path, message).await;
+        let events = events.as_str().unwrap().to_owned();
+        assert_eq!(status, 200, "{events}");
+        assert!(events.contains("event: context_built"), "{events}");
+        assert!(events.contains("event: run_finished"), "{events}");
+        events
+    }
+}
+
+const FERRY: &str = "When does the ferry leave?";
+
+async fn people_reach_their_memories_over_rest(stage: &Stage) {
+    leave_tokens_out(stage);
+    let world = start_with(stage, ANSWER, |setup| {
+        setup.config.gateway.public.listen = Some((loopback(), 7400).into());
+    })
+    .await;
+    // The first key is in force a moment after it is there.
+    let own = until("the door to open", async || {
+        let (address, key) = world.door()?;
+        let own = Rest { address, key };
+        (own.get("/v1/memories:stats").await.0 == 200).then_some(own)
+    })
+    .await;
+    let id = MemoryId::generate(&SystemClock).to_string();
+    let fact = json!({ "memory_id": id, "text": "The ferry leaves at noon." });
+    let (status, saved) = own.post("/v1/memories", fact.clone()).await;
+    assert_eq!(
+        (status, &saved["kind"]),
+        (200, &json!("MEMORY_KIND_FACT")),
+        "{saved}"
+    );
+    assert_eq!(saved["provenance"]["label"], "TRUST_LABEL_PERSON");
+    assert!(saved["provenance"]["audit_index"].is_string(), "{saved}");
+    assert_eq!(own.post("/v1/memories", fact).await, (200, saved));
+    assert_eq!(own.found().await.as_ref(), Some(&id));
+    let (_, listed) = own.get("/v1/memories?limit=5").await;
     assert_eq!(listed["memories"][0]["memory_id"], id);
-    let (status, exported) = ask(&world, "GET", "/v1/memories:export", None).await;
+    let (status, exported) = own.get("/v1/memories:export").await;
     assert_eq!(status, 200);
     assert!(
         exported.to_string().contains("The ferry leaves at noon."),
         "{exported}"
     );
+    somebody_elses_agent_knows_nothing(&own, &id).await;
 
     let path = |act: &str| format!("/v1/memories/{id}{act}");
-    let forget = ask(&world, "POST", &path(":forget"), Some(json!({}))).await;
+    let forget = own.post(&path(":forget"), json!({})).await;
     assert_eq!(forget.0, 200, "{forget:?}");
-    assert_eq!(found(&world).await, None);
-    let restore = ask(&world, "POST", &path(":restore"), Some(json!({}))).await;
+    assert_ne!(own.found().await.as_ref(), Some(&id));
+    let restore = own.post(&path(":restore"), json!({})).await;
     assert_eq!(restore.0, 200, "{restore:?}");
-    assert_eq!(found(&world).await.as_ref(), Some(&id));
-    assert_eq!(ask(&world, "DELETE", &path(""), None).await.0, 200);
-    assert_eq!(ask(&world, "GET", &path(""), None).await.0, 404);
-    assert_eq!(found(&world).await, None);
-    let (_, stats) = ask(&world, "GET", "/v1/memories:stats", None).await;
-    assert_eq!(
-        (&stats["facts"], &stats["turns"]),
-        (&json!("0"), &json!("0")),
-        "{stats}"
-    );
+    assert_eq!(own.get(&path("")).await.1["hidden_at"], Value::Null);
+    assert_eq!(own.ask("DELETE", &path(""), None).await.0, 200);
+    assert_eq!(own.get(&path("")).await.0, 404);
+    assert_ne!(own.found().await.as_ref(), Some(&id));
+    let (_, stats) = own.get("/v1/memories:stats").await;
+    assert_eq!(stats["facts"], "0", "{stats}");
     world.stop().await.log().await;
+}
+
+/// The owner's run is shown the memory; that of somebody else with a key of their own is not, and finds no way to it.
+async fn somebody_elses_agent_knows_nothing(own: &Rest, id: &str) {
+    let bob = json!({ "name": "bob's", "subject": "bob", "roles": ["user"] });
+    let (status, made) = own.post("/v1/keys", bob).await;
+    assert_eq!(status, 200, "{made}");
+    let bob = Rest {
+        address: own.address,
+        key: made["api_key"].as_str().unwrap().to_owned(),
+    };
+    assert_eq!(bob.found().await, None);
+    let path = format!("/v1/memories/{id}");
+    assert_eq!(bob.get(&path).await.0, 404);
+    assert_eq!(bob.post(&format!("{path}:forget"), json!({})).await.0, 404);
+    assert_eq!(bob.ask("DELETE", &path, None).await.0, 404);
+    assert!(!bob.run().await.contains(id));
+    assert!(own.run().await.contains(id));
 }
