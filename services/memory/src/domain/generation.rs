@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use harombe_embedding::Model;
 use harombe_retrieval::VIEWS;
-use harombe_vectors::Collection;
+use harombe_vectors::{Collection, FORMAT};
 use serde::{Deserialize, Serialize};
 
 /// Letters of a model's name that its collections' names have.
@@ -15,7 +15,7 @@ const DIGEST: usize = 8;
 /// What is known of a model's vectors.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Generation {
-    /// What its collections' names begin with.
+    /// What its collections' names begin with: the model's, its digest, and how points are written.
     pub(crate) name: String,
     pub(crate) dimension: u32,
     pub(crate) source: Source,
@@ -63,7 +63,7 @@ fn name(model: &Model) -> String {
     };
     let name: String = model.name.chars().map(letter).take(NAME_MAX).collect();
     let digest: String = model.digest.chars().take(DIGEST).collect();
-    format!("{name}-{digest}")
+    format!("{name}-{digest}-{FORMAT}")
 }
 
 #[cfg(test)]
@@ -81,7 +81,7 @@ mod tests {
         let generation = Generation::of(&model, Source::Folder("models/x".into()));
         assert_eq!(
             generation.name,
-            "org-gr--e-latest-and-a-very-long-tail-th-01234567"
+            format!("org-gr--e-latest-and-a-very-long-tail-th-01234567-{FORMAT}")
         );
         for collection in generation.collections() {
             assert!(collection.name.len() <= 64, "{}", collection.name);

@@ -40,7 +40,7 @@ macro_rules! contract {
             knows_no_collection_before_it_is_made, is_empty_at_first, finds_the_nearest_first, takes_the_same_twice,
             writes_over_what_is_there, deletes_what_a_tenant_has, keeps_tenants_apart, keeps_subjects_apart,
             leaves_a_point_to_its_tenant, filters_by_each_tag, filters_by_all_tags_at_once, finds_exactly_what_comparing_finds,
-            finds_by_index_what_comparing_finds, pages_through_ids, refuses_numbers_that_are_none,
+            finds_by_index_what_comparing_finds, finds_of_a_subject_whatever_others_are_called, pages_through_ids, refuses_numbers_that_are_none,
             refuses_vectors_of_another_length, refuses_too_much, answers_nothing_to_a_limit_of_nothing,
             is_written_by_many_at_once, takes_nothing_after_its_end
         );

@@ -109,6 +109,18 @@ impl Edge {
     }
 }
 
+impl Edge {
+    async fn count_where(
+        &self,
+        collection: &Collection,
+        filter: Option<qdrant_edge::Filter>,
+    ) -> Result<u64, Error> {
+        let request = CountRequest { filter, exact: true };
+        let count = move |shard: &Shard| shard.read(|engine| engine.count(request));
+        self.read(collection, count).await.map(|count| count as u64)
+    }
+}
+
 impl Home {
     fn same_dimension(&self, shard: &Shard, asked: &Collection) -> Result<(), Error> {
         if shard.collection.dimension == asked.dimension {
@@ -345,12 +357,11 @@ impl Vectors for Edge {
     }
 
     async fn count(&self, collection: &Collection) -> Result<u64, Error> {
-        let request = CountRequest {
-            filter: None,
-            exact: true,
-        };
-        let count = move |shard: &Shard| shard.read(|engine| engine.count(request));
-        self.read(collection, count).await.map(|count| count as u64)
+        self.count_where(collection, None).await
+    }
+
+    async fn count_of(&self, collection: &Collection, filter: &Filter) -> Result<u64, Error> {
+        self.count_where(collection, Some(convert::filter(filter))).await
     }
 
     async fn flush(&self) -> Result<(), Error> {

@@ -22,7 +22,7 @@ use harombe_types::Clock;
 pub use config::{Config, EdgeConfig, QdrantConfig, Quantization};
 pub use edge::Edge;
 pub use error::Error;
-pub use port::{Collection, Ensured, Filter, Hit, Point, Tags, Vectors};
+pub use port::{Collection, Ensured, FORMAT, Filter, Hit, Point, Tags, Vectors};
 pub use qdrant::Qdrant;
 
 /// What the configuration says: the Qdrant server that it names, or Edge in `folder`, which is made when it is not there.

@@ -5,6 +5,12 @@ use uuid::Uuid;
 
 use crate::Error;
 
+/// How points are written. What was written otherwise cannot be searched: collections of another format are made again, so
+/// their names should have it.
+///
+/// 2: a tenant's subject is one tag, for which graphs are built.
+pub const FORMAT: u32 = 2;
+
 /// Vectors of one embedding model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Collection {
@@ -53,6 +59,12 @@ pub struct Filter {
     pub from_ms: Option<i64>,
     /// Before this time.
     pub until_ms: Option<i64>,
+}
+
+/// The tag of a tenant's subject. Its graph is its own, whatever subjects of other tenants are called: no two owners have the
+/// same, because the length of the tenant's name comes first.
+pub(crate) fn owner(tenant: &str, subject: &str) -> String {
+    format!("{}:{tenant}{subject}", tenant.len())
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -128,6 +140,9 @@ pub trait Vectors: Send + Sync + 'static {
 
     /// How many points there are.
     async fn count(&self, collection: &Collection) -> Result<u64, Error>;
+
+    /// How many of them a search with this filter is about.
+    async fn count_of(&self, collection: &Collection, filter: &Filter) -> Result<u64, Error>;
 
     /// Returns when all that was written before is durable.
     async fn flush(&self) -> Result<(), Error>;

@@ -123,6 +123,24 @@ impl Qdrant {
         Ok(())
     }
 
+    async fn count_where(
+        &self,
+        collection: &Collection,
+        filter: Option<qdrant_client::qdrant::Filter>,
+    ) -> Result<u64, Error> {
+        let request = CountPoints {
+            collection_name: self.called(&collection.name),
+            filter,
+            exact: Some(true),
+            ..CountPoints::default()
+        };
+        let call = self.calls.points(request, |mut client, request| async move {
+            client.count(request).await
+        });
+        let answer = self.ask(collection, call).await?;
+        Ok(answer.result.map_or(0, |result| result.count))
+    }
+
     /// A call about points: its failures are told as those of the collection.
     async fn ask<T>(
         &self,
@@ -345,16 +363,11 @@ impl Vectors for Qdrant {
     }
 
     async fn count(&self, collection: &Collection) -> Result<u64, Error> {
-        let request = CountPoints {
-            collection_name: self.called(&collection.name),
-            exact: Some(true),
-            ..CountPoints::default()
-        };
-        let call = self.calls.points(request, |mut client, request| async move {
-            client.count(request).await
-        });
-        let answer = self.ask(collection, call).await?;
-        Ok(answer.result.map_or(0, |result| result.count))
+        self.count_where(collection, None).await
+    }
+
+    async fn count_of(&self, collection: &Collection, filter: &Filter) -> Result<u64, Error> {
+        self.count_where(collection, Some(convert::filter(filter))).await
     }
 
     /// Every write is durable when it returns.

@@ -78,6 +78,7 @@ pub async fn knows_no_collection_before_it_is_made(world: &impl World) {
     let filter = of("a", "s");
     let missing = [
         vectors.count(&collection).await.unwrap_err(),
+        vectors.count_of(&collection, &filter).await.unwrap_err(),
         vectors
             .search(&collection, &filter, &[1.0, 0.0], 1, false)
             .await

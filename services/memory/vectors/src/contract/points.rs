@@ -124,7 +124,17 @@ pub async fn keeps_tenants_apart(world: &impl World) {
 
 pub async fn keeps_subjects_apart(world: &impl World) {
     let collection = made(world, 2).await;
-    let owners = [(1, "a", "s"), (2, "a", "t"), (3, "b", "s"), (4, "s", "a")];
+    let owners = [
+        (1, "a", "s"),
+        (2, "a", "t"),
+        (3, "b", "s"),
+        (4, "s", "a"),
+        // run together, these are as the first
+        (5, "", "as"),
+        (6, "as", ""),
+        (7, "1:a", "s"),
+        (8, "1", ":as"),
+    ];
     let points = owners.map(|(number, tenant, subject)| point(number, &[1.0, 0.0], tags(tenant, subject)));
     world
         .vectors()
@@ -134,6 +144,8 @@ pub async fn keeps_subjects_apart(world: &impl World) {
     for (number, tenant, subject) in owners {
         let found = found(world, &collection, &of(tenant, subject)).await;
         assert_eq!(found, [number].into());
+        let counted = world.vectors().count_of(&collection, &of(tenant, subject)).await;
+        assert_eq!(counted.unwrap(), 1);
     }
     gone(world, &collection).await;
 }

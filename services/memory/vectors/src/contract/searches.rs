@@ -115,6 +115,47 @@ pub async fn finds_exactly_what_comparing_finds(world: &impl World) {
     gone(world, &collection).await;
 }
 
+pub async fn finds_of_a_subject_whatever_others_are_called(world: &impl World) {
+    /// Tenants whose one subject has the same name, and points of the largest of them: each other has a twentieth.
+    const TENANTS: usize = 30;
+    const MANY: u128 = 2_000;
+    let vectors = world.vectors();
+    let collection = made(world, 64).await;
+    let mut random = Numbers::new(3);
+    let center = random.vector(64);
+    let tenant = |number: usize| format!("tenant-{number}");
+    let mut next = 0;
+    for number in 0..TENANTS {
+        let many = if number == 0 { MANY } else { MANY / 20 };
+        // all about the same, so that the nearest of all are other tenants'
+        let points: Vec<_> = (next..next + many)
+            .map(|id| point(id, &random.near(&center, 0.5), tags(&tenant(number), "user")))
+            .collect();
+        next += many;
+        for batch in points.chunks(1_000) {
+            vectors.upsert(&collection, batch.to_vec()).await.unwrap();
+        }
+    }
+    world.settle(&collection).await;
+    let (mut there, mut asked) = (0, 0);
+    for number in 0..TENANTS {
+        let filter = of(&tenant(number), "user");
+        let query = random.near(&center, 0.5);
+        let search = async |exact| {
+            let hits = vectors.search(&collection, &filter, &query, 10, exact).await;
+            numbers(&hits.unwrap())
+        };
+        let (exact, hits) = (search(true).await, search(false).await);
+        asked += exact.len();
+        there += exact.iter().filter(|number| hits.contains(number)).count();
+    }
+    let counted = vectors.count_of(&collection, &of(&tenant(1), "user")).await;
+    assert_eq!(u128::from(counted.unwrap()), MANY / 20);
+    assert_eq!(asked, TENANTS * 10);
+    assert!(there * 100 >= asked * 98, "{there} of {asked}");
+    gone(world, &collection).await;
+}
+
 pub async fn finds_by_index_what_comparing_finds(world: &impl World) {
     const MANY: u128 = 4_000;
     let vectors = world.vectors();

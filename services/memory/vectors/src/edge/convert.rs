@@ -10,7 +10,11 @@ use qdrant_edge::{
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use crate::port::owner;
 use crate::{Filter, Point};
+
+/// The tag of a tenant's subject.
+const OWNER: &str = "owner";
 
 pub(super) fn path(key: &str) -> JsonPath {
     JsonPath {
@@ -19,8 +23,7 @@ pub(super) fn path(key: &str) -> JsonPath {
     }
 }
 
-/// The indexes of a collection, by what they are over. Graphs are built for tenants and subjects only: every search is
-/// within one of each.
+/// The indexes of a collection, by what they are over. Graphs are built for owners only: every search is within one.
 pub(super) fn indexes() -> Vec<(&'static str, UpdateOperation)> {
     let keyword = |tenant, graph| {
         PayloadSchemaParams::Keyword(KeywordIndexParams {
@@ -42,8 +45,8 @@ pub(super) fn indexes() -> Vec<(&'static str, UpdateOperation)> {
         ..UuidIndexParams::default()
     });
     [
-        ("tenant", keyword(true, true)),
-        ("subject", keyword(false, true)),
+        ("tenant", keyword(true, false)),
+        (OWNER, keyword(false, true)),
         ("agent", keyword(false, false)),
         ("session", uuid),
         ("kind", integer(true, false)),
@@ -65,8 +68,8 @@ pub(super) fn indexes() -> Vec<(&'static str, UpdateOperation)> {
 pub(super) fn point(point: Point) -> PointStructPersisted {
     let tags = point.tags;
     let mut payload = Map::new();
+    payload.insert(OWNER.to_owned(), owner(&tags.tenant, &tags.subject).into());
     payload.insert("tenant".to_owned(), tags.tenant.into());
-    payload.insert("subject".to_owned(), tags.subject.into());
     payload.insert("agent".to_owned(), tags.agent.into());
     if let Some(session) = tags.session {
         payload.insert("session".to_owned(), session.to_string().into());
@@ -85,7 +88,7 @@ pub(super) fn point(point: Point) -> PointStructPersisted {
 pub(super) fn filter(filter: &Filter) -> EdgeFilter {
     let mut must = vec![
         matches("tenant", filter.tenant.clone()),
-        matches("subject", filter.subject.clone()),
+        matches(OWNER, owner(&filter.tenant, &filter.subject)),
     ];
     must.extend(filter.agent.clone().map(|agent| matches("agent", agent)));
     must.extend(any("session", filter.sessions.iter().map(Uuid::to_string)));

@@ -18,7 +18,7 @@ use qdrant_edge::{
 use super::{convert, journal};
 use crate::{Collection, EdgeConfig, Error};
 
-/// Links of each point in the graph of its tenant or subject. There is no graph over all tenants: nobody searches it.
+/// Links of each point in the graph of its owner. There is no graph over several owners: nobody searches it.
 const LINKS: usize = 16;
 const CANDIDATES_BUILDING: usize = 128;
 /// Searched one after the other, so few; a merge is of two at the least.

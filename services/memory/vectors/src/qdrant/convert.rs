@@ -26,9 +26,12 @@ use qdrant_client::qdrant::{
 };
 use uuid::Uuid;
 
+use crate::port::owner;
 use crate::{Filter, Point, QdrantConfig, Quantization};
 
-/// Links of each point in the graph of its tenant or subject. There is no graph over all tenants: nobody searches it.
+/// The tag of a tenant's subject.
+const OWNER: &str = "owner";
+/// Links of each point in the graph of its owner. There is no graph over several owners: nobody searches it.
 const LINKS: u64 = 16;
 const CANDIDATES_BUILDING: u64 = 128;
 /// How many times as many candidates are found by the short form, to be compared by the full vectors.
@@ -87,7 +90,7 @@ pub(super) fn dimension(info: &CollectionInfo) -> Option<u32> {
     }
 }
 
-/// The indexes of a collection. Graphs are built for tenants and subjects only: every search is within one of each.
+/// The indexes of a collection. Graphs are built for owners only: every search is within one.
 pub(super) fn indexes() -> Vec<(&'static str, FieldType, PayloadIndexParams)> {
     let keyword = |tenant, graph| {
         IndexParams::KeywordIndexParams(KeywordIndexParams {
@@ -109,8 +112,8 @@ pub(super) fn indexes() -> Vec<(&'static str, FieldType, PayloadIndexParams)> {
         ..UuidIndexParams::default()
     });
     [
-        ("tenant", FieldType::Keyword, keyword(true, true)),
-        ("subject", FieldType::Keyword, keyword(false, true)),
+        ("tenant", FieldType::Keyword, keyword(true, false)),
+        (OWNER, FieldType::Keyword, keyword(false, true)),
         ("agent", FieldType::Keyword, keyword(false, false)),
         ("session", FieldType::Uuid, uuid),
         ("kind", FieldType::Integer, integer(true, false)),
@@ -148,8 +151,8 @@ pub(super) fn upsert(
 fn point(point: Point) -> PointStruct {
     let tags = point.tags;
     let mut payload: HashMap<String, Value> = HashMap::from([
+        (OWNER.to_owned(), owner(&tags.tenant, &tags.subject).into()),
         ("tenant".to_owned(), tags.tenant.into()),
-        ("subject".to_owned(), tags.subject.into()),
         ("agent".to_owned(), tags.agent.into()),
         ("kind".to_owned(), i64::from(tags.kind).into()),
         ("label".to_owned(), i64::from(tags.label).into()),
@@ -222,7 +225,10 @@ pub(super) fn nearest(vector: &[f32]) -> Query {
 }
 
 pub(super) fn filter(filter: &Filter) -> QdrantFilter {
-    let mut must = vec![is("tenant", &filter.tenant), is("subject", &filter.subject)];
+    let mut must = vec![
+        is("tenant", &filter.tenant),
+        is(OWNER, &owner(&filter.tenant, &filter.subject)),
+    ];
     must.extend(filter.agent.as_deref().map(|agent| is("agent", agent)));
     if !filter.sessions.is_empty() {
         let strings = filter.sessions.iter().map(Uuid::to_string).collect();
