@@ -79,7 +79,7 @@ pub enum Error {
     /// The upstream wants to be asked later.
     #[error("the embeddings upstream has too much to do (HTTP {status})")]
     Overloaded {
-        /// 429 or 503.
+        /// 408, 425, 429 or 503.
         status: u16,
         /// When it wants to be asked again, if it said.
         after: Option<Duration>,
@@ -115,6 +115,19 @@ impl Error {
         match self {
             Self::Busy | Self::Timeout { .. } | Self::Overloaded { .. } | Self::Failed { .. } => true,
             Self::Unreachable { retry, .. } => *retry,
+            _ => false,
+        }
+    }
+
+    /// Whether a text may be what is wrong, so that another one may be embedded although this one never is. Whoever wants to
+    /// know for sure asks with another text: a model that is not there refuses that as well.
+    #[must_use]
+    pub fn may_be_the_texts(&self) -> bool {
+        match self {
+            // what may be refused for what it says (403: by a filter on the way) or for its length
+            Self::Refused { status, .. } => matches!(status, 400 | 403 | 413 | 422 | 451),
+            Self::Unreachable { retry, .. } => !retry,
+            Self::Tokenizer(_) | Self::Answer { .. } => true,
             _ => false,
         }
     }

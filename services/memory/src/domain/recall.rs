@@ -11,7 +11,7 @@ mod workers;
 
 pub(crate) use ask::{Ask, Found, Hit, Means, QUERY_MAX, Recalled};
 pub(crate) use book::item;
-pub(crate) use meaning::{Meaning, Meanings, Model};
+pub(crate) use meaning::{Behind, Meaning, Meanings, Model};
 pub(crate) use narrow::{kind_number, label};
 pub(crate) use recaller::Recaller;
 pub(crate) use shelf::Shelf;

@@ -188,6 +188,7 @@ impl PersonalMemoryService for PersonalGrpc {
     ) -> Result<Response<pb::GetMemoryStatsResponse>, Status> {
         let owner: Owner = request.person()?.into();
         let stats = self.memories.stats(&owner).await?;
+        let waiting = self.meanings.waiting(&owner, &stats).await;
         Ok(Response::new(pb::GetMemoryStatsResponse {
             turns: stats.turns,
             facts: stats.facts,
@@ -195,7 +196,7 @@ impl PersonalMemoryService for PersonalGrpc {
             hidden: stats.hidden,
             superseded: stats.superseded,
             bytes: stats.bytes,
-            waiting_for_embedding: stats.waiting,
+            waiting_for_embedding: waiting,
             embedding_model: self.meanings.model().unwrap_or_default(),
             oldest: stats.oldest.map(Into::into),
             newest: stats.newest.map(Into::into),

@@ -13,7 +13,7 @@ use crate::rig::{LEASE, Rig, TestRun, answer, entry, refused};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 impl Rig {
-    fn shows(&self, line: &str) -> bool {
+    pub(crate) fn shows(&self, line: &str) -> bool {
         self.metrics.encode().lines().any(|shown| shown == line)
     }
 
@@ -25,7 +25,7 @@ impl Rig {
     }
 
     /// Waits for that line: some are counted in the background.
-    async fn until_shown(&self, line: &str) {
+    pub(crate) async fn until_shown(&self, line: &str) {
         let shown = async {
             while !self.shows(line) {
                 tokio::time::sleep(Duration::from_millis(10)).await;

@@ -2,8 +2,10 @@
 
 mod changed_model;
 mod context;
+mod elsewhere;
 mod faults;
 mod finding;
+mod refused;
 
 use std::future::Future;
 use std::path::{Path, PathBuf};

@@ -77,7 +77,10 @@ fn refusal(response: &http::Response<Bytes>) -> Error {
             .to_owned()
     };
     match status {
-        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => Error::Overloaded {
+        StatusCode::TOO_MANY_REQUESTS
+        | StatusCode::SERVICE_UNAVAILABLE
+        | StatusCode::REQUEST_TIMEOUT
+        | StatusCode::TOO_EARLY => Error::Overloaded {
             status: status.as_u16(),
             after: retry_after(response),
         },

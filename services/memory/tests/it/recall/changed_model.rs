@@ -1,175 +1,12 @@
 //! A model that takes another's place: what is remembered is found by meaning all the while.
 
-use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
-use futures_util::Stream;
-use harombe_embedding::{Embedder as _, Local, LocalConfig, Purpose};
-use harombe_identity::TokenVerifier;
-use harombe_memory::{Config, Deps, UpstreamConfig, build};
-use harombe_proto::egress::v1 as wire;
-use harombe_proto::egress::v1::egress_service_server::{EgressService, EgressServiceServer};
-use harombe_proto::egress::v1::tunnel_request::Frame;
-use harombe_proto::egress::v1::tunnel_response::Frame as Reply;
 use harombe_proto::memory::v1 as pb;
-use harombe_rpc::{Door, GrpcChannel, LogRefusals, Metrics, Server, TaskSet};
+use harombe_rpc::GrpcChannel;
 use harombe_types::ServiceName;
-use serde_json::{Value, json};
-use tonic::{Request, Response, Status, Streaming, async_trait};
 
-use super::{ABOUT_SISTER, FACTS, SISTER, model, texts, until, with_model};
-use crate::rig::Rig;
-
-/// egress-proxy with a model behind it: the local one with its numbers in the opposite order, which is another model.
-#[derive(Clone)]
-struct Elsewhere {
-    model: Arc<Local>,
-    away: Arc<AtomicBool>,
-}
-
-impl Elsewhere {
-    fn server(&self, rig: &Rig) -> Server {
-        let deps = harombe_rpc::Deps {
-            door: Door::Internal(Arc::new(TokenVerifier::new(rig.identity.roots().clone()))),
-            clock: rig.clock.clone(),
-            refusals: Arc::new(LogRefusals),
-            metrics: Metrics::new(),
-        };
-        Server::builder(ServiceName::EgressProxy, deps)
-            .service(EgressServiceServer::new(self.clone()))
-            .build()
-            .expect("server")
-    }
-
-    async fn answer(&self, request: &[u8]) -> String {
-        let request: Value = serde_json::from_slice(request).expect("json");
-        assert_eq!(request["model"], "reversed");
-        let input = request["input"].as_array().expect("input");
-        let texts = input.iter().map(|text| text.as_str().expect("text").to_owned());
-        let vectors = self
-            .model
-            .embed(texts.collect(), Purpose::Passage)
-            .await
-            .expect("vectors");
-        let data: Vec<_> = (0..)
-            .zip(vectors)
-            .map(|(index, mut vector)| {
-                vector.reverse();
-                json!({ "object": "embedding", "index": index, "embedding": vector })
-            })
-            .collect();
-        let body = json!({ "object": "list", "model": "reversed", "data": data }).to_string();
-        format!(
-            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        )
-    }
-}
-
-/// The body of a request, once it is whole.
-async fn body(frames: &mut Streaming<wire::OwnTunnelRequest>) -> Result<Vec<u8>, Status> {
-    let mut bytes = Vec::new();
-    loop {
-        if let Some(end) = bytes.windows(4).position(|end| end == b"\r\n\r\n") {
-            let head = String::from_utf8_lossy(&bytes[..end]).to_lowercase();
-            assert!(head.starts_with("post /embeddings http/1.1\r\n"), "{head}");
-            let length = head
-                .lines()
-                .find_map(|line| line.strip_prefix("content-length: "));
-            let length: usize = length.expect("length").parse().expect("number");
-            if bytes.len() == end + 4 + length {
-                return Ok(bytes.split_off(end + 4));
-            }
-        }
-        let frame = frames.message().await?.and_then(|message| message.frame?.frame);
-        let Some(Frame::Data(data)) = frame else {
-            return Err(Status::invalid_argument("no data"));
-        };
-        bytes.extend_from_slice(&data);
-    }
-}
-
-type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
-
-#[async_trait]
-impl EgressService for Elsewhere {
-    type TunnelStream = Answers<wire::TunnelResponse>;
-    type OwnTunnelStream = Answers<wire::OwnTunnelResponse>;
-
-    async fn tunnel(
-        &self,
-        _: Request<Streaming<wire::TunnelRequest>>,
-    ) -> Result<Response<Self::TunnelStream>, Status> {
-        Err(Status::unimplemented("memory speaks for itself"))
-    }
-
-    async fn own_tunnel(
-        &self,
-        request: Request<Streaming<wire::OwnTunnelRequest>>,
-    ) -> Result<Response<Self::OwnTunnelStream>, Status> {
-        if self.away.load(Ordering::SeqCst) {
-            return Err(Status::unavailable("away"));
-        }
-        let mut frames = request.into_inner();
-        let opening = frames.message().await?.and_then(|message| message.frame?.frame);
-        let Some(Frame::Open(open)) = opening else {
-            return Err(Status::invalid_argument("no opening"));
-        };
-        assert_eq!(open.upstream, "embedder");
-        let reply = |frame| wire::OwnTunnelResponse {
-            frame: Some(wire::TunnelResponse { frame: Some(frame) }),
-        };
-        let opened = reply(Reply::Opened(wire::TunnelOpened::default()));
-        let elsewhere = self.clone();
-        let answer = async move {
-            let request = body(&mut frames).await?;
-            Ok(reply(Reply::Data(elsewhere.answer(&request).await.into())))
-        };
-        let answers = futures_util::StreamExt::chain(
-            futures_util::stream::iter([Ok(opened)]),
-            futures_util::stream::once(answer),
-        );
-        Ok(Response::new(Box::pin(answers)))
-    }
-
-    async fn check(&self, _: Request<wire::CheckRequest>) -> Result<Response<wire::CheckResponse>, Status> {
-        Err(Status::unimplemented("nothing is called"))
-    }
-}
-
-impl Rig {
-    /// Starts again with another configuration, and this way out.
-    async fn restart_with(self, config: Config, egress_proxy: GrpcChannel) -> Self {
-        self.service.shutdown(std::time::Duration::from_secs(10)).await;
-        let (trails, metrics) = (TaskSet::new(), Metrics::new());
-        let deps = Deps {
-            metrics: metrics.clone(),
-            clock: self.clock.clone(),
-            identity: self.identity.clone(),
-            trail: self.sink.trail(ServiceName::Memory, self.clock.clone(), &trails),
-            data: self.directory.path().to_owned(),
-            models: self.directory.path().join("models"),
-            egress_proxy,
-        };
-        let service = build(config.clone(), deps).await.expect("service");
-        Self {
-            service,
-            metrics,
-            trails,
-            config,
-            ..self
-        }
-    }
-
-    fn generations(&self) -> Option<String> {
-        let shown = self.metrics.encode();
-        let line = shown
-            .lines()
-            .find_map(|line| line.strip_prefix("harombe_memory_vector_generations "));
-        line.map(ToOwned::to_owned)
-    }
-}
+use super::elsewhere::Elsewhere;
+use super::{ABOUT_SISTER, FACTS, SISTER, texts, until, with_model};
+use crate::person::stats;
 
 #[tokio::test]
 async fn another_model_takes_over_when_it_has_everything() {
@@ -178,26 +15,19 @@ async fn another_model_takes_over_when_it_has_everything() {
     rig.remember_all(&run, &FACTS[..6]).await;
     rig.until_found_by_meaning(&run, ABOUT_SISTER, SISTER).await;
 
-    let elsewhere = Elsewhere {
-        model: Arc::new(Local::open(&model(), &LocalConfig::default()).expect("model")),
-        away: Arc::new(AtomicBool::new(true)),
-    };
-    let mut config = rig.config.clone();
-    config.embedding.folder = None;
-    config.embedding.upstream = Some(UpstreamConfig {
-        name: "embedder".to_owned(),
-        model: "reversed".to_owned(),
-        dimension: 384,
-    });
+    let elsewhere = Elsewhere::new();
+    let config = Elsewhere::config(&rig.config);
     let server = elsewhere.server(&rig);
     let way = GrpcChannel::local(&server, ServiceName::Memory);
     let rig = rig.restart_with(config, way).await;
     // the new model cannot be asked yet, and the old one serves
     rig.until_found_by_meaning(&run, ABOUT_SISTER, SISTER).await;
     assert_eq!(rig.generations().as_deref(), Some("2"));
+    // of the new one's nothing is made yet, whatever the outbox has
+    assert_eq!(stats(&rig, &rig.ann()).await.waiting_for_embedding, 6);
 
     rig.remember(&run, FACTS[6]).await;
-    elsewhere.away.store(false, Ordering::SeqCst);
+    elsewhere.is_away(false);
     until("only the new model's vectors are left", || async {
         let recalled = rig.recall(&run, ABOUT_SISTER).await;
         assert_eq!(recalled.means(), pb::RecallMeans::Hybrid);
@@ -208,8 +38,14 @@ async fn another_model_takes_over_when_it_has_everything() {
     rig.until_found_by_meaning(&run, "secret word for the wireless network", FACTS[6])
         .await;
 
+    until("nothing waits any more", async || {
+        let stats = stats(&rig, &rig.ann()).await;
+        stats.waiting_for_embedding == 0 && stats.embedding_model == "reversed"
+    })
+    .await;
+
     // when it is away, words are left, and it is not forgotten that there was a model
-    elsewhere.away.store(true, Ordering::SeqCst);
+    elsewhere.is_away(true);
     let recalled = rig.recall(&run, "who is a biologist?").await;
     assert_eq!(recalled.means(), pb::RecallMeans::Degraded);
     assert_eq!(texts(&recalled).first(), Some(&SISTER));
