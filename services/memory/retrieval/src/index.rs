@@ -42,6 +42,8 @@ pub struct Index {
     agents: Names,
     /// Bytes of the texts and packed terms.
     contents: usize,
+    /// Slots before this one are empty.
+    first: usize,
 }
 
 /// Where a slot stands. Kept apart from the records because scoring goes through many of them.
@@ -115,6 +117,7 @@ impl Index {
             speakers: Names::default(),
             agents: Names::default(),
             contents: 0,
+            first: 0,
         }
     }
 
@@ -149,6 +152,20 @@ impl Index {
     pub fn remove(&mut self, id: Uuid) {
         self.empty(id);
         self.pack_if_worth_it();
+    }
+
+    /// Takes the item out that was put before all others; its id.
+    pub fn remove_oldest(&mut self) -> Option<Uuid> {
+        loop {
+            match self.slots.get(self.first)? {
+                Some(record) => {
+                    let id = record.id;
+                    self.remove(id);
+                    return Some(id);
+                }
+                None => self.first += 1,
+            }
+        }
     }
 
     #[must_use]
@@ -188,6 +205,12 @@ impl Index {
         self.contents += record.contents();
         self.by_id.insert(record.id, slot);
         let position = (record.ordinal, record.id);
+        // an index of many is to have few bytes that nothing is in
+        if self.slots.len() == self.slots.capacity() {
+            let more = self.slots.len() / 8 + 16;
+            self.slots.reserve_exact(more);
+            self.places.reserve_exact(more);
+        }
         self.slots.push(Some(record));
         self.places.push(Place {
             session: session.unwrap_or(NONE),
@@ -281,6 +304,7 @@ impl Index {
         self.by_id.clear();
         self.sessions = Sessions::default();
         self.contents = 0;
+        self.first = 0;
         for mut record in records.into_iter().flatten() {
             let numbers: Vec<u32> = record
                 .terms()

@@ -14,8 +14,8 @@ const THREADS: (u32, u32) = (1, 64);
 #[schemars(crate = "harombe_config::schemars")]
 #[serde(deny_unknown_fields, default)]
 pub struct RecallConfig {
-    /// Bytes of subjects' word indexes that are kept in memory; one subject has half of them at most, and is found by
-    /// words only in what fits. From 1 MiB to 1 TiB.
+    /// Bytes of subjects' word indexes that are kept in memory, once they are searched; one subject has half of them at
+    /// most, and is found by words only in what fits. 100,000 memories of 100 bytes take about 40 MiB. From 1 MiB to 1 TiB.
     pub index_cache: Size,
     /// How long finding by meaning may take: after that, the answer is by words alone. From 10 ms to 30 s.
     pub dense_within: Span,
@@ -26,7 +26,7 @@ pub struct RecallConfig {
 impl Default for RecallConfig {
     fn default() -> Self {
         Self {
-            index_cache: (64 << 20).into(),
+            index_cache: (128 << 20).into(),
             dense_within: Duration::from_secs(2).into(),
             threads: 2,
         }

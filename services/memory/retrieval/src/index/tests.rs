@@ -131,3 +131,32 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn what_was_put_first_goes_first() {
+    let mut index = Index::new();
+    assert_eq!(index.remove_oldest(), None);
+    for number in 1..=4_000 {
+        index.put(item(number, 0, 0, "tree"));
+    }
+    // one that was put again is among the newest, one that is gone among none
+    index.put(item(1, 0, 0, "house"));
+    index.remove(Uuid::from_u128(2));
+    for number in (3..=4_000).chain([1]) {
+        assert_eq!(index.remove_oldest(), Some(Uuid::from_u128(number)));
+    }
+    assert_eq!((index.remove_oldest(), index.len()), (None, 0));
+    index.put(item(7, 0, 0, "tree"));
+    assert_eq!(index.remove_oldest(), Some(Uuid::from_u128(7)));
+}
+
+#[test]
+fn an_index_has_few_bytes_that_nothing_is_in() {
+    let mut index = Index::new();
+    for number in 1..=70_000 {
+        index.put(item(number, 1 + number / 100, 1, "tree"));
+        let (slots, places) = (index.slots.capacity(), index.places.capacity());
+        let most = index.slots.len() * 9 / 8 + 32;
+        assert!(slots <= most && places <= most, "{slots}, {places} for {number}");
+    }
+}

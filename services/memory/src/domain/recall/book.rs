@@ -1,9 +1,6 @@
 //! The lexical index of one owner, and up to which change it knows the owner's memories.
 
-use std::collections::VecDeque;
-
 use harombe_retrieval::{Index, Item};
-use uuid::Uuid;
 
 use super::narrow::{kind, label};
 use crate::domain::{Memory, Revision};
@@ -15,8 +12,6 @@ const LEAST: usize = 4096;
 pub(crate) struct Book {
     pub(crate) index: Index,
     pub(crate) at: Revision,
-    /// In the order in which they changed, oldest first; may name some that are gone.
-    order: VecDeque<Uuid>,
     /// Bytes that the index may have.
     most: usize,
 }
@@ -27,7 +22,6 @@ impl Book {
         Self {
             index: Index::new(),
             at,
-            order: VecDeque::new(),
             most,
         }
     }
@@ -39,19 +33,14 @@ impl Book {
             if !memory.is_findable() {
                 self.index.remove(memory.point);
             } else {
-                self.order.push_back(memory.point);
                 self.index.put(item(memory));
             }
         }
-        while self.index.bytes() > self.most
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.index.remove(oldest);
-        }
+        while self.index.bytes() > self.most && self.index.remove_oldest().is_some() {}
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        LEAST + self.index.bytes() + self.order.capacity() * size_of::<Uuid>()
+        LEAST + self.index.bytes()
     }
 }
 
