@@ -66,6 +66,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// True when the audit log refuses an event and would refuse it every time.
+    pub(crate) fn is_rejected(&self) -> bool {
+        matches!(self, Self::Unrecorded(error) if error.code() != Code::Unavailable)
+    }
+
     /// True when the store could not be asked at all: another request would fare no better.
     pub(crate) fn is_unavailable(&self) -> bool {
         match self {

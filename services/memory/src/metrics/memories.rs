@@ -13,6 +13,7 @@ pub(crate) struct MemoryNumbers {
     saved: Family<Label, Counter>,
     refused: Family<Label, Counter>,
     forgotten: Family<Label, Counter>,
+    set_aside: Counter,
 }
 
 impl MemoryNumbers {
@@ -33,6 +34,11 @@ impl MemoryNumbers {
                 "Times that memories were hidden, restored and erased",
                 Family::default,
             ),
+            set_aside: metrics.metric(
+                "harombe_memory_steps_set_aside",
+                "Steps that the audit log refuses for good, left to the next start: what they saved stays invisible",
+                Counter::default,
+            ),
         }
     }
 
@@ -42,6 +48,10 @@ impl MemoryNumbers {
 
     pub(crate) fn refused(&self, limit: Whose) {
         self.refused.get_or_create(&[("limit", limit.as_str())]).inc();
+    }
+
+    pub(crate) fn set_aside(&self) {
+        self.set_aside.inc();
     }
 
     pub(crate) fn forgotten(&self, what: &'static str) {

@@ -31,7 +31,11 @@ pub(crate) trait MemoryStore: Send + Sync + 'static {
     /// The audit log has the step's event at this index. What it saved is seen from now on, and what that supersedes holds no
     /// longer. A repetition changes nothing.
     async fn recorded(&self, step: &Step, index: u64) -> Result<(), Error>;
-    /// Steps that the audit log may not have, made before one moment, or after the other because the clock has gone back: the
+    /// The audit log refuses the step for good: it waits no longer, until [`MemoryStore::take_up_again`]; whether that is news.
+    async fn set_aside(&self, step: &Step) -> Result<bool, Error>;
+    /// All that were set aside wait to be recorded again; how many.
+    async fn take_up_again(&self) -> Result<u64, Error>;
+    /// Steps that wait because the audit log may not have them, made before one moment, or after the other because the clock has gone back: the
     /// oldest of each tenant, tenants in turn.
     async fn unrecorded(&self, before: Timestamp, after: Timestamp, limit: u32) -> Result<Vec<Step>, Error>;
 

@@ -44,6 +44,8 @@ enum Lane {
     Vectors,
     /// What came of looking at changes again.
     Consolidation,
+    /// Steps of all tenants that the audit log has refused.
+    Steps,
 }
 
 impl SqliteStore {

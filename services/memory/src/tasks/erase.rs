@@ -19,7 +19,16 @@ impl Erase {
     pub(crate) async fn run(self, stop: CancellationToken) {
         let mut ticks = tokio::time::interval(LOOK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut begun = false;
         while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+            if !begun {
+                match self.memories.take_up_again().await {
+                    Ok(_) => begun = true,
+                    Err(error) => {
+                        tracing::warn!(reason = %error.reason(), error = %error, "steps that were set aside wait to be tried again");
+                    }
+                }
+            }
             if let Err(error) = self.memories.record_the_unrecorded().await {
                 tracing::warn!(reason = %error.reason(), error = %error, "steps wait to be recorded; trying again");
             }

@@ -75,6 +75,53 @@ async fn turns_that_have_ended_are_remembered() {
 }
 
 #[tokio::test]
+async fn what_the_model_said_is_its_own_if_it_was_shown_nothing_from_outside() {
+    use pb::TrustLabel::{Model, Tool};
+    let rig = Rig::new().await;
+    let session = rig.new_session().await;
+    let call = |id: &str, tool: &str| pb::ToolCall {
+        call_id: id.to_owned(),
+        tool: tool.to_owned(),
+        ..pb::ToolCall::default()
+    };
+    let asked = |calls: &[pb::ToolCall]| pb::Message {
+        tool_calls: calls.to_vec(),
+        ..said(pb::Author::Assistant, "")
+    };
+    let answered = |id: &str| pb::Message {
+        call_id: id.to_owned(),
+        ..said(pb::Author::Tool, "Saved.")
+    };
+    let (save, forget) = (call("1", "memory_save"), call("2", "memory_forget"));
+    let cases = [
+        (
+            vec![asked(&[save.clone(), forget]), answered("1"), answered("2")],
+            Model,
+        ),
+        (vec![asked(&[call("1", "memory_search")]), answered("1")], Tool),
+        (
+            vec![
+                asked(std::slice::from_ref(&save)),
+                answered("1"),
+                asked(&[call("3", "web_fetch")]),
+                answered("3"),
+            ],
+            Tool,
+        ),
+        // of a call that nobody made
+        (vec![asked(&[save]), answered("1"), answered("4")], Tool),
+    ];
+    for (number, (mut messages, expected)) in cases.into_iter().enumerate() {
+        messages.push(said(pb::Author::Assistant, "done"));
+        let run = rig.run_in(session);
+        let begun = rig.begin(&run, &number.to_string(), "go").await.expect("turn");
+        let memories = turn(&rig, &run, begun.lease.expect("lease").epoch, messages).await;
+        let last = labels(&memories).pop().expect("memory");
+        assert_eq!(last, (expected, "default", "done"), "{number}");
+    }
+}
+
+#[tokio::test]
 async fn turns_are_left_alone_when_told_so() {
     let rig = Rig::with(|config| config.remember_turns = false).await;
     let (_, run, begun) = rig.begun().await;

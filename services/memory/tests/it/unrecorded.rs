@@ -71,6 +71,75 @@ async fn without_audit_nothing_is_seen_and_nothing_is_lost() {
 }
 
 #[tokio::test]
+async fn what_audit_refuses_for_good_is_set_aside_and_never_seen() {
+    let rig = Rig::new().await;
+    let (ann, bob) = (rig.ann(), rig.person("beta", "bob"));
+    let there = saved(&rig, &ann, "there").await;
+    rig.sink
+        .fail(Fault::RejectsTenant("acme".parse().expect("tenant")));
+    let (never, again) = (fact("never seen"), fact("saved again"));
+    for request in [&never, &again] {
+        let failed = save(&rig, &ann, request.clone()).await;
+        refused(failed, Code::Internal, Reason::Internal);
+    }
+    // what is to be gone is gone, on record or not
+    refused(
+        forget(&rig, &ann, &there.memory_id).await,
+        Code::Internal,
+        Reason::Internal,
+    );
+    rig.until_shown("harombe_memory_steps_set_aside_total 3").await;
+    saved(&rig, &bob, "others go on").await;
+
+    // audit would take them now, and nobody asks: what waits is recorded, what was set aside is not
+    rig.sink.fail(Fault::Unavailable);
+    let waits = fact("waits");
+    refused(
+        save(&rig, &bob, waits.clone()).await,
+        Code::Unavailable,
+        Reason::AuditUnavailable,
+    );
+    rig.sink.fail(Fault::None);
+    rig.clock.advance(Duration::from_secs(11));
+    let (ann, bob) = (rig.ann(), rig.person("beta", "bob"));
+    until(async || get(&rig, &bob, &waits.memory_id).await.ok()).await;
+    assert!(texts(&rig, &ann).await.is_empty());
+    assert!(rig.shows("harombe_memory_steps_set_aside_total 3"));
+    // unless whoever saved it does so again
+    save(&rig, &ann, again).await.expect("saved");
+    assert_eq!(texts(&rig, &ann).await, ["saved again"]);
+
+    // another start tries the rest again
+    let rig = rig.restart().await;
+    let ann = rig.ann();
+    until(async || get(&rig, &ann, &never.memory_id).await.ok()).await;
+    until(async || what_happened(&rig).contains(&"hidden".to_owned()).then_some(())).await;
+    assert_eq!(texts(&rig, &ann).await, ["saved again", "never seen"]);
+    assert!(rig.shows("harombe_memory_steps_set_aside_total 0"));
+}
+
+#[tokio::test]
+async fn turns_whose_memories_audit_refuses_hold_up_no_others() {
+    let rig = Rig::new().await;
+    rig.sink.fail(Fault::Rejects(Kind::MemorySaved));
+    for _ in 0..2 {
+        let (_, run, begun) = rig.begun().await;
+        let ended = rig
+            .finish(&run, begun.lease.expect("lease").epoch, "refused")
+            .await;
+        ended.expect("end");
+    }
+    rig.until_shown("harombe_memory_steps_set_aside_total 2").await;
+    rig.sink.fail(Fault::None);
+    let (_, run, begun) = rig.begun().await;
+    let ended = rig.finish(&run, begun.lease.expect("lease").epoch, "taken").await;
+    ended.expect("end");
+    let ann = rig.ann();
+    until(async || (!texts(&rig, &ann).await.is_empty()).then_some(())).await;
+    assert_eq!(texts(&rig, &ann).await, ["taken", "hello"]);
+}
+
+#[tokio::test]
 async fn what_a_crash_left_unrecorded_is_recorded_after_it() {
     let rig = Rig::new().await;
     let ann = rig.ann();

@@ -1,5 +1,7 @@
 //! Turns that have ended become memories.
 
+use std::collections::HashSet;
+
 use futures_util::StreamExt as _;
 use futures_util::stream::iter;
 use harombe_proto::memory::v1::{Author, Message, Turn};
@@ -17,6 +19,20 @@ const TURNS: u32 = 64;
 /// Turns whose memories are recorded at the same time.
 const AT_ONCE: usize = 16;
 
+/// Tools whose answers hold nobody's words.
+const OWN: [&str; 2] = ["memory_save", "memory_forget"];
+
+/// Whether the model has been shown what may be anybody's words: a tool's answer, or one of nobody knows which tool.
+fn saw_outside(messages: &[Message]) -> bool {
+    let calls = messages.iter().flat_map(|message| &message.tool_calls);
+    let own: HashSet<&str> = calls
+        .filter(|call| OWN.contains(&call.tool.as_str()))
+        .map(|call| call.call_id.as_str())
+        .collect();
+    let mut answers = messages.iter().filter(|message| message.author() == Author::Tool);
+    answers.any(|answer| !own.contains(answer.call_id.as_str()))
+}
+
 impl Memories {
     /// Makes memories of turns that have none; of how many turns.
     ///
@@ -31,7 +47,13 @@ impl Memories {
         }
         let recorded = iter(made).map(|step| async move { self.record(&step, step.event).await });
         let recorded: Vec<_> = recorded.buffer_unordered(AT_ONCE).collect().await;
-        recorded.into_iter().try_for_each(|recorded| recorded.map(drop))?;
+        for recorded in recorded {
+            match recorded {
+                // the step was set aside, and its memories stay invisible
+                Err(error) if error.is_rejected() => {}
+                recorded => drop(recorded?),
+            }
+        }
         Ok(runs.len())
     }
 
@@ -94,8 +116,11 @@ impl Memories {
             .iter()
             .map(|body| decode_message(body))
             .collect::<Result<_, _>>()?;
-        let used_tools = messages.iter().any(|message| message.author() == Author::Tool);
-        let model = if used_tools { Label::Tool } else { Label::Model };
+        let model = if saw_outside(&messages) {
+            Label::Tool
+        } else {
+            Label::Model
+        };
         for message in &messages {
             let label = match message.author() {
                 Author::User => Label::Person,

@@ -58,9 +58,12 @@ impl Memories {
             session: run.session,
             run: run.run,
         };
-        let mut memory = self.fact(fact, run.agent.as_str())?;
+        // what the person wants saved in a run is in their words
+        let mut memory = self.fact(fact, run.subject.as_str())?;
         run.agent.as_str().clone_into(&mut memory.agent);
-        run.agent.as_str().clone_into(&mut memory.speaker);
+        if memory.label != Label::Person {
+            run.agent.as_str().clone_into(&mut memory.speaker);
+        }
         memory.session = Some(run.session);
         memory.run = Some(run.run);
         memory.ordinal = None;
@@ -313,10 +316,31 @@ impl Memories {
             .trail
             .place_within(PATIENCE, event)
             .await
-            .map_err(Error::Unrecorded)?;
+            .map_err(Error::Unrecorded);
+        let index = match index {
+            Err(error) if error.is_rejected() => return Err(self.set_aside(step, error).await),
+            index => index?,
+        };
         self.0.store.recorded(step, index).await?;
         self.0.meanings.wake();
         Ok(index)
+    }
+
+    /// A step that the log refuses for good would be refused every time: it waits no longer. What it saved stays invisible, and
+    /// what it took away stays away. Answers with why.
+    async fn set_aside(&self, step: &Step, error: Error) -> Error {
+        match self.0.store.set_aside(step).await {
+            Ok(true) => {
+                self.0.numbers.set_aside();
+                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                let (event, what) = (step.event, step.deed.what());
+                tracing::error!(%event, what, cause, "the audit log refuses a step for good; it is set aside until the next start");
+            }
+            // it is there no longer, or was set aside before
+            Ok(false) => {}
+            Err(error) => return error,
+        }
+        error
     }
 
     pub(super) fn now(&self) -> Timestamp {

@@ -29,6 +29,8 @@ impl Memories {
             match self.record(&step, EventId::from(uuid::Uuid::nil())).await {
                 Ok(_) => recorded += 1,
                 Err(error) if error.is_unavailable() => return Err(error),
+                // it has been told, and does not wait any more
+                Err(error) if error.is_rejected() => {}
                 Err(error) => {
                     let event = step.event;
                     tracing::error!(%event, %error, "a step cannot be recorded; others go on");
@@ -36,6 +38,14 @@ impl Memories {
             }
         }
         Ok(recorded)
+    }
+
+    /// Lets steps that the audit log has refused for good be tried again: a later version of it may take them.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn take_up_again(&self) -> Result<u64, Error> {
+        self.0.store.take_up_again().await
     }
 
     /// Erases what is due; how many owners had some.
@@ -46,8 +56,11 @@ impl Memories {
         let owners = self.0.store.due_erasures(self.now(), OWNERS).await?;
         let count = owners.len();
         for owner in owners {
-            self.erase_which(owner, Which::Due(ERASED), Actor::Service)
-                .await?;
+            match self.erase_which(owner, Which::Due(ERASED), Actor::Service).await {
+                // they are gone, and the step was set aside
+                Err(error) if error.is_rejected() => {}
+                erased => drop(erased?),
+            }
         }
         Ok(count)
     }

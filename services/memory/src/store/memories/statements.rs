@@ -20,7 +20,7 @@ pub(in crate::store) use reading::{
     all_after, at_points, changed_since, list, memory, revision, stats, stored,
 };
 pub(in crate::store) use saving::{recorded, save};
-pub(in crate::store) use steps::unrecorded;
+pub(in crate::store) use steps::{set_aside, take_up_again, unrecorded};
 pub(in crate::store) use summaries::{put_summary, reach, take_work, told};
 
 use super::{Connection, overwrite, take_turn};

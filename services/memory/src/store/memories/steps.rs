@@ -30,6 +30,25 @@ pub(super) async fn remove(tx: &mut Connection, event: EventId) -> Unit<()> {
     Ok(())
 }
 
+/// The log refuses it for good; whether that is news.
+pub(in crate::store) async fn set_aside(tx: &mut Connection, event: EventId) -> Unit<bool> {
+    let changed = sqlx::query("UPDATE steps SET set_aside = $2 WHERE event = $1 AND NOT set_aside")
+        .bind(event.as_uuid().as_bytes().as_slice())
+        .bind(true)
+        .execute(tx)
+        .await?;
+    Ok(changed.rows_affected() > 0)
+}
+
+/// All that were set aside wait again; how many.
+pub(in crate::store) async fn take_up_again(tx: &mut Connection) -> Unit<u64> {
+    let changed = sqlx::query("UPDATE steps SET set_aside = $1 WHERE set_aside")
+        .bind(false)
+        .execute(tx)
+        .await?;
+    Ok(changed.rows_affected())
+}
+
 /// Those about a memory, and the one that saved it: in the order in which they were made.
 pub(super) async fn about(
     tx: &mut Connection,
@@ -76,12 +95,12 @@ pub(in crate::store) async fn unrecorded(
 ) -> Unit<Vec<Step>> {
     let tenants: Vec<String> = sqlx::query_scalar(
         "WITH RECURSIVE waiting (tenant) AS ( \
-            SELECT min(tenant) FROM steps \
+            SELECT min(tenant) FROM steps WHERE NOT set_aside \
             UNION ALL \
-            SELECT (SELECT min(s.tenant) FROM steps s WHERE s.tenant > waiting.tenant) FROM waiting \
-            WHERE waiting.tenant IS NOT NULL) \
+            SELECT (SELECT min(s.tenant) FROM steps s WHERE s.tenant > waiting.tenant AND NOT s.set_aside) \
+            FROM waiting WHERE waiting.tenant IS NOT NULL) \
          SELECT tenant FROM waiting WHERE tenant IS NOT NULL \
-         ORDER BY (SELECT min(s.id) FROM steps s WHERE s.tenant = waiting.tenant) LIMIT $1",
+         ORDER BY (SELECT min(s.id) FROM steps s WHERE s.tenant = waiting.tenant AND NOT s.set_aside) LIMIT $1",
     )
     .bind(i64::from(limit))
     .fetch_all(&mut *connection)
@@ -91,7 +110,7 @@ pub(in crate::store) async fn unrecorded(
     for tenant in tenants {
         let rows: Vec<StepRow> = sqlx::query_as(
             "SELECT id, event, tenant, subject, made_ms, body FROM steps \
-             WHERE tenant = $1 AND (made_ms < $2 OR made_ms > $3) ORDER BY id LIMIT $4",
+             WHERE tenant = $1 AND NOT set_aside AND (made_ms < $2 OR made_ms > $3) ORDER BY id LIMIT $4",
         )
         .bind(tenant)
         .bind(before.as_millis())

@@ -107,6 +107,16 @@ impl MemoryStore for PostgresStore {
             .await
     }
 
+    async fn set_aside(&self, step: &Step) -> Result<bool, Error> {
+        let event = step.event;
+        self.whole(move |tx| Box::pin(statements::set_aside(tx, event)))
+            .await
+    }
+
+    async fn take_up_again(&self) -> Result<u64, Error> {
+        self.whole(|tx| Box::pin(statements::take_up_again(tx))).await
+    }
+
     async fn unrecorded(&self, before: Timestamp, after: Timestamp, limit: u32) -> Result<Vec<Step>, Error> {
         self.at_once(|connection| Box::pin(statements::unrecorded(connection, before, after, limit)))
             .await

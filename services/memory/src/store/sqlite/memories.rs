@@ -97,6 +97,19 @@ impl MemoryStore for SqliteStore {
         .await
     }
 
+    async fn set_aside(&self, step: &Step) -> Result<bool, Error> {
+        let event = step.event;
+        self.write(&step.owner.tenant, move |tx| {
+            Box::pin(statements::set_aside(tx, event))
+        })
+        .await
+    }
+
+    async fn take_up_again(&self) -> Result<u64, Error> {
+        self.write_in(&Lane::Steps, |tx| Box::pin(statements::take_up_again(tx)))
+            .await
+    }
+
     async fn unrecorded(&self, before: Timestamp, after: Timestamp, limit: u32) -> Result<Vec<Step>, Error> {
         self.read(|reader| Box::pin(statements::unrecorded(reader, before, after, limit)))
             .await
