@@ -50,6 +50,11 @@ fn text(text: &str) -> Reply {
     said(&json!({ "content": text }), "stop")
 }
 
+/// The beginning of an answer, and nothing more. An empty piece would be its end.
+fn silent() -> Reply {
+    Reply::Silent(": wait\n\n".to_owned())
+}
+
 async fn rig(model: &Model) -> Rig {
     Rig::new(Provider::Openai, model, |_, _| ()).await
 }
@@ -129,7 +134,7 @@ async fn what_memory_wants_summed_up_is_asked_of_the_model_after_the_run() {
 
 #[tokio::test]
 async fn nobody_waits_for_a_summary() {
-    let model = Model::start([text("Hello."), Reply::Silent(String::new()), text("Again.")]).await;
+    let model = Model::start([text("Hello."), silent(), text("Again.")]).await;
     let rig = rig(&model).await;
     rig.world.memory.state.lock().work = vec![work(&["I live in Kiel."])];
     // the run has ended, and the session is free, while the model is asked
@@ -193,7 +198,7 @@ async fn memory_being_away_is_no_fault_of_the_run() {
 
 #[tokio::test]
 async fn a_node_that_goes_away_breaks_it_off_at_once() {
-    let model = Model::start([text("Hello."), Reply::Silent(String::new())]).await;
+    let model = Model::start([text("Hello."), silent()]).await;
     let rig = rig(&model).await;
     rig.world.memory.state.lock().work = vec![work(&["a"])];
     rig.node.say(&rig.world, "hi").await;
@@ -212,7 +217,7 @@ async fn a_node_that_goes_away_breaks_it_off_at_once() {
 
 #[tokio::test]
 async fn only_a_few_sessions_are_summed_up_at_once() {
-    let (hello, silent) = (|| text("Hello."), || Reply::Silent(String::new()));
+    let hello = || text("Hello.");
     let replies = [hello(), silent(), hello(), silent(), hello()];
     let model = Model::start(replies).await;
     let rig = rig(&model).await;
