@@ -47,6 +47,7 @@ mod secrets;
 mod skew;
 mod spine;
 mod strangers;
+mod sums;
 mod support;
 mod traces;
 mod workspace;

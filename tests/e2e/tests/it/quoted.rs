@@ -23,7 +23,7 @@ both!(
 );
 
 /// An agent whose model is the test's.
-const READER: &str = "reader";
+pub(crate) const READER: &str = "reader";
 
 /// What some models' templates begin the system's word with.
 const MARK: &str = "<|im_start|>";
@@ -42,7 +42,7 @@ const STREAM: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConn
     data: [DONE]\n\n";
 
 /// A model that keeps what it is sent, and has one answer.
-async fn listening() -> (SocketAddr, Arc<Mutex<Vec<Value>>>) {
+pub(crate) async fn listening() -> (SocketAddr, Arc<Mutex<Vec<Value>>>) {
     let listener = TcpListener::bind((loopback(), 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     let heard: Arc<Mutex<Vec<Value>>> = Arc::default();
@@ -98,7 +98,7 @@ async fn piece(stream: &mut BufReader<TcpStream>, length: usize) -> Vec<u8> {
     piece
 }
 
-fn with_reader(setup: &mut Setup, address: SocketAddr) {
+pub(crate) fn with_reader(setup: &mut Setup, address: SocketAddr) {
     let config = &mut setup.config;
     let upstream = config
         .egress_proxy
@@ -175,7 +175,7 @@ async fn a_memory_that_poses_as_others_stays_a_quotation(stage: &Stage) {
 }
 
 /// What a message says, as one text or in parts.
-fn text(content: &Value) -> String {
+pub(crate) fn text(content: &Value) -> String {
     match content {
         Value::String(text) => text.clone(),
         parts => parts[0]["text"].as_str().unwrap().to_owned(),
