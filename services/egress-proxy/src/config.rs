@@ -28,6 +28,8 @@ pub struct Config {
     pub policy: Option<PathBuf>,
     /// Tunnels open at once; the next caller is told to come back.
     pub max_tunnels: usize,
+    /// Tunnels that services open for themselves, beside those: neither takes the other's places.
+    pub max_own_tunnels: usize,
     /// Names whose addresses are remembered.
     pub cached_names: usize,
     /// Longest time for one exchange with a host outside.
@@ -41,6 +43,7 @@ impl Default for Config {
         Self {
             policy: None,
             max_tunnels: 256,
+            max_own_tunnels: 64,
             cached_names: 4096,
             exchange_time: Duration::from_secs(60).into(),
             upstreams: BTreeMap::new(),
@@ -58,10 +61,14 @@ impl Config {
     /// Everything that is wrong with the values, each naming its key and what to write instead.
     pub fn validate(&self) -> Vec<String> {
         let mut faults = Vec::new();
-        if !(1..=MAX_TUNNELS).contains(&self.max_tunnels) {
-            faults.push(format!(
-                "egress-proxy.max_tunnels must be from 1 to {MAX_TUNNELS}"
-            ));
+        let tunnels = [
+            ("max_tunnels", self.max_tunnels),
+            ("max_own_tunnels", self.max_own_tunnels),
+        ];
+        for (key, most) in tunnels {
+            if !(1..=MAX_TUNNELS).contains(&most) {
+                faults.push(format!("egress-proxy.{key} must be from 1 to {MAX_TUNNELS}"));
+            }
         }
         if self.cached_names > MAX_CACHED_NAMES {
             faults.push(format!(
@@ -121,6 +128,7 @@ mod tests {
         let wrong = Config {
             policy: Some(PathBuf::new()),
             max_tunnels: 0,
+            max_own_tunnels: MAX_TUNNELS + 1,
             cached_names: usize::MAX,
             exchange_time: Duration::from_secs(3600).into(),
             upstreams: BTreeMap::from([("a b".to_owned(), Upstream::new("https://a.test"))]),
@@ -129,6 +137,7 @@ mod tests {
         for key in [
             "policy",
             "max_tunnels",
+            "max_own_tunnels",
             "cached_names",
             "exchange_time",
             "must be named",

@@ -24,7 +24,10 @@ const WAITING: usize = 8;
 #[derive(Debug)]
 pub(crate) struct Handler {
     pub(crate) tunnels: Arc<Tunnels>,
+    /// For runs' tunnels.
     pub(crate) places: Arc<Semaphore>,
+    /// For services' own.
+    pub(crate) own_places: Arc<Semaphore>,
     pub(crate) tasks: TaskSet,
 }
 
@@ -33,7 +36,10 @@ type Answers = mpsc::Receiver<Result<TunnelResponse, Status>>;
 impl Handler {
     /// Serves a tunnel in a task of its own: a grant that was spent is recorded to its end even when the caller goes away.
     fn open(&self, by: By, frames: Frames) -> Result<Answers, Status> {
-        let places = Arc::clone(&self.places);
+        let places = match &by.whom {
+            Whom::Run(_) => Arc::clone(&self.places),
+            Whom::Service { .. } => Arc::clone(&self.own_places),
+        };
         let place = places.try_acquire_owned().map_err(|_| to_status(&Error::Busy))?;
         let (replies, answers) = mpsc::channel(WAITING);
         self.tasks
@@ -63,9 +69,11 @@ impl EgressService for Handler {
         &self,
         request: Request<Streaming<OwnTunnelRequest>>,
     ) -> Result<Response<Self::OwnTunnelStream>, Status> {
+        let service = request.caller()?.service;
+        let operator = self.tunnels.admission.trail.operator().clone();
         let by = By {
-            whom: Whom::Service(self.tunnels.admission.trail.operator().clone()),
-            service: request.caller()?.service,
+            whom: Whom::Service { operator, service },
+            service,
         };
         let frames = request
             .into_inner()

@@ -121,6 +121,7 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
     let handler = Handler {
         tunnels: Arc::new(tunnels),
         places: Arc::new(Semaphore::new(config.max_tunnels)),
+        own_places: Arc::new(Semaphore::new(config.max_own_tunnels)),
         tasks: tasks.clone(),
     };
     let rpc = harombe_rpc::Deps {

@@ -64,8 +64,13 @@ pub(crate) struct By {
 #[derive(Clone, Debug)]
 pub(crate) enum Whom {
     Run(RunPrincipal),
-    /// The service's own; it is recorded in the log of this tenant.
-    Service(Tenant),
+    /// A service's own.
+    Service {
+        /// In whose log it is recorded.
+        operator: Tenant,
+        /// Which; the log names it.
+        service: ServiceName,
+    },
 }
 
 impl From<&RunPrincipal> for Whom {

@@ -115,9 +115,10 @@ impl Record {
         numbers: Numbers,
         whom: &Whom,
         call: Option<CallId>,
-        peer: Peer,
+        mut peer: Peer,
     ) -> Self {
         let began = clock.now();
+        merge(&mut peer.details, caller(whom));
         Self {
             trail,
             event: event(Kind::EgressClosed, whom, call),
@@ -217,6 +218,7 @@ impl Record {
     /// The decision that an upstream is asked, and which credential it is shown.
     pub(super) fn asked(whom: &Whom, attempt: &Attempt, upstream: &Upstream) -> Event {
         let mut details = attempt.details.clone();
+        merge(&mut details, caller(whom));
         merge(&mut details, destination(upstream));
         merge(
             &mut details,
@@ -235,6 +237,7 @@ impl Record {
         error: &Error,
     ) -> Event {
         let mut details = attempt.details.clone();
+        merge(&mut details, caller(whom));
         merge(&mut details, destination(upstream));
         merge(
             &mut details,
@@ -248,6 +251,7 @@ impl Record {
     /// The decision that an attempt may not be performed, and which stage made it.
     pub(super) fn denied(whom: &Whom, attempt: &Attempt, denial: &Denial, policy_version: &str) -> Event {
         let mut details = attempt.details.clone();
+        merge(&mut details, caller(whom));
         merge(
             &mut details,
             json!({ "stage": denial.stage().as_str(), "code": denial.code(), "why": denial.to_string() }),
@@ -292,11 +296,19 @@ fn event(kind: Kind, whom: &Whom, call: Option<CallId>) -> Event {
             .agent(&run.agent)
             .session(run.session)
             .run(run.run),
-        Whom::Service(tenant) => Event::new(kind, tenant),
+        Whom::Service { operator, .. } => Event::new(kind, operator),
     };
     match call {
         Some(call) => event.call(call),
         None => event,
+    }
+}
+
+/// Which service asked in its own name: the writer of the record is this one. A run is named by the record itself.
+fn caller(whom: &Whom) -> Value {
+    match whom {
+        Whom::Run(_) => Value::Null,
+        Whom::Service { service, .. } => json!({ "caller": service.as_str() }),
     }
 }
 

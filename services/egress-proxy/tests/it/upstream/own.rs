@@ -1,5 +1,6 @@
 //! A service that speaks for itself: through to an upstream of its own, and nowhere else.
 
+use harombe_egress_proxy::Config;
 use harombe_error::{Failure, Reason};
 use harombe_proto::egress::v1::tunnel_response::Frame;
 use harombe_proto::egress::v1::{OwnTunnelRequest, TunnelRequest};
@@ -69,6 +70,46 @@ async fn a_service_asks_an_upstream_in_its_own_name() {
             .all(|event| event.run_id.is_empty() && event.subject.is_empty())
     );
     assert_eq!(details(&events[0])["upstream"], json!("model"));
+    assert!(
+        events
+            .iter()
+            .all(|event| details(event)["caller"] == json!("memory")),
+        "the log says whose it was"
+    );
+}
+
+#[tokio::test]
+async fn services_and_runs_do_not_take_each_others_places() {
+    let model = Model::start(None, [Reply::json("{}"), Reply::json("{}")]).await;
+    let own = super::upstream(&model.url(), |upstream| {
+        upstream.services = vec![ServiceName::Memory, ServiceName::Runtime];
+        upstream.credential = None;
+    });
+    let configure = |config: &mut Config| {
+        config.upstreams.insert("model".to_owned(), own);
+        (config.max_tunnels, config.max_own_tunnels) = (1, 1);
+    };
+    let world = World::with("", configure, |_| ()).await;
+    let busy = |answer: Result<String, Failure>| answer.expect_err("full").reason == Reason::LimitExceeded;
+    let again = || vec![open_upstream("model"), data(GET)];
+
+    let (_frames, mut run) = world.open().await;
+    run.message().await.expect("opened").expect("opened");
+    assert_eq!(world.ask("model", GET).await.reason(), Reason::LimitExceeded);
+    send(&world, ServiceName::Memory, again())
+        .await
+        .expect("a place of its own");
+
+    let (held, frames) = tokio::sync::mpsc::channel(1);
+    let opening = OwnTunnelRequest {
+        frame: Some(open_upstream("model")),
+    };
+    held.send(opening).await.expect("room");
+    let frames = tokio_stream::wrappers::ReceiverStream::new(frames);
+    let opened = world.client(ServiceName::Memory).own_tunnel(frames).await;
+    let mut own = opened.expect("a tunnel").into_inner();
+    own.message().await.expect("opened").expect("opened");
+    assert!(busy(send(&world, ServiceName::Memory, again()).await));
 }
 
 #[tokio::test]
