@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 mod crash;
+mod erasing;
 mod faults;
 mod groups;
 mod opening;
