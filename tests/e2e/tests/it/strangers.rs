@@ -128,8 +128,15 @@ fn request(method: &Method, theirs: &Theirs) -> Option<DynamicMessage> {
         named |= field.name().ends_with("_id") && field.name() != "client_message_id";
         message.set_field(&field, Value::String(text.to_owned()));
     }
-    // These only begin something of one's own, continue a list of it, or look for it.
-    let own = ["/CreateSession", "/ListSessions", "/Recall"];
+    // These only begin something of one's own, continue a list of it, or look for it; of a session in which a stranger has no
+    // turns there is no work, so nothing is given and nothing taken.
+    let own = [
+        "/CreateSession",
+        "/ListSessions",
+        "/Recall",
+        "/TakeSummaryWork",
+        "/PutSummary",
+    ];
     (named && !own.iter().any(|name| method.path.ends_with(name))).then_some(message)
 }
 
