@@ -31,8 +31,8 @@ pub use limits::Whose;
 pub(crate) use limits::{RunLimits, UnderWay};
 pub(crate) use memories::{
     Act, Actor, Change, Changed, Deed, Erasure, Fact, Hide, Label, Listing, Memories, MemoriesDeps, Memory,
-    MemoryFilter, MemoryKind, MemoryLimits, NewMemory, OfRun, Revision, Saved, Saving, SessionTurn, Stats,
-    Step, Stored, Unremembered, What, Which, Work,
+    MemoryFilter, MemoryKind, MemoryLimits, NewMemory, OfRun, Revision, Saved, Saving, SessionTurn, Shown,
+    Stats, Step, Stored, Unremembered, Unshown, What, Which, Work,
 };
 pub(crate) use model::{
     ActiveRuns, Begin, Begun, Claimed, ClaimedTurn, Content, Entry, Expired, ExpiredPage, Finish, Header,

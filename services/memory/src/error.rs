@@ -36,6 +36,16 @@ pub enum Error {
     /// Another memory has taken its place, or is about to.
     #[error("memory {0} is superseded already; read it to see by which, and supersede that one")]
     Superseded(MemoryId),
+    /// A run cannot put less trusted words in the place of more trusted ones.
+    #[error(
+        "memory {old} is labelled {is}, which is trusted more than {new}: it is not superseded; save this one without \
+         supersedes, and leave it to the person to say which holds"
+    )]
+    MoreTrusted {
+        old: MemoryId,
+        is: &'static str,
+        new: &'static str,
+    },
     /// A memory is no place for long texts.
     #[error(
         "the text has {bytes} bytes; a memory has at most {most}: save what matters of it, or several memories"
@@ -89,6 +99,7 @@ impl ServiceError for Error {
             Self::Unrecorded(error) => error.code(),
             Self::SessionBusy
             | Self::Superseded(_)
+            | Self::MoreTrusted { .. }
             | Self::LeaseLost
             | Self::NotFresh
             | Self::RunEnded
@@ -105,6 +116,7 @@ impl ServiceError for Error {
             Self::Invalid(_) | Self::NotFresh | Self::Cursor { .. } => Reason::InvalidArgument,
             Self::SessionBusy => Reason::SessionBusy,
             Self::Superseded(_) => Reason::MemorySuperseded,
+            Self::MoreTrusted { .. } => Reason::MemoryMoreTrusted,
             Self::TooManyRuns { .. } | Self::TooManyMemories { .. } | Self::TooLong { .. } => {
                 Reason::LimitExceeded
             }

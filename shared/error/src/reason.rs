@@ -51,6 +51,7 @@ reasons! {
     LeaseLost = "LEASE_LOST",
     LimitExceeded = "LIMIT_EXCEEDED",
     MemoryLimit = "MEMORY_LIMIT",
+    MemoryMoreTrusted = "MEMORY_MORE_TRUSTED",
     MemorySuperseded = "MEMORY_SUPERSEDED",
     MemoryUnavailable = "MEMORY_UNAVAILABLE",
     ModelInvalid = "MODEL_INVALID",

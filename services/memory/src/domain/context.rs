@@ -8,7 +8,7 @@ use harombe_proto::memory::v1::Turn;
 use harombe_types::{RunPrincipal, SessionId};
 
 use crate::domain::recall::{Ask, Hit, Means, QUERY_MAX, Recaller};
-use crate::domain::{Listing, Memory, MemoryFilter, MemoryKind, Owner, Selection, Turns, decode_page};
+use crate::domain::{Memory, MemoryFilter, MemoryKind, Owner, Selection, Shown, Turns, Unshown, decode_page};
 use crate::error::Error;
 use crate::store::{MemoryStore, Store};
 
@@ -20,14 +20,19 @@ const RANKED_LEAST: usize = 40;
 /// Bytes of memories' texts in one answer: with its turns it must fit a message.
 const RECALLED_BYTES: usize = 400_000;
 
+/// Most summaries of one session: of so many stretches of it.
+const SUMMARIES: u32 = 8;
+/// Memories that a turn which a client brought along comes to at least, if it was answered.
+const OF_A_CLAIMED_TURN: u64 = 2;
+
 /// What was found for a run.
 #[derive(Debug)]
 pub(crate) struct Context {
     /// Newest finished turns, oldest first.
     pub(crate) turns: Vec<Turn>,
     pub(crate) turns_left_out: u64,
-    /// Of what was left out.
-    pub(crate) summary: Option<Memory>,
+    /// Of what was left out, the newest stretch first.
+    pub(crate) summaries: Vec<Memory>,
     /// Best first; nothing of the turns.
     pub(crate) recalled: Vec<Hit>,
     /// `None` when nothing was to be recalled.
@@ -86,11 +91,14 @@ impl Contexts {
         };
         let (page, found) = tokio::join!(self.store.turns(&owner, run.session, selection), found);
         let page = decode_page(page?)?;
-        let summary = match page.left_out {
-            0 => None,
-            _ => self.summary(&owner, run.session).await?,
+        let summaries = match page.left_out {
+            0 => Vec::new(),
+            left_out => {
+                let unshown = unshown(run.session, &page.turns, left_out);
+                self.memories.summaries_of_unshown(&owner, &unshown).await?
+            }
         };
-        let shown = Shown::of(run, &page.turns, summary.as_ref());
+        let shown = InContext::of(run, &page.turns, &summaries);
         let (recalled, means) = match (ask, found) {
             (Some((ask, limit)), Some(Ok(found))) => {
                 let means = found.means;
@@ -111,25 +119,28 @@ impl Contexts {
         Ok(Context {
             turns: page.turns,
             turns_left_out: page.left_out,
-            summary,
+            summaries,
             recalled,
             means,
             workspace: page.workspace,
             last_run: page.last_run,
         })
     }
+}
 
-    async fn summary(&self, owner: &Owner, session: SessionId) -> Result<Option<Memory>, Error> {
-        let listing = Listing {
-            filter: MemoryFilter {
-                sessions: vec![session],
-                kinds: vec![MemoryKind::Summary],
-                ..MemoryFilter::default()
-            },
-            limit: 1,
-            ..Listing::default()
-        };
-        Ok(self.memories.list(owner, &listing).await?.pop())
+/// The session without the turns that are shown of it.
+fn unshown(session: SessionId, turns: &[Turn], left_out: u64) -> Unshown {
+    let shown = if turns.first().is_some_and(|first| first.claimed) {
+        // they have no runs, and come before all others
+        let before = left_out.saturating_mul(OF_A_CLAIMED_TURN).saturating_add(1);
+        Shown::From(u32::try_from(before).unwrap_or(u32::MAX))
+    } else {
+        Shown::Runs(turns.iter().map(|turn| turn.run_id.clone()).collect())
+    };
+    Unshown {
+        session,
+        shown,
+        limit: SUMMARIES,
     }
 }
 
@@ -165,28 +176,28 @@ fn fitting(mut hits: Vec<Hit>) -> Vec<Hit> {
 }
 
 /// What the model is shown anyway.
-struct Shown {
+struct InContext {
     session: SessionId,
     runs: HashSet<String>,
     /// Also what a client brought along.
     claimed: bool,
-    summary: Option<uuid::Uuid>,
+    summaries: HashSet<uuid::Uuid>,
 }
 
-impl Shown {
-    fn of(run: &RunPrincipal, turns: &[Turn], summary: Option<&Memory>) -> Self {
+impl InContext {
+    fn of(run: &RunPrincipal, turns: &[Turn], summaries: &[Memory]) -> Self {
         let said = turns.iter().map(|turn| turn.run_id.clone());
         Self {
             session: run.session,
             runs: said.chain([run.run.to_string()]).collect(),
             claimed: turns.iter().any(|turn| turn.claimed),
-            summary: summary.map(|summary| summary.point),
+            summaries: summaries.iter().map(|summary| summary.point).collect(),
         }
     }
 
     fn has(&self, memory: &Memory) -> bool {
         match memory.run {
-            _ if Some(memory.point) == self.summary => true,
+            _ if self.summaries.contains(&memory.point) => true,
             // a fact that was saved in a run need not be in what was said there
             Some(run) => memory.kind == MemoryKind::Turn && self.runs.contains(&run.to_string()),
             None => self.claimed && memory.kind == MemoryKind::Turn && memory.session == Some(self.session),

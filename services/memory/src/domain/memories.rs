@@ -11,7 +11,7 @@ mod upkeep;
 pub(crate) use keeper::{Memories, MemoriesDeps};
 pub(crate) use model::{
     Act, Change, Changed, Erasure, Fact, Hide, Label, Listing, Memory, MemoryFilter, MemoryKind,
-    MemoryLimits, NewMemory, OfRun, Revision, Saved, Saving, SessionTurn, Stats, Stored, Unremembered, What,
-    Which, Work,
+    MemoryLimits, NewMemory, OfRun, Revision, Saved, Saving, SessionTurn, Shown, Stats, Stored, Unremembered,
+    Unshown, What, Which, Work,
 };
 pub(crate) use step::{Actor, Deed, Step};

@@ -13,6 +13,8 @@ mod place;
 mod races;
 mod remembering;
 mod summaries;
+mod trust;
+mod unshown;
 
 use std::time::Duration;
 

@@ -22,6 +22,10 @@ pub(crate) trait Generations: Send + Sync + 'static {
     async fn waiting(&self) -> Result<u64, Error>;
     /// Makes the holder the one that writes vectors until then, unless another one is; whether it is.
     async fn hold_indexing(&self, holder: Uuid, now: Timestamp, until: Timestamp) -> Result<bool, Error>;
+    /// Lets the holder write vectors until then, if nobody else was made the one that does since it was; whether it may.
+    async fn keep_indexing(&self, holder: Uuid, until: Timestamp) -> Result<bool, Error>;
+    /// Lets others write vectors at once, if the holder is the one that does.
+    async fn let_go_of_indexing(&self, holder: Uuid) -> Result<(), Error>;
 }
 
 #[derive(Debug, FromRow)]

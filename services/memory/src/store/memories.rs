@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::domain::{
     Change, Changed, Erasure, Listing, Memory, OfRun, Owner, Revision, Saved, Saving, SessionTurn, Stats,
-    Step, Stored, Unremembered, Work,
+    Step, Stored, Unremembered, Unshown, Work,
 };
 use crate::error::Error;
 
@@ -47,6 +47,8 @@ pub(crate) trait MemoryStore: Send + Sync + 'static {
     async fn memory(&self, owner: &Owner, id: MemoryId) -> Result<Memory, Error>;
     /// Most recently saved first.
     async fn list(&self, owner: &Owner, listing: &Listing) -> Result<Vec<Memory>, Error>;
+    /// Summaries that hold and tell of what is not shown of a session, the newest stretch first.
+    async fn summaries_of_unshown(&self, owner: &Owner, unshown: &Unshown) -> Result<Vec<Memory>, Error>;
     /// All of them with a higher [`Memory::seq`], oldest first.
     async fn all_after(&self, owner: &Owner, seq: u64, limit: u32) -> Result<Vec<Memory>, Error>;
     async fn stats(&self, owner: &Owner) -> Result<Stats, Error>;
@@ -58,6 +60,8 @@ pub(crate) trait MemoryStore: Send + Sync + 'static {
     /// # Errors
     /// [`Error::NotFound`] when it was one, and neither it nor a step that erased it is there.
     async fn erase(&self, erasure: Erasure) -> Result<Vec<Step>, Error>;
+    /// Removes what an erasure has left in the database's own files, where that is ours to do.
+    async fn sweep(&self) -> Result<(), Error>;
     /// Owners of memories whose time to be erased has come.
     async fn due_erasures(&self, now: Timestamp, limit: u32) -> Result<Vec<Owner>, Error>;
 

@@ -11,6 +11,7 @@ mod sessions;
 mod turns;
 
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 
 use async_trait::async_trait;
 use harombe_sql::{Connection, Database, Limits, UnitFuture, Units};
@@ -32,6 +33,8 @@ pub(crate) struct SqliteStore {
     database: Database,
     units: Units<Lane>,
     outbox: Outbox,
+    /// The write-ahead log may hold what was erased.
+    log_is_full: AtomicBool,
 }
 
 /// Whose turn it is to write: no tenant's writes wait for all of another's, nor do the leases that nodes hold or what the
@@ -59,6 +62,8 @@ impl SqliteStore {
             database,
             units: Units::start(writer, Limits::default()),
             outbox,
+            // who was here before may have been killed before it was emptied
+            log_is_full: AtomicBool::new(true),
         })
     }
 

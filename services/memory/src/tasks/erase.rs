@@ -32,6 +32,9 @@ impl Erase {
             if let Err(error) = self.memories.record_the_unrecorded().await {
                 tracing::warn!(reason = %error.reason(), error = %error, "steps wait to be recorded; trying again");
             }
+            if let Err(error) = self.memories.sweep().await {
+                tracing::warn!(reason = %error.reason(), error = %error, "what was erased is in the database's files for now; trying again");
+            }
             if let Err(error) = self.memories.erase_what_is_due().await {
                 tracing::warn!(reason = %error.reason(), error = %error, "memories that are due were not erased; trying again");
             }

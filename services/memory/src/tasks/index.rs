@@ -25,11 +25,14 @@ pub(crate) struct Index {
 }
 
 impl Index {
-    pub(crate) async fn run(self, stop: CancellationToken) {
+    pub(crate) async fn run(mut self, stop: CancellationToken) {
         stop.run_until_cancelled(self.work()).await;
+        if let Err(error) = self.indexer.let_go().await {
+            tracing::warn!(reason = %error.reason(), error = %error, "other processes wait before they write vectors");
+        }
     }
 
-    async fn work(mut self) {
+    async fn work(&mut self) {
         let mut failures = 0;
         loop {
             match self.indexer.round().await {
@@ -39,14 +42,7 @@ impl Index {
                         tracing::info!("the vectors follow the memories again");
                         failures = 0;
                     }
-                    let look = match round {
-                        Round::Done => LOOK,
-                        Round::Waiting => LOOK_AGAIN,
-                    };
-                    tokio::select! {
-                        () = tokio::time::sleep(look) => {}
-                        () = self.meanings.woken() => {}
-                    }
+                    rest(round, &self.meanings).await;
                 }
                 Err(fault) => {
                     self.numbers.round(Some(fault.as_str()));
@@ -59,6 +55,14 @@ impl Index {
                 }
             }
         }
+    }
+}
+
+async fn rest(after: Round, meanings: &Meanings) {
+    match after {
+        Round::Done => drop(tokio::time::timeout(LOOK, meanings.woken()).await),
+        // whatever is saved meanwhile: a model is read whole before it is known whether it can be used
+        Round::Waiting => tokio::time::sleep(LOOK_AGAIN).await,
     }
 }
 
@@ -75,4 +79,28 @@ fn told(fault: &Fault) {
         _ => None,
     };
     tracing::warn!(error = %fault, cause, reason, "the vectors wait for what has changed; trying again");
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_cannot_be_used_is_not_looked_at_with_each_memory() {
+        let check = async |round, woken, expected| {
+            let meanings = Meanings::opening();
+            if woken {
+                meanings.wake();
+            }
+            let begun = Instant::now();
+            rest(round, &meanings).await;
+            assert_eq!(begun.elapsed().as_secs(), expected, "{round:?} {woken}");
+        };
+        check(Round::Done, true, 0).await;
+        check(Round::Done, false, LOOK.as_secs()).await;
+        check(Round::Waiting, true, LOOK_AGAIN.as_secs()).await;
+        check(Round::Waiting, false, LOOK_AGAIN.as_secs()).await;
+    }
 }

@@ -243,19 +243,36 @@ async fn a_summary_is_made_again_without_what_was_erased() {
 #[tokio::test]
 async fn a_very_long_session_is_told_in_parts() {
     let rig = Rig::with(often).await;
-    let session = SessionId::generate(&SystemClock);
+    let session = rig.new_session().await;
     for first in [1, 101, 201, 301] {
         import(&rig, turns(session, first..=first + 99)).await;
     }
     import(&rig, turns(session, 401..=425)).await;
     until_done(&rig).await;
-    let summaries = summaries(&rig).await;
-    let mut reach: Vec<i64> = summaries
-        .iter()
-        .map(|memory| memory.time.as_ref().expect("time").seconds - 1_700_000_000)
-        .collect();
-    reach.sort_unstable();
-    assert_eq!(reach, [400, 425]);
+    let reach = |memory: &pb::Memory| memory.time.as_ref().expect("time").seconds - 1_700_000_000;
+    let mut summaries = summaries(&rig).await;
+    summaries.sort_by_key(|memory| std::cmp::Reverse(reach(memory)));
+    assert_eq!(summaries.iter().map(reach).collect::<Vec<_>>(), [425, 400]);
+
+    // what is not shown is told of, the newest part first
+    let run = rig.run_in(session);
+    let begun = rig
+        .begin(&run, "m1", "And where is the key?")
+        .await
+        .expect("turn");
+    let epoch = begun.lease.expect("lease").epoch;
+    rig.finish(&run, epoch, "Under the mat.").await.expect("finished");
+    let next = rig.run_in(session);
+    let told = |hits: &[pb::MemoryHit]| -> Vec<String> {
+        let memories = hits.iter().filter_map(|hit| hit.memory.as_ref());
+        memories.map(|memory| memory.memory_id.clone()).collect()
+    };
+    let newest_first: Vec<String> = summaries.into_iter().map(|memory| memory.memory_id).collect();
+    let context = rig.history(&next, 0).await;
+    assert_eq!(told(context.summary.as_slice()), newest_first[..1]);
+    assert_eq!(told(&context.earlier_summaries), newest_first[1..]);
+    let context = rig.history(&next, 1_000_000).await;
+    assert!(context.summary.is_none() && context.earlier_summaries.is_empty());
 }
 
 #[tokio::test]

@@ -7,7 +7,8 @@ use harombe_trail::Kind;
 use tonic::Request;
 
 use crate::person::{
-    call, erase, export, fact, forget, get, import, list, new_id, restore, save, saved, stats, texts,
+    call, erase, export, fact, forget, get, import, list, new_id, of_run, remember, restore, save, saved,
+    stats, texts,
 };
 use crate::rig::{Backend, Rig, answer, refused};
 
@@ -166,6 +167,41 @@ async fn a_memory_takes_anothers_place_and_neither_is_lost() {
     };
     assert_eq!(list(&rig, &ann, all).await.len(), 2);
     assert_eq!(stats(&rig, &ann).await.superseded, 1);
+}
+
+#[tokio::test]
+async fn a_run_puts_nothing_in_the_place_of_what_its_person_said() {
+    let rig = Rig::new().await;
+    let ann = rig.ann();
+    let old = saved(&rig, &ann, "My account is DE1").await;
+    let run = rig.run_in(rig.new_session().await);
+    for label in [pb::TrustLabel::Model, pb::TrustLabel::Tool] {
+        let request = pb::RememberRequest {
+            supersedes: old.memory_id.clone(),
+            label: label.into(),
+            ..of_run("Ann's account is DE2")
+        };
+        let words = refused(
+            remember(&rig, &run, request).await,
+            Code::FailedPrecondition,
+            Reason::MemoryMoreTrusted,
+        );
+        assert!(words.contains("without supersedes"), "{words}");
+    }
+    assert_eq!(texts(&rig, &ann).await, ["My account is DE1"]);
+    // beside it, it may stand; and what the model saved itself it may correct
+    let beside = remember(&rig, &run, of_run("Ann's account is DE2"))
+        .await
+        .expect("saved");
+    let corrected = pb::RememberRequest {
+        supersedes: beside.memory_id,
+        ..of_run("Ann's account is DE3")
+    };
+    remember(&rig, &run, corrected).await.expect("saved");
+    assert_eq!(
+        texts(&rig, &ann).await,
+        ["Ann's account is DE3", "My account is DE1"]
+    );
 }
 
 #[tokio::test]

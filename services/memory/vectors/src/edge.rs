@@ -364,6 +364,12 @@ impl Vectors for Edge {
         self.count_where(collection, Some(convert::filter(filter))).await
     }
 
+    async fn settled(&self) -> Result<(), Error> {
+        let home = Arc::clone(&self.home);
+        let remove = move || folder::remove_put_aside(&home.folder);
+        self.writer.alone(remove).await
+    }
+
     async fn flush(&self) -> Result<(), Error> {
         let shards: Vec<_> = self.home.shards.read().values().map(Arc::clone).collect();
         for shard in shards {

@@ -144,6 +144,9 @@ pub trait Vectors: Send + Sync + 'static {
     /// How many of them a search with this filter is about.
     async fn count_of(&self, collection: &Collection, filter: &Filter) -> Result<u64, Error>;
 
+    /// All collections have what they should: what was put aside of them is removed. May be repeated.
+    async fn settled(&self) -> Result<(), Error>;
+
     /// Returns when all that was written before is durable.
     async fn flush(&self) -> Result<(), Error>;
 

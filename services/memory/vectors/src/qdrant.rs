@@ -371,6 +371,11 @@ impl Vectors for Qdrant {
     }
 
     /// Every write is durable when it returns.
+    /// A server is kept by who runs it.
+    async fn settled(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
     async fn flush(&self) -> Result<(), Error> {
         self.calls.open()
     }

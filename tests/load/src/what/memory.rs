@@ -10,11 +10,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use harombe_identity::TokenMinter;
+use harombe_proto::memory::v1::conversation_service_client::ConversationServiceClient;
 use harombe_proto::memory::v1::memory_service_client::MemoryServiceClient;
 use harombe_proto::memory::v1::personal_memory_service_client::PersonalMemoryServiceClient;
 use harombe_proto::memory::v1::{
-    GetMemoryStatsRequest, GetMemoryStatsResponse, ImportMemoriesRequest, Memory, MemoryKind, Provenance,
-    RecallMeans, RecallRequest,
+    CreateSessionRequest, GetMemoryStatsRequest, GetMemoryStatsResponse, ImportMemoriesRequest, Memory,
+    MemoryKind, Provenance, RecallMeans, RecallRequest,
 };
 use harombe_rpc::{GrpcChannel, RequestExt as _};
 use harombe_types::{
@@ -38,6 +39,7 @@ const TOKEN_LIFE: Duration = Duration::from_secs(86_400);
 /// The memory service, as gateway and runtime call it in the names of many tenants.
 struct Callers {
     minter: TokenMinter,
+    conversations: ConversationServiceClient<GrpcChannel>,
     personal: PersonalMemoryServiceClient<GrpcChannel>,
     runs: MemoryServiceClient<GrpcChannel>,
     /// A run of each tenant's, and its token.
@@ -64,6 +66,9 @@ impl Callers {
         }
         Ok(Self {
             minter,
+            conversations: ConversationServiceClient::new(
+                world.channel(ServiceName::Memory, ServiceName::Gateway)?,
+            ),
             personal: PersonalMemoryServiceClient::new(
                 world.channel(ServiceName::Memory, ServiceName::Gateway)?,
             ),
@@ -90,6 +95,19 @@ impl Callers {
             .minter
             .person(&person, ServiceName::Memory, SystemClock.now())?;
         Ok(Request::new(message).with_token(token))
+    }
+
+    /// Makes the session of each tenant's run, without which the run can save nothing.
+    async fn begin(&self) -> Result<()> {
+        for (run, _) in &self.tenants {
+            let message = CreateSessionRequest {
+                session_id: run.session.to_string(),
+                agent: run.agent.to_string(),
+            };
+            let request = self.as_person(&run.tenant, &run.subject, message)?;
+            self.conversations.clone().create_session(request).await?;
+        }
+        Ok(())
     }
 
     /// Gives each tenant as many memories.

@@ -1,5 +1,6 @@
 //! One thread that computes.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::queue::{Queue, Task};
@@ -30,7 +31,7 @@ impl Worker {
     /// Works until the queue is closed.
     pub(super) fn run(mut self) {
         while let Some(task) = self.queue.next() {
-            let vectors = self.vectors(&task, Self::serve_queries);
+            let vectors = self.guarded(&task, Self::serve_queries);
             task.finish(vectors);
         }
     }
@@ -38,9 +39,17 @@ impl Worker {
     /// Between the parts of a longer task: nobody shall wait for all of it.
     fn serve_queries(&mut self) {
         while let Some(query) = self.queue.next_query() {
-            let vectors = self.vectors(&query, |_| {});
+            let vectors = self.guarded(&query, |_| {});
             query.finish(vectors);
         }
+    }
+
+    /// A text on which it panics has no vector; the thread goes on, because who asks next would wait for ever.
+    fn guarded(&mut self, task: &Task, between: fn(&mut Self)) -> Result<Vec<Vec<f32>>, Error> {
+        guarded(|| self.vectors(task, between)).unwrap_or_else(|| {
+            self.scratch = Scratch::default();
+            Err(Error::Tokenizer("it panicked".to_owned()))
+        })
     }
 
     fn vectors(&mut self, task: &Task, between: fn(&mut Self)) -> Result<Vec<Vec<f32>>, Error> {
@@ -65,5 +74,22 @@ impl Worker {
             vectors.extend(self.model.embed(&batch, &mut self.scratch));
         }
         Ok(vectors)
+    }
+}
+
+/// `None` when the work panicked.
+fn guarded<T>(work: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(work)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_ends_the_work_and_not_the_thread() {
+        assert_eq!(guarded(|| 7), Some(7));
+        let texts: [&str; 0] = [];
+        assert_eq!(guarded(|| texts.iter().next().copied().expect("a text")), None);
     }
 }

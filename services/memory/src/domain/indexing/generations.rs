@@ -212,6 +212,7 @@ impl Indexer {
             prepared.others.pop();
         }
         self.deps.numbers.set_collections(1);
+        prepared.vectors.settled().await?;
         Ok(())
     }
 

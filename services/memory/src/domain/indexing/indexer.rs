@@ -15,6 +15,7 @@ use super::writer::Refused;
 use super::{Fault, Models};
 use crate::domain::Source;
 use crate::domain::recall::{Meanings, Shelf, Workers};
+use crate::error::Error;
 use crate::metrics::IndexNumbers;
 use crate::store::{Generations, MemoryStore};
 
@@ -179,12 +180,21 @@ impl Indexer {
     /// Says that this process goes on writing.
     ///
     /// # Errors
-    /// [`Fault::Superseded`] when another does.
+    /// [`Fault::Superseded`] when another does, or did since this round began.
     pub(super) async fn hold(&self) -> Result<(), Fault> {
-        if self.is_holder().await? {
+        let until = self.deps.clock.now().plus(HELD);
+        if self.deps.generations.keep_indexing(self.holder, until).await? {
             Ok(())
         } else {
             Err(Fault::Superseded)
         }
+    }
+
+    /// Lets another process write at once. Without it, others wait for as long as this one may be silent.
+    ///
+    /// # Errors
+    /// The store cannot be reached.
+    pub(crate) async fn let_go(&self) -> Result<(), Error> {
+        self.deps.generations.let_go_of_indexing(self.holder).await
     }
 }

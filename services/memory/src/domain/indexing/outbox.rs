@@ -65,14 +65,39 @@ impl Indexer {
             passages.extend(self.passages(&owner, points).await?);
         }
         if let Some(old) = &prepared.old
-            && let Err(fault) = write_new(&old.model, passages.clone()).await
+            && let Err(fault) = self.write_new(&old.model, passages.clone()).await
         {
+            if matches!(fault, Fault::Superseded) {
+                return Err(fault);
+            }
             // it is on its way out, and must not hold up what replaces it
             tracing::debug!(error = %fault, "a memory is not found by the meaning of the old model");
         }
-        let refused = writer::write(&target.model, &passages).await?;
+        let refused = writer::write(self, &target.model, &passages).await?;
         self.set_aside(refused);
         Ok(())
+    }
+
+    /// Writes what is not there yet: the old model's vectors of other memories are good as they are.
+    async fn write_new(&self, model: &Arc<Model>, mut passages: Vec<Passage>) -> Result<(), Fault> {
+        let Some(collection) = model.collections.first() else {
+            return Ok(());
+        };
+        let mut by_tenant: BTreeMap<String, Vec<Uuid>> = BTreeMap::new();
+        for passage in &passages {
+            by_tenant
+                .entry(passage.tags.tenant.clone())
+                .or_default()
+                .push(passage.point);
+        }
+        let mut there = HashSet::new();
+        for (tenant, points) in by_tenant {
+            let found = model.vectors.get(collection, &tenant, points).await?;
+            there.extend(found.into_iter().map(|(point, _)| point));
+        }
+        passages.retain(|passage| !there.contains(&passage.point));
+        // what it refuses is not found by the meaning of a model that goes anyway
+        writer::write(self, model, &passages).await.map(drop)
     }
 
     /// What is embedded of an owner's memories. Hidden ones are too: they may be restored.
@@ -115,28 +140,6 @@ impl Prepared {
         }
         Ok(())
     }
-}
-
-/// Writes what is not there yet: the old model's vectors of other memories are good as they are.
-async fn write_new(model: &Arc<Model>, mut passages: Vec<Passage>) -> Result<(), Fault> {
-    let Some(collection) = model.collections.first() else {
-        return Ok(());
-    };
-    let mut by_tenant: BTreeMap<String, Vec<Uuid>> = BTreeMap::new();
-    for passage in &passages {
-        by_tenant
-            .entry(passage.tags.tenant.clone())
-            .or_default()
-            .push(passage.point);
-    }
-    let mut there = HashSet::new();
-    for (tenant, points) in by_tenant {
-        let found = model.vectors.get(collection, &tenant, points).await?;
-        there.extend(found.into_iter().map(|(point, _)| point));
-    }
-    passages.retain(|passage| !there.contains(&passage.point));
-    // what it refuses is not found by the meaning of a model that goes anyway
-    writer::write(model, &passages).await.map(drop)
 }
 
 /// There may be no such collection: then there is nothing to remove.

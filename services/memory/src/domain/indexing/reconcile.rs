@@ -121,7 +121,7 @@ impl Indexer {
                 self.fill_many(target, &owner, wanted).await?;
             } else {
                 let passages = self.passages(&owner, wanted.into_iter().collect()).await?;
-                self.embed(target, passages).await?;
+                self.embed(target, &owner, passages).await?;
             }
         }
         Ok(())
@@ -140,19 +140,20 @@ impl Indexer {
             };
             let due;
             (reading, due) = self.deps.workers.run(step).await;
-            self.embed(target, due).await?;
+            self.embed(target, owner, due).await?;
             if !full {
                 return Ok(());
             }
         }
     }
 
-    /// Writes passages, a batch at a time: what changes meanwhile need not wait for all of them.
-    async fn embed(&self, target: &Set, mut passages: Vec<Passage>) -> Result<(), Fault> {
+    /// Writes an owner's passages, a batch at a time: what changes meanwhile need not wait for all of them.
+    async fn embed(&self, target: &Set, owner: &Owner, mut passages: Vec<Passage>) -> Result<(), Fault> {
         passages.retain(|passage| !self.is_set_aside(passage.point));
         for batch in passages.chunks(writer::BATCH) {
             self.hold().await?;
-            let refused = writer::write(&target.model, batch).await?;
+            let batch = self.still_there(owner, batch).await?;
+            let refused = writer::write(self, &target.model, &batch).await?;
             self.deps
                 .numbers
                 .filled(batch.len().saturating_sub(refused.len()));
@@ -160,6 +161,16 @@ impl Indexer {
             self.drain().await?;
         }
         Ok(())
+    }
+
+    /// Those of the memories that are there as they were read. Of what has been erased since, the outbox may have been emptied: once it
+    /// is written, nothing takes it away again. What is erased from now on is in the outbox until the batch is written.
+    async fn still_there(&self, owner: &Owner, batch: &[Passage]) -> Result<Vec<Passage>, Fault> {
+        let points: Vec<Uuid> = batch.iter().map(|passage| passage.point).collect();
+        let memories = self.deps.memories.at_points(owner, &points).await?;
+        let there: HashSet<(Uuid, u64)> = memories.iter().map(|memory| (memory.point, memory.seq)).collect();
+        let still = |passage: &&Passage| there.contains(&(passage.point, passage.tags.seq));
+        Ok(batch.iter().filter(still).cloned().collect())
     }
 }
 

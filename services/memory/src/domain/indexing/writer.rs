@@ -6,7 +6,7 @@ use harombe_embedding::Purpose;
 use harombe_vectors::{Point, Tags};
 use uuid::Uuid;
 
-use super::Fault;
+use super::{Fault, Indexer};
 use crate::domain::Memory;
 use crate::domain::recall::{Model, kind_number, label};
 
@@ -54,13 +54,17 @@ const PLAIN: &str = "memory";
 /// Embeds and writes them all, but for those whose texts the model refuses: answers with them.
 ///
 /// # Errors
-/// The model's or the vectors'; some may be written then.
-pub(super) async fn write(model: &Arc<Model>, passages: &[Passage]) -> Result<Vec<Refused>, Fault> {
+/// The model's or the vectors', or another process writes; some may be written then.
+pub(super) async fn write(
+    indexer: &Indexer,
+    model: &Arc<Model>,
+    passages: &[Passage],
+) -> Result<Vec<Refused>, Fault> {
     let mut refused = Vec::new();
     for batch in passages.chunks(BATCH) {
-        match write_batch(model, batch).await {
+        match write_batch(indexer, model, batch).await {
             Err(Fault::Embedding(error)) if error.may_be_the_texts() => {
-                refused.extend(apart(model, batch).await?);
+                refused.extend(apart(indexer, model, batch).await?);
             }
             written => written?,
         }
@@ -68,7 +72,7 @@ pub(super) async fn write(model: &Arc<Model>, passages: &[Passage]) -> Result<Ve
     Ok(refused)
 }
 
-async fn write_batch(model: &Arc<Model>, batch: &[Passage]) -> Result<(), Fault> {
+async fn write_batch(indexer: &Indexer, model: &Arc<Model>, batch: &[Passage]) -> Result<(), Fault> {
     for (view, collection) in model.collections.iter().enumerate() {
         let texts = batch.iter().map(|passage| text(passage, view)).collect();
         let vectors = model.embedder.embed(texts, Purpose::Passage).await?;
@@ -77,6 +81,8 @@ async fn write_batch(model: &Arc<Model>, batch: &[Passage]) -> Result<(), Fault>
             vector,
             tags: passage.tags.clone(),
         });
+        // embedding takes as long as it takes: somebody else may write by now, and have removed one of these
+        indexer.hold().await?;
         model.vectors.upsert(collection, points.collect()).await?;
     }
     Ok(())
@@ -87,13 +93,13 @@ fn text(passage: &Passage, view: usize) -> String {
 }
 
 /// Writes those whose texts the model takes, and finds by halves those that it refuses.
-async fn apart(model: &Arc<Model>, batch: &[Passage]) -> Result<Vec<Refused>, Fault> {
+async fn apart(indexer: &Indexer, model: &Arc<Model>, batch: &[Passage]) -> Result<Vec<Refused>, Fault> {
     // that it takes nothing at all is no memory's fault
     takes_others(model).await?;
     let mut refused = Vec::new();
     let mut parts: Vec<&[Passage]> = halves(batch).rev().collect();
     while let Some(part) = parts.pop() {
-        match (write_batch(model, part).await, part) {
+        match (write_batch(indexer, model, part).await, part) {
             (Ok(()), _) => {}
             (Err(Fault::Embedding(error)), [one]) if error.may_be_the_texts() => {
                 refused.push(Refused {

@@ -215,6 +215,23 @@ pub(crate) struct Listing {
     pub(crate) limit: u32,
 }
 
+/// A session of which not all is shown, and how many summaries of the rest are wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Unshown {
+    pub(crate) session: SessionId,
+    pub(crate) shown: Shown,
+    pub(crate) limit: u32,
+}
+
+/// What is shown of a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Shown {
+    /// The turns of these runs.
+    Runs(Vec<String>),
+    /// All from this place on.
+    From(u32),
+}
+
 /// Who hides a memory, and what follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Hide {
@@ -288,11 +305,11 @@ impl Erasure {
 }
 
 impl Change {
-    /// What the log is to say when it was made.
-    pub(crate) fn step(&self) -> Step {
+    /// What the log is to say when it was made, and these were hidden with it.
+    pub(crate) fn step(&self, with_it: &[MemoryId]) -> Step {
         let deed = match self.act {
-            Act::Hide(Hide::ByModel) => Deed::hidden(self.id, None),
-            Act::Hide(Hide::ByPerson { erase_at }) => Deed::hidden(self.id, Some(erase_at)),
+            Act::Hide(Hide::ByModel) => Deed::hidden(self.id, None, with_it),
+            Act::Hide(Hide::ByPerson { erase_at }) => Deed::hidden(self.id, Some(erase_at), with_it),
             Act::Restore => Deed::restored(self.id),
         };
         Step {

@@ -50,13 +50,17 @@ impl Deed {
         }
     }
 
-    /// Nothing finds it any more.
-    pub(crate) fn hidden(memory: MemoryId, erased_at: Option<Timestamp>) -> Self {
-        let details = json!({
+    /// Nothing finds it any more, nor the summaries that told of it.
+    pub(crate) fn hidden(memory: MemoryId, erased_at: Option<Timestamp>, with_it: &[MemoryId]) -> Self {
+        let mut details = json!({
             "what": "hidden",
             "memory": memory.to_string(),
             "erased_at": erased_at.map(|time| time.to_string()),
         });
+        if !with_it.is_empty() {
+            let named: Vec<String> = with_it.iter().take(NAMED).map(ToString::to_string).collect();
+            details["summaries"] = json!(named);
+        }
         Self::about(memory, details)
     }
 

@@ -48,6 +48,14 @@ impl Memories {
         self.0.store.take_up_again().await
     }
 
+    /// Removes what erasures have left in the database's files because somebody was reading them.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn sweep(&self) -> Result<(), Error> {
+        self.0.store.sweep().await
+    }
+
     /// Erases what is due; how many owners had some.
     ///
     /// # Errors

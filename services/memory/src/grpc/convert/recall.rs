@@ -34,14 +34,15 @@ impl From<Hit> for pb::MemoryHit {
 impl From<Context> for pb::BuildContextResponse {
     fn from(context: Context) -> Self {
         let means = context.means.map_or(pb::RecallMeans::Unspecified, Into::into);
-        let summary = context.summary.map(|summary| pb::MemoryHit {
+        let mut summaries = context.summaries.into_iter().map(|summary| pb::MemoryHit {
             memory: Some(summary.into()),
             ..pb::MemoryHit::default()
         });
         Self {
             turns: context.turns,
             turns_left_out: context.turns_left_out,
-            summary,
+            summary: summaries.next(),
+            earlier_summaries: summaries.collect(),
             recalled: context.recalled.into_iter().map(Into::into).collect(),
             means: means.into(),
             workspace_id: context.workspace.unwrap_or_default(),

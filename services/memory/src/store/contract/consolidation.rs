@@ -169,7 +169,8 @@ async fn links_are_seen_when_they_are_on_record(place: Place) {
     assert_eq!(memory(&*store, new).await.valid_to, None);
 }
 
-pub(super) async fn hide(store: &dyn MemoryStore, id: MemoryId) {
+/// What is on record of it.
+pub(super) async fn hide(store: &dyn MemoryStore, id: MemoryId) -> String {
     let change = Change {
         owner: ann(),
         id,
@@ -180,6 +181,7 @@ pub(super) async fn hide(store: &dyn MemoryStore, id: MemoryId) {
     };
     let changed = store.change(change).await.unwrap();
     record(store, &changed.steps).await;
+    format!("{:?}", changed.steps)
 }
 
 pub(super) async fn erase(store: &dyn MemoryStore, id: MemoryId) -> Vec<Step> {
@@ -354,9 +356,13 @@ async fn a_summary_goes_with_a_turn_that_is_erased(place: Place) {
 async fn a_summary_is_hidden_with_a_turn(place: Place) {
     let (store, consolidations) = place.consolidations().await;
     let (turns, summary) = summarised(&*store, &*consolidations).await;
-    hide(&*store, turns[21].id).await;
+    assert!(!hide(&*store, turns[21].id).await.contains("summaries"));
     assert_eq!(memory(&*store, summary.id).await.hidden_at, None);
-    hide(&*store, turns[4].id).await;
+    let on_record = hide(&*store, turns[4].id).await;
+    assert!(
+        on_record.contains("summaries") && on_record.contains(&summary.id.to_string()),
+        "{on_record}"
+    );
     assert_eq!(memory(&*store, summary.id).await.hidden_at, Some(NOW));
     let told = consolidations
         .told(&ann(), Segment::of(turns[0].session.unwrap(), 1))

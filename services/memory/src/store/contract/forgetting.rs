@@ -1,18 +1,22 @@
 //! How memories go: hidden, erased, and with their session.
 
 use harombe_types::MemoryId;
+use sqlx::ConnectOptions as _;
+use sqlx::sqlite::SqliteConnectOptions;
 use uuid::Uuid;
 
 use super::memories::{BY_PERSON, change, changed, erasure, fact, kept, record, saving, texts};
 use super::place::{Place, on_each};
 use super::*;
-use crate::domain::{Act, Change, Erasure, Hide, Listing, MemoryLimits, NewMemory, Saving, Which};
+use crate::domain::{Act, Actor, Change, Erasure, Hide, Listing, MemoryLimits, NewMemory, Saving, Which};
 
 on_each![
     hiding_and_restoring_happen_once,
     what_is_erased_is_gone,
     what_is_due_is_erased,
     a_session_goes_with_its_memories,
+    a_run_saves_nothing_for_a_session_that_is_gone,
+    what_is_erased_leaves_the_log_when_nobody_reads_it,
 ];
 
 async fn hiding_and_restoring_happen_once(place: Place) {
@@ -161,4 +165,80 @@ async fn a_session_goes_with_its_memories(place: Place) {
         ..saving(&ann(), vec![fact("new")])
     };
     store.save(two).await.unwrap();
+}
+
+async fn a_run_saves_nothing_for_a_session_that_is_gone(place: Place) {
+    let (sessions, store) = place.both().await;
+    let id = session(&*sessions).await;
+    let by = |owner: &Owner, run: RunPrincipal| Saving {
+        actor: Actor::Run {
+            agent: run.agent,
+            session: run.session,
+            run: run.run,
+        },
+        ..saving(
+            owner,
+            vec![NewMemory {
+                session: Some(run.session),
+                ordinal: None,
+                ..fact("late")
+            }],
+        )
+    };
+    let saved = store.save(by(&ann(), run_in(id))).await.unwrap();
+    record(&*store, &saved.steps, 3).await;
+    let gone = |result: Result<_, Error>| assert!(matches!(result, Err(Error::NotFound("session"))));
+    gone(store.save(by(&owner("acme", "bob"), run_in(id))).await);
+    sessions.delete_session(&ann(), id).await.unwrap();
+    gone(store.save(by(&ann(), run_in(id))).await);
+    assert!(texts(&*store, &ann(), Listing::default()).await.is_empty());
+
+    // whoever comes first, nothing is left of it
+    for _ in 0..10 {
+        let id = session(&*sessions).await;
+        let (owner, late) = (ann(), by(&ann(), run_in(id)));
+        let (saved, deleted) = tokio::join!(store.save(late), sessions.delete_session(&owner, id));
+        deleted.unwrap();
+        if let Ok(saved) = saved {
+            record(&*store, &saved.steps, 3).await;
+        }
+        assert!(texts(&*store, &ann(), Listing::default()).await.is_empty());
+    }
+}
+
+async fn what_is_erased_leaves_the_log_when_nobody_reads_it(place: Place) {
+    const SECRET: &str = "the cat is called Mephistopheles";
+    // a server's log is the server's
+    let Some(file) = place.file() else { return };
+    let store = place.memories().await;
+    let new = fact(SECRET);
+    kept(&*store, &ann(), vec![new.clone()]).await;
+    let is_there = |file: &std::path::Path| {
+        let bytes = std::fs::read(file).unwrap_or_default();
+        bytes
+            .windows(SECRET.len())
+            .any(|window| window == SECRET.as_bytes())
+    };
+    let mut log = file.clone().into_os_string();
+    log.push("-wal");
+    let log = std::path::PathBuf::from(log);
+
+    let mut reader = SqliteConnectOptions::new()
+        .filename(&file)
+        .connect()
+        .await
+        .unwrap();
+    sqlx::query("BEGIN").execute(&mut reader).await.unwrap();
+    let count: i64 = sqlx::query_scalar("SELECT count(*) FROM memories")
+        .fetch_one(&mut reader)
+        .await
+        .unwrap();
+    assert_eq!(count, 1);
+    store.erase(erasure(Which::One(new.id), NOW)).await.unwrap();
+    assert!(is_there(&log), "it cannot be emptied while somebody reads it");
+    store.sweep().await.unwrap();
+    assert!(is_there(&log));
+    sqlx::query("ROLLBACK").execute(&mut reader).await.unwrap();
+    store.sweep().await.unwrap();
+    assert!(!is_there(&log) && !is_there(&file));
 }

@@ -48,22 +48,25 @@ async fn a_generation_is_kept_changed_and_forgotten(place: Place) {
 async fn one_at_a_time_writes_vectors(place: Place) {
     let store = place.generations().await;
     let (one, other) = (Uuid::now_v7(), Uuid::now_v7());
-    assert!(store.hold_indexing(one, NOW, expires()).await.unwrap());
-    assert!(store.hold_indexing(one, NOW, expires()).await.unwrap());
+    let hold =
+        async |holder, now: Timestamp| store.hold_indexing(holder, now, now.plus(LEASE)).await.unwrap();
+    assert!(hold(one, NOW).await);
+    assert!(hold(one, NOW).await);
+    assert!(store.keep_indexing(one, expires()).await.unwrap());
     // of a file there is one process
-    if place.is_shared() {
-        assert!(!store.hold_indexing(other, NOW, expires()).await.unwrap());
-        assert!(
-            store
-                .hold_indexing(other, expires(), expires().plus(LEASE))
-                .await
-                .unwrap()
-        );
-        assert!(
-            !store
-                .hold_indexing(one, expires(), expires().plus(LEASE))
-                .await
-                .unwrap()
-        );
+    if !place.is_shared() {
+        return;
     }
+    assert!(!hold(other, NOW).await);
+    assert!(hold(other, expires()).await);
+    assert!(!hold(one, expires()).await);
+    // who was overtaken is so for good, also when nobody has it any more
+    assert!(!store.keep_indexing(one, expires()).await.unwrap());
+    store.let_go_of_indexing(one).await.unwrap();
+    assert!(!hold(one, expires()).await);
+    store.let_go_of_indexing(other).await.unwrap();
+    assert!(!store.keep_indexing(one, expires()).await.unwrap());
+    assert!(hold(one, expires()).await);
+    // the clock goes back by more than a hold lasts
+    assert!(hold(other, Timestamp::from_millis(NOW.as_millis() - 3_600_000)).await);
 }

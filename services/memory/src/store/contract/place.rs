@@ -93,6 +93,11 @@ impl Place {
         self.opened().await.peers.unwrap()
     }
 
+    /// The database, where it is a file.
+    pub(super) fn file(&self) -> Option<PathBuf> {
+        (!self.is_shared()).then(|| self.data.join("memory.db"))
+    }
+
     /// A connection of nobody's, where several processes may share the state.
     pub(super) async fn beside(&self) -> Option<PgConnection> {
         let database = self.database.as_ref()?;

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use harombe_types::EventId;
+use harombe_types::{EventId, MemoryId};
 
-use super::{Connection, Unit, columns};
-use crate::store::memories::rows::{MemoryRow, OwnerRow};
+use super::{Connection, Unit, columns, refuse};
+use crate::store::memories::rows::{MemoryRow, OwnerRow, memory_id};
 
 #[derive(sqlx::FromRow)]
 struct Pending {
@@ -85,10 +85,10 @@ pub(super) async fn doom(tx: &mut Connection, owner: &mut OwnerRow, doomed: &mut
     }
     let doomed = serde_json::json!(seen).to_string();
     for (session, ordinal) in sessions {
-        // one of its turns counts as changed
+        // one of its turns counts as changed; unequal, so that it is looked for in the session and not among all of the owner's
         sqlx::query(concat!(
             "UPDATE memories SET rev = $4 WHERE seq = (SELECT seq FROM memories WHERE owner = $1 AND session = $2 \
-                AND kind = 1 AND rev > 0 AND hidden_ms IS NULL AND NOT (seq ",
+                AND kind = 1 AND rev <> 0 AND hidden_ms IS NULL AND NOT (seq ",
             among!(number "$3"),
             ") ORDER BY abs(ordinal - $5), seq LIMIT 1)"
         ))
@@ -103,17 +103,21 @@ pub(super) async fn doom(tx: &mut Connection, owner: &mut OwnerRow, doomed: &mut
     Ok(())
 }
 
-/// Hides the summaries of a turn that was hidden: they are made again without it.
+/// Hides the summaries of a turn that was hidden: they are made again without it. Which it were.
 pub(super) async fn hide(
     tx: &mut Connection,
     owner: &mut OwnerRow,
     hidden: &MemoryRow,
     since: i64,
-) -> Unit<()> {
+) -> Unit<Vec<MemoryId>> {
     let Some((session, ordinal)) = hidden.said_at() else {
-        return Ok(());
+        return Ok(Vec::new());
     };
+    let mut with_it = Vec::new();
     for summary in telling_of(tx, owner, &session, ordinal).await? {
+        if summary.hidden_ms.is_none() {
+            with_it.push(memory_id(summary.id()).or_else(refuse)?);
+        }
         let rev = if summary.is_recorded() {
             owner.next_rev()
         } else {
@@ -133,5 +137,5 @@ pub(super) async fn hide(
             .execute(&mut *tx)
             .await?;
     }
-    Ok(())
+    Ok(with_it)
 }

@@ -64,11 +64,13 @@ pub(in crate::store) async fn change(tx: &mut Connection, change: &Change) -> Un
         .bind(rev)
         .execute(&mut *tx)
         .await?;
-        if row.hidden_ms.is_none() && wanted.0.is_some() {
-            derived::hide(tx, &mut owner, &row, change.now.as_millis()).await?;
-        }
+        let with_it = if row.hidden_ms.is_none() && wanted.0.is_some() {
+            derived::hide(tx, &mut owner, &row, change.now.as_millis()).await?
+        } else {
+            Vec::new()
+        };
         owners::keep(tx, &owner).await?;
-        steps::add(tx, &change.step()).await?;
+        steps::add(tx, &change.step(&with_it)).await?;
     }
     let steps = steps::about(tx, &change.owner, change.id, row.event()).await?;
     let Some(row) = find(tx, &owner, change.id).await? else {

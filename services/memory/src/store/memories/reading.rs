@@ -47,11 +47,12 @@ pub(in crate::store) async fn at_points(
     owner: &Owner,
     points: &[Uuid],
 ) -> Unit<Vec<Memory>> {
+    // by the points, and not through all that the owner has: hence a sum and an inequality, for which there is no index
     let rows = sqlx::query_as(concat!(
         "SELECT ",
         columns!(),
-        " FROM owners o JOIN memories m ON m.owner = o.id \
-         WHERE o.tenant = $1 AND o.subject = $2 AND m.rev > 0 AND m.point ",
+        " FROM owners o JOIN memories m ON m.owner + 0 = o.id \
+         WHERE o.tenant = $1 AND o.subject = $2 AND m.rev <> 0 AND m.point ",
         among!(bytes "$3")
     ))
     .bind(owner.tenant.as_str())

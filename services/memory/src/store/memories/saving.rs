@@ -5,12 +5,39 @@ use std::collections::HashMap;
 use harombe_types::SessionId;
 
 use super::{Connection, Outbox, Unit, columns, derived, listed, outbox, owners, refuse, steps};
-use crate::domain::{NewMemory, Saved, Saving, Step, What};
+use crate::domain::{Actor, MemoryKind, NewMemory, Owner, Saved, Saving, Step, What};
 use crate::error::Error;
-use crate::store::memories::rows::{MemoryRow, OwnerRow, kind_number, label_number};
+use crate::store::memories::rows::{MemoryRow, OwnerRow, kind_number, label, label_number};
 use crate::store::rows::signed;
 
-pub(in crate::store) async fn save(tx: &mut Connection, saving: &Saving) -> Unit<Saved> {
+/// Saves what somebody asks for. What a run asks for goes with its session, which must be there.
+pub(in crate::store) async fn save_asked(tx: &mut Connection, saving: &Saving) -> Unit<Saved> {
+    if let Actor::Run { session, .. } = &saving.actor {
+        // the session first, as everybody does who locks both
+        hold_session(tx, &saving.owner, *session).await?;
+    }
+    save(tx, saving).await
+}
+
+/// Nobody deletes it before the transaction ends.
+async fn hold_session(tx: &mut Connection, owner: &Owner, session: SessionId) -> Unit<()> {
+    let there: Option<i64> = sqlx::query_scalar(concat!(
+        "SELECT id FROM sessions WHERE tenant = $1 AND session_id = $2 AND subject = $3",
+        locked!()
+    ))
+    .bind(owner.tenant.as_str())
+    .bind(session.to_string())
+    .bind(owner.subject.as_str())
+    .fetch_optional(tx)
+    .await?;
+    match there {
+        Some(_) => Ok(()),
+        None => refuse(Error::NotFound("session")),
+    }
+}
+
+/// Saves what is new.
+pub(super) async fn save(tx: &mut Connection, saving: &Saving) -> Unit<Saved> {
     let mut owner = owners::hold(tx, &saving.owner).await?;
     let mut known = known(tx, &owner, saving).await?;
     let new: Vec<&NewMemory> = saving
@@ -74,7 +101,7 @@ async fn add(tx: &mut Connection, owner: &mut OwnerRow, saving: &Saving, new: &[
         return Ok(Rows::new());
     }
     for memory in new {
-        may_supersede(tx, owner, memory).await?;
+        may_supersede(tx, owner, memory, &saving.actor).await?;
     }
     let count = i64::try_from(new.len()).unwrap_or(i64::MAX);
     owners::admit(tx, &saving.owner, owner, count, saving.most).await?;
@@ -87,24 +114,49 @@ async fn add(tx: &mut Connection, owner: &mut OwnerRow, saving: &Saving, new: &[
     Ok(by_id(rows))
 }
 
-/// Whether there is what it supersedes, and nothing else has taken its place or is about to.
-async fn may_supersede(tx: &mut Connection, owner: &OwnerRow, memory: &NewMemory) -> Unit<()> {
+#[derive(sqlx::FromRow)]
+struct Superseding {
+    kind: i64,
+    label: i64,
+    valid_to_ms: Option<i64>,
+    is_taken: bool,
+}
+
+/// Whether there is what it supersedes, it may take the place of such a memory, and nothing else has taken it or is about to.
+async fn may_supersede(tx: &mut Connection, owner: &OwnerRow, memory: &NewMemory, actor: &Actor) -> Unit<()> {
     let Some(old) = memory.supersedes else {
         return Ok(());
     };
-    let found: Option<(Option<i64>, bool)> = sqlx::query_as(
-        "SELECT m.valid_to_ms, EXISTS (SELECT 1 FROM memories n WHERE n.owner = $1 AND n.supersedes = $2) \
+    let found: Option<Superseding> = sqlx::query_as(
+        "SELECT m.kind, m.label, m.valid_to_ms, \
+                EXISTS (SELECT 1 FROM memories n WHERE n.owner = $1 AND n.supersedes = $2) AS is_taken \
          FROM memories m WHERE m.owner = $1 AND m.memory_id = $2 AND m.rev > 0 AND m.hidden_ms IS NULL",
     )
     .bind(owner.id)
     .bind(old.as_uuid().as_bytes().as_slice())
     .fetch_optional(tx)
     .await?;
-    match found {
-        None => refuse(Error::NotFound("memory to supersede")),
-        Some((None, false)) => Ok(()),
-        Some(_) => refuse(Error::Superseded(old)),
+    let Some(found) = found else {
+        return refuse(Error::NotFound("memory to supersede"));
+    };
+    if found.kind != kind_number(memory.kind) {
+        return refuse(Error::Invalid(format!(
+            "memory {old} is no fact, and only facts are superseded; save this one without supersedes"
+        )));
     }
+    let is = label(found.label).or_else(refuse)?;
+    let by_a_run = matches!(actor, Actor::Run { .. }) && memory.kind == MemoryKind::Fact;
+    if by_a_run && memory.label > is {
+        return refuse(Error::MoreTrusted {
+            old,
+            is: is.as_str(),
+            new: memory.label.as_str(),
+        });
+    }
+    if found.is_taken || found.valid_to_ms.is_some() {
+        return refuse(Error::Superseded(old));
+    }
+    Ok(())
 }
 
 /// The place of a memory in its session.

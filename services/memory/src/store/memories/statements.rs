@@ -11,6 +11,7 @@ mod reading;
 mod saving;
 mod steps;
 mod summaries;
+mod unshown;
 
 pub(in crate::store) use collecting::{remember, said_in, unremembered};
 pub(in crate::store) use consolidating::{alike, behind, consolidate, count_behind, put_off, turns};
@@ -19,9 +20,10 @@ pub(in crate::store) use outbox::{finished, works};
 pub(in crate::store) use reading::{
     all_after, at_points, changed_since, list, memory, revision, stats, stored,
 };
-pub(in crate::store) use saving::{recorded, save};
+pub(in crate::store) use saving::{recorded, save_asked};
 pub(in crate::store) use steps::{set_aside, take_up_again, unrecorded};
 pub(in crate::store) use summaries::{put_summary, reach, take_work, told};
+pub(in crate::store) use unshown::summaries_of_unshown;
 
 use super::{Connection, overwrite, take_turn};
 use crate::store::memories::Outbox;

@@ -81,8 +81,9 @@ pub(in crate::store) async fn reach(
 }
 
 async fn reach_of(connection: &mut Connection, owner: i64, session: SessionId) -> Unit<Option<u32>> {
+    // unequal, and not greater: that would be looked up by the revision, among all that the owner has
     let reach: Option<i64> = sqlx::query_scalar(
-        "SELECT max(ordinal) FROM memories WHERE owner = $1 AND session = $2 AND kind = 1 AND rev > 0",
+        "SELECT max(ordinal) FROM memories WHERE owner = $1 AND session = $2 AND kind = 1 AND rev <> 0",
     )
     .bind(owner)
     .bind(session.to_string())

@@ -86,10 +86,12 @@ impl Generations for PostgresStore {
     async fn hold_indexing(&self, holder: Uuid, now: Timestamp, until: Timestamp) -> Result<bool, Error> {
         self.at_once(|connection| {
             Box::pin(async move {
+                // nobody writes a later moment than this one: it is of before the clock has gone back
                 let held = sqlx::query(
                     "INSERT INTO indexing (one, holder, until_ms) VALUES (1, $1, $3) ON CONFLICT (one) DO UPDATE \
                      SET holder = excluded.holder, until_ms = excluded.until_ms \
-                     WHERE indexing.holder = excluded.holder OR indexing.until_ms <= $2",
+                     WHERE indexing.holder = excluded.holder OR indexing.until_ms <= $2 \
+                       OR indexing.until_ms > $3 + ($3 - $2)",
                 )
                 .bind(holder.to_string())
                 .bind(now.as_millis())
@@ -97,6 +99,33 @@ impl Generations for PostgresStore {
                 .execute(connection)
                 .await?;
                 Ok(held.rows_affected() > 0)
+            })
+        })
+        .await
+    }
+
+    async fn keep_indexing(&self, holder: Uuid, until: Timestamp) -> Result<bool, Error> {
+        self.at_once(|connection| {
+            Box::pin(async move {
+                let kept = sqlx::query("UPDATE indexing SET until_ms = $2 WHERE holder = $1")
+                    .bind(holder.to_string())
+                    .bind(until.as_millis())
+                    .execute(connection)
+                    .await?;
+                Ok(kept.rows_affected() > 0)
+            })
+        })
+        .await
+    }
+
+    async fn let_go_of_indexing(&self, holder: Uuid) -> Result<(), Error> {
+        self.at_once(|connection| {
+            Box::pin(async move {
+                sqlx::query("DELETE FROM indexing WHERE holder = $1")
+                    .bind(holder.to_string())
+                    .execute(connection)
+                    .await?;
+                Ok(())
             })
         })
         .await

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::{PostgresStore, SCHEMA, Unit};
 use crate::domain::{
     Change, Changed, Erasure, Listing, Memory, OfRun, Owner, Revision, Saved, Saving, SessionTurn, Stats,
-    Step, Stored, Unremembered, Work,
+    Step, Stored, Unremembered, Unshown, Work,
 };
 use crate::error::Error;
 use crate::store::memories::MemoryStore;
@@ -97,7 +97,7 @@ macro_rules! with {
 impl MemoryStore for PostgresStore {
     async fn save(&self, saving: Saving) -> Result<Saved, Error> {
         let saving = Arc::new(saving);
-        self.whole(with!(saving; |tx| statements::save(tx, &saving)))
+        self.whole(with!(saving; |tx| statements::save_asked(tx, &saving)))
             .await
     }
 
@@ -148,6 +148,13 @@ impl MemoryStore for PostgresStore {
             .await
     }
 
+    async fn summaries_of_unshown(&self, owner: &Owner, unshown: &Unshown) -> Result<Vec<Memory>, Error> {
+        self.at_once(
+            with!(owner, unshown; |connection| statements::summaries_of_unshown(connection, &owner, &unshown)),
+        )
+        .await
+    }
+
     async fn all_after(&self, owner: &Owner, seq: u64, limit: u32) -> Result<Vec<Memory>, Error> {
         self.at_once(with!(owner; |connection| statements::all_after(connection, &owner, seq, limit)))
             .await
@@ -168,6 +175,10 @@ impl MemoryStore for PostgresStore {
         let (erasure, kept) = (Arc::new(erasure), self.outbox);
         self.whole(with!(erasure; |tx| statements::erase(tx, &erasure, kept)))
             .await
+    }
+
+    async fn sweep(&self) -> Result<(), Error> {
+        Ok(())
     }
 
     async fn due_erasures(&self, now: Timestamp, limit: u32) -> Result<Vec<Owner>, Error> {

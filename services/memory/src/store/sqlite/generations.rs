@@ -69,4 +69,12 @@ impl Generations for SqliteStore {
     async fn hold_indexing(&self, _: Uuid, _: Timestamp, _: Timestamp) -> Result<bool, Error> {
         Ok(true)
     }
+
+    async fn keep_indexing(&self, _: Uuid, _: Timestamp) -> Result<bool, Error> {
+        Ok(true)
+    }
+
+    async fn let_go_of_indexing(&self, _: Uuid) -> Result<(), Error> {
+        Ok(())
+    }
 }

@@ -1,5 +1,8 @@
 //! Memories on SQLite.
 
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
 use async_trait::async_trait;
 use harombe_sql::{Connection, UnitError, UnitFuture};
 use harombe_types::{MemoryId, Timestamp};
@@ -10,7 +13,7 @@ use uuid::Uuid;
 use super::{Lane, SqliteStore, Unit, sessions};
 use crate::domain::{
     Change, Changed, Erasure, Listing, Memory, OfRun, Owner, Revision, Saved, Saving, SessionTurn, Stats,
-    Step, Stored, Unremembered, Work,
+    Step, Stored, Unremembered, Unshown, Work,
 };
 use crate::error::Error;
 use crate::store::memories::MemoryStore;
@@ -51,6 +54,11 @@ async fn take_turn(_tx: &mut Connection, _owner: &Owner) -> Unit<()> {
     Ok(())
 }
 
+/// How long the write-ahead log is waited for by who has something erased. Nobody can write meanwhile.
+const ASKED: Duration = Duration::from_secs(2);
+/// And when it is tried again.
+const REPEATED: Duration = Duration::from_millis(100);
+
 impl SqliteStore {
     async fn reader(&self) -> Result<PoolConnection<Sqlite>, Error> {
         let reader = self.database.readers().acquire().await;
@@ -69,12 +77,25 @@ impl SqliteStore {
         })
     }
 
-    /// What was erased is in the write-ahead log no longer.
+    /// What was erased is in the write-ahead log no longer; if that cannot be emptied now, it is tried again soon.
     pub(super) async fn empty_log(&self) {
-        if let Err(error) = sessions::empty_log(self.database.path()).await {
+        if !self.try_to_empty_log(ASKED).await {
             let path = self.database.path().display();
-            tracing::warn!(%path, %error, "erased rows stay in the write-ahead log until it is next reused");
+            tracing::warn!(%path, "erased rows are in the write-ahead log for now; it is emptied as soon as it can be");
         }
+    }
+
+    /// Whether it could be.
+    async fn try_to_empty_log(&self, patience: Duration) -> bool {
+        let emptied = sessions::empty_log(self.database.path(), patience).await;
+        if let Err(error) = &emptied {
+            tracing::debug!(%error, "the write-ahead log cannot be emptied");
+        }
+        let emptied = emptied.unwrap_or(false);
+        if !emptied {
+            self.log_is_full.store(true, Ordering::Release);
+        }
+        emptied
     }
 }
 
@@ -83,7 +104,7 @@ impl MemoryStore for SqliteStore {
     async fn save(&self, saving: Saving) -> Result<Saved, Error> {
         let tenant = saving.owner.tenant.clone();
         self.write(&tenant, move |tx| {
-            Box::pin(async move { statements::save(tx, &saving).await })
+            Box::pin(async move { statements::save_asked(tx, &saving).await })
         })
         .await
     }
@@ -147,6 +168,14 @@ impl MemoryStore for SqliteStore {
             .await
     }
 
+    async fn summaries_of_unshown(&self, owner: &Owner, unshown: &Unshown) -> Result<Vec<Memory>, Error> {
+        let (owner, unshown) = (owner.clone(), unshown.clone());
+        self.read(|reader| {
+            Box::pin(async move { statements::summaries_of_unshown(reader, &owner, &unshown).await })
+        })
+        .await
+    }
+
     async fn all_after(&self, owner: &Owner, seq: u64, limit: u32) -> Result<Vec<Memory>, Error> {
         let owner = owner.clone();
         self.read(|reader| Box::pin(async move { statements::all_after(reader, &owner, seq, limit).await }))
@@ -175,6 +204,13 @@ impl MemoryStore for SqliteStore {
         let steps = steps.await?;
         self.empty_log().await;
         Ok(steps)
+    }
+
+    async fn sweep(&self) -> Result<(), Error> {
+        if self.log_is_full.swap(false, Ordering::AcqRel) {
+            self.try_to_empty_log(REPEATED).await;
+        }
+        Ok(())
     }
 
     async fn due_erasures(&self, now: Timestamp, limit: u32) -> Result<Vec<Owner>, Error> {

@@ -10,6 +10,8 @@ use crate::{Error, check};
 
 /// Begins the names of folders that are on their way in or out; what an interrupted run left of them is removed.
 const PASSING: &str = ".passing-";
+/// Stands between a collection's name and the time at which it was put aside. No name has a full stop.
+const ASIDE: &str = ".corrupt-";
 
 /// The names of the collections in `home`.
 pub(super) fn names(home: &Path) -> Result<Vec<String>, Error> {
@@ -31,9 +33,10 @@ pub(super) fn sweep(home: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Keeps a folder that cannot be used for whoever wants to know why, and removes the one that was kept before it.
+/// Keeps a folder that cannot be used for whoever wants to know why, until it has been made again, and removes the one that
+/// was kept before it.
 pub(super) fn put_aside(home: &Path, name: &str, now: Timestamp) -> Result<(), Error> {
-    let mark = format!("{name}.corrupt-");
+    let mark = format!("{name}{ASIDE}");
     let before: Vec<_> = entries(home)?
         .into_iter()
         .filter(|entry| entry.starts_with(&mark))
@@ -43,6 +46,16 @@ pub(super) fn put_aside(home: &Path, name: &str, now: Timestamp) -> Result<(), E
         remove_all(&home.join(entry))?;
     }
     rename(&home.join(name), &home.join(aside))
+}
+
+/// Removes all folders that were put aside: they have vectors of what may have been erased since.
+pub(super) fn remove_put_aside(home: &Path) -> Result<(), Error> {
+    for name in entries(home)? {
+        if name.contains(ASIDE) {
+            remove_all(&home.join(name))?;
+        }
+    }
+    Ok(())
 }
 
 /// Removes a collection's folder, or none, at once: it is not found half there by the next start.

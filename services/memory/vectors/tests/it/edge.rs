@@ -164,11 +164,18 @@ async fn a_folder_that_is_damaged_is_put_aside_and_made_anew() {
         assert_eq!(edge.count(&model()).await.unwrap(), 0);
         fill(&edge, 600).await;
         assert_eq!(edge.count(&model()).await.unwrap(), 600);
-        edge.close().await;
         // Only the newest is kept.
         let time = 1_000 * (i64::try_from(number).unwrap() + 2);
         assert!(aside(time).is_dir());
         assert!(!aside(time - 1_000).exists());
+        // And that no longer than all that it had is made again.
+        if number > 1 {
+            edge.settled().await.unwrap();
+            edge.settled().await.unwrap();
+            assert!(!aside(time).exists());
+            assert_eq!(edge.count(&model()).await.unwrap(), 600);
+        }
+        edge.close().await;
     }
 }
 

@@ -1,5 +1,5 @@
 //! What fits into an agent's context. The prompt, the tools and the message must; of the room that they leave, memories get
-//! at most a quarter, the summary of older turns at most an eighth, and the newest whole turns the rest.
+//! at most a quarter, the summaries of older turns at most an eighth, and the newest whole turns the rest.
 
 use harombe_proto::memory::v1::{Memory, Turn};
 use harombe_proto::types::v1::{ContextBuilt, LeftOut, RecalledMemory};
@@ -13,7 +13,7 @@ use crate::peers::Past;
 
 /// Parts of the room: memories get one of so many.
 const RECALLED: u64 = 4;
-/// And the summary.
+/// And the summaries.
 const SUMMARY: u64 = 8;
 
 /// Said of a memory whose search was not whole.
@@ -53,10 +53,10 @@ pub(crate) fn fit(
 ) -> Built {
     let (counter, room) = (&agent.counter, room(agent, fixed).unwrap_or_default());
     let mut shelf = Shelf::new(counter, boundary);
-    let summarised = past
-        .summary
-        .as_ref()
-        .is_some_and(|summary| shelf.summary(summary, room / SUMMARY));
+    for summary in &past.summaries {
+        shelf.summary(summary, room / SUMMARY);
+    }
+    let summarised = !shelf.summaries.is_empty();
     for memory in &past.recalled {
         shelf.recalled(memory, room / RECALLED);
     }
@@ -70,7 +70,11 @@ pub(crate) fn fit(
     left_out.extend(shelf.left_out);
     let outside = outside::seen(&turns.messages)
         || past.turns.iter().any(|turn| turn.claimed)
-        || past.recalled.iter().chain(&past.summary).any(blocks::is_anybodys);
+        || past
+            .recalled
+            .iter()
+            .chain(&past.summaries)
+            .any(blocks::is_anybodys);
     let degraded = fault.is_empty() && past.degraded;
     let event = ContextBuilt {
         turns: turns.count.saturating_add(1),
@@ -97,7 +101,9 @@ struct Shelf<'a> {
     counter: &'a Counter,
     /// Of the message without a memory.
     frame: u64,
-    summary: Option<Block>,
+    /// The newest stretch first.
+    summaries: Vec<Block>,
+    summary_tokens: u64,
     blocks: Vec<Block>,
     tokens: u64,
     told: Vec<RecalledMemory>,
@@ -109,7 +115,8 @@ impl<'a> Shelf<'a> {
         Self {
             counter,
             frame: framed(counter, &blocks::message(boundary, &[])),
-            summary: None,
+            summaries: Vec::new(),
+            summary_tokens: 0,
             blocks: Vec::new(),
             tokens: 0,
             told: Vec::new(),
@@ -122,17 +129,16 @@ impl<'a> Shelf<'a> {
         self.counter.count(block.as_str()) + 1
     }
 
-    fn summary(&mut self, memory: &Memory, most: u64) -> bool {
+    fn summary(&mut self, memory: &Memory, most: u64) {
         let block = Block::summary(memory);
         let tokens = self.tokens(&block);
-        let fits = self.frame + tokens <= most;
-        if fits {
-            self.summary = Some(block);
-        } else {
-            let reason = format!("it would take more than {most} tokens, an eighth of the room there is");
+        if self.frame + self.summary_tokens + tokens > most {
+            let reason = format!("summaries may take {most} tokens, an eighth of the room there is");
             self.leave_out("summary", tokens, reason);
+            return;
         }
-        fits
+        self.summary_tokens += tokens;
+        self.summaries.push(block);
     }
 
     fn recalled(&mut self, memory: &Memory, most: u64) {
@@ -170,10 +176,9 @@ impl<'a> Shelf<'a> {
     }
 
     fn message(&mut self, boundary: &str) -> Option<Message> {
-        let blocks: Vec<_> = self
-            .summary
-            .take()
+        let blocks: Vec<_> = std::mem::take(&mut self.summaries)
             .into_iter()
+            .rev()
             .chain(std::mem::take(&mut self.blocks))
             .collect();
         (!blocks.is_empty()).then(|| Message::Recalled(blocks::message(boundary, &blocks)))

@@ -15,8 +15,8 @@ pub(crate) struct Past {
     pub turns: Vec<wire::Turn>,
     /// Older ones that memory left out.
     pub turns_left_out: u64,
-    /// Of those.
-    pub summary: Option<wire::Memory>,
+    /// Of those, the newest stretch first.
+    pub summaries: Vec<wire::Memory>,
     /// Of other conversations, best first.
     pub recalled: Vec<wire::Memory>,
     /// Something that is configured for recalling was out of reach.
@@ -49,7 +49,12 @@ impl Memory {
         Ok(Past {
             turns: response.turns,
             turns_left_out: response.turns_left_out,
-            summary: response.summary.and_then(|hit| hit.memory),
+            summaries: response
+                .summary
+                .into_iter()
+                .chain(response.earlier_summaries)
+                .filter_map(|hit| hit.memory)
+                .collect(),
             recalled: response
                 .recalled
                 .into_iter()

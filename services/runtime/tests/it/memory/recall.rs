@@ -100,6 +100,7 @@ impl MemoryService for Memory {
             means: wire::RecallMeans::Lexical.into(),
             workspace_id: state.workspace.clone(),
             last_run_id: state.last_run(),
+            earlier_summaries: Vec::new(),
         }))
     }
 

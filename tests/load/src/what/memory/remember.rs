@@ -25,6 +25,7 @@ pub(in crate::what) async fn measure(plan: &Plan) -> Result<Report> {
     let world = World::embedded(plan).await?;
     let fdatasync = raw::fdatasync_p50_us(world.path())?;
     let callers = Arc::new(Callers::new(&world, plan.tenants)?);
+    callers.begin().await?;
     let (saved, missing) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
     let began = Instant::now();
     let report = measure::run(plan, {

@@ -78,7 +78,10 @@ fn all_of_it_is_shown_where_there_is_room() {
     let past = Past {
         turns: vec![turn("one"), turn("two")],
         turns_left_out: 3,
-        summary: Some(memory("s", "They spoke of boats.")),
+        summaries: vec![
+            memory("s", "They spoke of boats."),
+            memory("r", "Of trains before."),
+        ],
         recalled: vec![memory("a", "I live in Kiel."), memory("b", "North first.")],
         ..Past::default()
     };
@@ -91,7 +94,7 @@ fn all_of_it_is_shown_where_there_is_room() {
     let Message::Recalled(shown) = &messages[4] else {
         panic!("{messages:?}")
     };
-    let places: Vec<_> = ["boats", "Kiel", "North"]
+    let places: Vec<_> = ["trains", "boats", "Kiel", "North"]
         .map(|words| shown.find(words).unwrap())
         .into();
     assert!(places.is_sorted(), "{shown}");
@@ -138,7 +141,7 @@ fn only_the_newest_whole_turns_are_shown_and_the_rest_is_told() {
 fn memories_take_a_quarter_at_most_and_the_summary_an_eighth() {
     let long = "A boat in the harbour. ".repeat(60);
     let past = Past {
-        summary: Some(memory("s", &long)),
+        summaries: vec![memory("s", "Boats."), memory("r", &long), memory("q", "Trains.")],
         turns_left_out: 1,
         recalled: vec![
             memory("a", "I live in Kiel."),
@@ -149,7 +152,11 @@ fn memories_take_a_quarter_at_most_and_the_summary_an_eighth() {
     };
     let built = built(1500, &past);
     assert_eq!(left_out(&built), [("turns", 1), ("summary", 1), ("memories", 1)]);
-    assert!(!built.event.summarised);
+    assert!(built.event.summarised);
+    let Message::Recalled(shown) = &built.messages[0] else {
+        panic!("{:?}", built.messages)
+    };
+    assert!(shown.find("Trains") < shown.find("Boats"), "{shown}");
     let recalled: Vec<_> = built
         .event
         .recalled
@@ -198,12 +205,12 @@ proptest! {
         context in 60_u32..3000,
         turns in proptest::collection::vec("[a-z é中🎉\\n]{0,400}", 0..8),
         memories in proptest::collection::vec("[a-z é中🎉\\n]{0,400}", 0..8),
-        summary in proptest::option::of("[a-z ]{0,400}"),
+        summary in proptest::collection::vec("[a-z ]{0,400}", 0..4),
     ) {
         let past = Past {
             turns: turns.iter().map(|text| turn(text)).collect(),
             recalled: memories.iter().map(|text| memory("m", text)).collect(),
-            summary: summary.map(|text| memory("s", &text)),
+            summaries: summary.iter().map(|text| memory("s", text)).collect(),
             ..Past::default()
         };
         let agent = agent(context);
