@@ -14,6 +14,7 @@ mod faults;
 mod forgetting;
 mod imports;
 mod journal;
+mod killed;
 mod leases;
 mod limits;
 mod memories;

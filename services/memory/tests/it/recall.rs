@@ -2,13 +2,14 @@
 
 mod changed_model;
 mod context;
+mod crowd;
 mod elsewhere;
 mod faults;
 mod finding;
 mod refused;
 
 use std::future::Future;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use harombe_error::Failure;
@@ -17,7 +18,7 @@ use harombe_proto::memory::v1 as pb;
 use harombe_rpc::TaskSet;
 use harombe_types::{MemoryId, SystemClock};
 
-use crate::rig::{Rig, TestRun, answer, start};
+use crate::rig::{Rig, TestRun, answer, by_meaning, start};
 
 /// For what another task does.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -36,27 +37,10 @@ const SISTER: &str = FACTS[0];
 /// Shares no word with it that counts.
 const ABOUT_SISTER: &str = "Which relative studies ocean animals?";
 
-/// The folder of the model that setup gets.
-fn model() -> PathBuf {
-    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    let cache = cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
-    let model = cache
-        .expect("a home")
-        .join("harombe/tools/models/all-minilm-l6-v2");
-    assert!(
-        model.is_dir(),
-        "{} is not there; run deploy/setup/models.sh",
-        model.display()
-    );
-    model
-}
-
 /// A service with the model.
 async fn with_model(change: impl FnOnce(&mut Config)) -> Rig {
     Rig::with(|config| {
-        config.embedding.folder = Some(model());
-        config.embedding.threads = 1;
-        config.recall.dense_within = Duration::from_secs(30).into();
+        by_meaning(config);
         change(config);
     })
     .await

@@ -1,6 +1,6 @@
 //! A service with a database of its own, and clients that call it as the gateway and as a runtime.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,15 +48,40 @@ pub(crate) struct Rig {
     pub(crate) config: Config,
 }
 
+/// The folder of the model that setup gets.
+pub(crate) fn model() -> PathBuf {
+    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let cache = cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
+    let model = cache
+        .expect("a home")
+        .join("harombe/tools/models/all-minilm-l6-v2");
+    assert!(
+        model.is_dir(),
+        "{} is not there; run deploy/setup/models.sh",
+        model.display()
+    );
+    model
+}
+
+/// Has memories found by meaning, with as few threads as that takes and however busy the machine is.
+pub(crate) fn by_meaning(config: &mut Config) {
+    config.embedding.folder = Some(model());
+    config.embedding.threads = 1;
+    config.recall.dense_within = Duration::from_secs(30).into();
+}
+
 /// What is kept as long as somebody uses it.
 pub(crate) struct Home {
-    directory: TempDir,
-    _database: Option<Database>,
+    pub(crate) path: PathBuf,
+    #[expect(dead_code, reason = "it goes with this")]
+    pub(crate) directory: Option<TempDir>,
+    #[expect(dead_code, reason = "it goes with this")]
+    pub(crate) database: Option<Database>,
 }
 
 impl Home {
     pub(crate) fn path(&self) -> &Path {
-        self.directory.path()
+        &self.path
     }
 }
 
@@ -84,14 +109,20 @@ impl Rig {
 
     /// With its files in this directory.
     pub(crate) async fn under(directory: TempDir, config: Config, database: Option<Database>) -> Self {
+        let home = Home {
+            path: directory.path().to_owned(),
+            directory: Some(directory),
+            database,
+        };
+        Self::at(home, config).await
+    }
+
+    pub(crate) async fn at(home: Home, config: Config) -> Self {
         let clock = Arc::new(ManualClock::at(SystemClock.now()));
         let authority = CertificateAuthority::create("test.example", &*clock).expect("authority");
         let identity = |name| authority.issue(name, &*clock).expect("identity");
         let (gateway, memory) = (identity(ServiceName::Gateway), identity(ServiceName::Memory));
-        let directory = Arc::new(Home {
-            directory,
-            _database: database,
-        });
+        let directory = Arc::new(home);
         let sink = AuditSink::new(&TestPki::new(clock.clone()), clock.clone());
         let trails = TaskSet::new();
         let (service, metrics) = start(&config, &clock, &memory, directory.path(), (&sink, &trails)).await;

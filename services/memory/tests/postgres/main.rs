@@ -39,6 +39,7 @@ mod summaries;
 mod turns;
 #[path = "../it/unrecorded.rs"]
 mod unrecorded;
+mod vectors;
 
 use rig::Backend;
 

@@ -18,8 +18,7 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tonic::{Request, Response, Status, Streaming, async_trait};
 
-use super::model;
-use crate::rig::Rig;
+use crate::rig::{Rig, TestRun, model};
 
 /// egress-proxy with a model behind it: the local one with its numbers in the opposite order, which is another model.
 #[derive(Clone)]
@@ -131,6 +130,17 @@ async fn body(frames: &mut Streaming<wire::OwnTunnelRequest>) -> Result<Vec<u8>,
         };
         bytes.extend_from_slice(&data);
     }
+}
+
+/// A service with a model elsewhere, which is away.
+pub(super) async fn with_elsewhere() -> (Rig, TestRun, Elsewhere, GrpcChannel) {
+    let rig = Rig::new().await;
+    let elsewhere = Elsewhere::new();
+    let way = GrpcChannel::local(&elsewhere.server(&rig), ServiceName::Memory);
+    let config = Elsewhere::config(&rig.config);
+    let rig = rig.restart_with(config, way.clone()).await;
+    let run = rig.run_in(rig.new_session().await);
+    (rig, run, elsewhere, way)
 }
 
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;

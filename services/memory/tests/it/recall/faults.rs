@@ -6,8 +6,9 @@ use std::time::Duration;
 use harombe_proto::memory::v1 as pb;
 use harombe_vectors::testserver::TestServer;
 
-use super::{ABOUT_SISTER, FACTS, SISTER, model, texts, until, with_model};
-use crate::rig::Rig;
+use super::{ABOUT_SISTER, FACTS, SISTER, texts, until, with_model};
+use crate::person::stats;
+use crate::rig::{Rig, by_meaning, model};
 
 #[tokio::test]
 async fn vectors_that_are_lost_or_damaged_are_made_again() {
@@ -125,4 +126,34 @@ async fn a_model_that_was_altered_keeps_nobody_from_starting() {
             .any(|line| line == "harombe_memory_embedding_model_usable 0")
     };
     until("the metric says so", || async { shown() }).await;
+}
+
+#[tokio::test]
+async fn a_model_that_is_not_there_is_used_when_it_comes() {
+    let folder = tempfile::tempdir().expect("directory");
+    let place = folder.path().join("model");
+    let rig = Rig::with(|config| {
+        by_meaning(config);
+        config.embedding.folder = Some(place.clone());
+    })
+    .await;
+    let run = rig.run_in(rig.new_session().await);
+    rig.remember(&run, SISTER).await;
+    let recalled = rig.recall(&run, "biologist").await;
+    assert_eq!(recalled.means(), pb::RecallMeans::Degraded);
+    assert_eq!(texts(&recalled).first(), Some(&SISTER));
+    // nothing of it waits in the outbox, and yet it cannot be found by meaning
+    let shown = stats(&rig, &rig.ann()).await;
+    assert_eq!(
+        (shown.waiting_for_embedding, shown.embedding_model.as_str()),
+        (1, "")
+    );
+    let coming = folder.path().join("coming");
+    std::fs::create_dir(&coming).expect("folder");
+    for file in files(&model()) {
+        std::fs::copy(&file, coming.join(file.file_name().expect("name"))).expect("file");
+    }
+    std::fs::rename(coming, place).expect("folder");
+    rig.until_found_by_meaning(&run, ABOUT_SISTER, SISTER).await;
+    assert_eq!(stats(&rig, &rig.ann()).await.waiting_for_embedding, 0);
 }

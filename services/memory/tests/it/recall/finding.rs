@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use harombe_error::{Code, Reason};
 use harombe_proto::memory::v1 as pb;
-use harombe_types::{ManualClock, MemoryId, RunId, SystemClock};
+use harombe_types::{ManualClock, MemoryId, RunId, SystemClock, Timestamp};
 
 use super::{ABOUT_SISTER, FACTS, SISTER, texts, until, with_model};
+use crate::consolidation::{often, save};
+use crate::person::{self, fact, get, saved};
 use crate::rig::{Rig, answer, refused};
 
 #[tokio::test]
@@ -252,4 +254,37 @@ async fn a_clock_that_goes_back_hides_nothing() {
         let provenance = hit.memory.as_ref().and_then(|memory| memory.provenance.as_ref());
         assert!(provenance.expect("provenance").audit_index.is_some());
     }
+}
+
+#[tokio::test]
+async fn a_clock_that_goes_back_turns_no_order_round() {
+    let mut rig = Rig::with(often).await;
+    let (start, hour) = (rig.now(), Duration::from_secs(3600));
+    rig.clock.advance(hour * 3);
+    let (late, former) = (rig.now(), save(&rig, "I live in Berlin.").await);
+    let old = saved(&rig, &rig.ann(), "The spare key is under the stone.").await;
+    rig.clock = Arc::new(ManualClock::at(start.plus(hour)));
+    let rig = rig.restart().await;
+    let ann = rig.ann();
+    // by what is saved later, whatever time it has
+    let request = pb::SaveMemoryRequest {
+        supersedes: old.memory_id.clone(),
+        ..fact("The spare key is with the neighbour.")
+    };
+    let new = person::save(&rig, &ann, request).await.expect("saved");
+    let later = save(&rig, "I live in Hamburg.").await;
+    until("the later one takes the place of the former", async || {
+        get(&rig, &ann, &former).await.expect("memory").superseded_by == later
+    })
+    .await;
+    let old = get(&rig, &ann, &old.memory_id).await.expect("memory");
+    assert_eq!(old.superseded_by, new.memory_id);
+    // none holds until before it was said
+    for memory in [old, get(&rig, &ann, &former).await.expect("memory")] {
+        let valid_to = Timestamp::from(&memory.valid_to.expect("end"));
+        assert!(valid_to >= late, "{valid_to} {late}");
+    }
+    let run = rig.run_in(rig.new_session().await);
+    let recalled = rig.recall(&run, "spare key").await;
+    assert_eq!(texts(&recalled), ["The spare key is with the neighbour."]);
 }

@@ -1,29 +1,16 @@
 //! Texts that the model behind an upstream refuses, and an upstream that has other reasons not to take one.
 
 use harombe_proto::memory::v1 as pb;
-use harombe_rpc::GrpcChannel;
-use harombe_types::ServiceName;
 
-use super::elsewhere::Elsewhere;
+use super::elsewhere::with_elsewhere;
 use super::{ABOUT_SISTER, FACTS, SISTER, texts, until};
 use crate::person::stats;
-use crate::rig::{Rig, TestRun};
+use crate::rig::Rig;
 
 const BAD: &str = "An unspeakable word is in this one.";
 const WORSE: &str = "This one is unspeakable as well.";
 const WORD: &str = "unspeakable";
 const ABOUT_DOG: &str = "Where does the pet rest?";
-
-/// A service with a model elsewhere, which is away.
-async fn with_elsewhere() -> (Rig, TestRun, Elsewhere, GrpcChannel) {
-    let rig = Rig::new().await;
-    let elsewhere = Elsewhere::new();
-    let way = GrpcChannel::local(&elsewhere.server(&rig), ServiceName::Memory);
-    let config = Elsewhere::config(&rig.config);
-    let rig = rig.restart_with(config, way.clone()).await;
-    let run = rig.run_in(rig.new_session().await);
-    (rig, run, elsewhere, way)
-}
 
 impl Rig {
     fn given_up(&self, memories: u32) -> bool {
