@@ -158,28 +158,32 @@ async fn a_models_summary_takes_the_place_of_the_one_of_sentences() {
         count(&rig, "harombe_memory_consolidation_summaries_total{by=\"model\"}"),
         1
     );
+}
 
-    // what is said next is summed up with it, and shown where turns are left out
+#[tokio::test]
+async fn the_next_is_made_of_the_former_and_nobody_else_comes_between() {
+    let rig = Rig::with(rarely).await;
+    let session = SessionId::generate(&SystemClock);
+    let run = rig.run_in(session);
+    import(&rig, session, 1..=30).await;
+    let work = take(&rig, &run).await.expect("work");
+    let first = put(&rig, &run, &work.memory_id, "Thirty rooms.").await;
+    let first = first.expect("put").expect("kept");
+    let mut rig = rig;
+    often(&mut rig.config);
     let rig = rig.restart().await;
     import(&rig, session, 31..=50).await;
     let work = take(&rig, &run).await.expect("work");
-    assert_eq!(
-        work.former.as_ref().map(|former| &former.memory_id),
-        Some(&kept.memory_id)
-    );
+    let former = work.former.as_ref().map(|former| former.memory_id.as_str());
+    assert_eq!(former, Some(first.memory_id.as_str()));
     assert_eq!(work.turns.len(), 20);
     put(&rig, &run, &work.memory_id, "All of it.")
         .await
         .expect("put")
         .expect("kept");
     assert_eq!(summaries(&rig).await[0].text, "All of it.");
-    assert_eq!(
-        count(
-            &rig,
-            "harombe_memory_consolidation_summaries_total{by=\"sentences\"}"
-        ),
-        0
-    );
+    let of_sentences = "harombe_memory_consolidation_summaries_total{by=\"sentences\"}";
+    assert_eq!(count(&rig, of_sentences), 0);
 }
 
 #[tokio::test]

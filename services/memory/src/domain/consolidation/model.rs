@@ -117,7 +117,7 @@ pub(crate) struct Told {
 }
 
 /// Turns of which it takes so many for a summary, and for the next.
-const TURNS: u32 = 20;
+pub(super) const TURNS: u32 = 20;
 
 impl Told {
     /// Whether it is time for a summary of the turns' own sentences. One of a model's is left in its place for as many turns

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use harombe_types::{Clock, EventId, MemoryId, RunPrincipal};
 
-use super::model::{Segment, Writer};
+use super::model::{Segment, TURNS, Writer};
 use super::summary::LONGEST;
 use super::work::{Put, Putting, Taking, Work};
 use crate::domain::memories::check::made_fit;
@@ -54,7 +54,9 @@ impl Summaries {
             subject: run.subject.clone(),
         };
         let store = &self.0.consolidations;
-        let Some(reach) = store.reach(&owner, run.session).await? else {
+        let reach = store.reach(&owner, run.session).await?;
+        // most sessions are short: nothing more is asked of them
+        let Some(reach) = reach.filter(|reach| *reach >= TURNS) else {
             return Ok(None);
         };
         let last = Segment::of(run.session, reach);
