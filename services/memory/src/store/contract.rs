@@ -12,6 +12,7 @@ mod pages;
 mod place;
 mod races;
 mod remembering;
+mod steps;
 mod summaries;
 mod trust;
 mod unshown;
