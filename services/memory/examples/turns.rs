@@ -167,6 +167,7 @@ impl Caller {
             }],
             entries: vec![entry()],
             state: pb::RunState::Finished.into(),
+            ..pb::FinishTurnRequest::default()
         };
         let started = Instant::now();
         conversations

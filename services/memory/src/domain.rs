@@ -16,6 +16,7 @@ mod journal;
 mod limits;
 pub(crate) mod memories;
 mod model;
+mod outside;
 pub(crate) mod recall;
 mod takeover;
 
@@ -39,3 +40,4 @@ pub(crate) use model::{
     Held, Lease, Mark, NewEntry, Owner, Page, Position, Progress, Renewal, Room, Run, RunState, Selection,
     Session, StoredPage, StoredTurn, Turns,
 };
+pub(crate) use outside::shows_outside;

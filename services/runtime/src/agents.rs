@@ -8,6 +8,7 @@ use harombe_types::AgentName;
 
 use crate::config::{AgentConfig, Config, ModelConfig, ModelSpec};
 use crate::domain::agent::{Agent, Limits};
+use crate::domain::context;
 use crate::domain::model::Model;
 use crate::domain::tools::Registry;
 use crate::models;
@@ -35,6 +36,7 @@ pub(crate) fn build(
             (agent.model_name(&config.models), model, counter),
             tools,
         );
+        check(&built, &vocabularies)?;
         Ok((name, Arc::new(built)))
     };
     config.agents.iter().map(agent).collect()
@@ -82,6 +84,26 @@ fn counter(
         })
 }
 
+/// An agent whose context is full before anybody has said anything can take no message.
+fn check(agent: &Agent, vocabularies: &Vocabularies) -> Result<(), BuildError> {
+    let fits = |needed| needed < u64::from(agent.limits.context);
+    let counted = |counter: &Counter| context::counted(counter, agent, &agent.prompt, "");
+    // a vocabulary is only read where an estimate, which is never much too low, does not answer it
+    let estimate = vocabularies.counter(&Choice::Estimate);
+    if estimate.is_ok_and(|estimate| fits(counted(&estimate))) {
+        return Ok(());
+    }
+    let needed = counted(&agent.counter);
+    if fits(needed) {
+        return Ok(());
+    }
+    Err(BuildError::Context {
+        agent: agent.name.to_string(),
+        needed,
+        context: agent.limits.context,
+    })
+}
+
 fn build_agent(
     name: AgentName,
     config: &AgentConfig,
@@ -109,5 +131,43 @@ fn build_agent(
             result: usize::try_from(config.max_result.as_bytes()).unwrap_or(usize::MAX),
         },
         sums_up: config.sums_up(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn an_agent_must_have_room_for_a_message() {
+        let vocabularies = Vocabularies::default();
+        let built = |prompt: &str, context| Agent {
+            name: "default".parse().unwrap(),
+            description: String::new(),
+            prompt: prompt.to_owned(),
+            model_name: "scripted".to_owned(),
+            model: Arc::new(Scripted::built_in().unwrap()),
+            counter: vocabularies.counter(&harombe_tokens::openai("gpt-4o")).unwrap(),
+            tools: Vec::new(),
+            limits: Limits {
+                steps: 1,
+                tokens: 1,
+                wall: Duration::MAX,
+                context,
+                recall: 8,
+                result: 1024,
+            },
+            sums_up: false,
+        };
+        let long = "Be careful. ".repeat(100);
+        check(&built("Be careful.", 100), &vocabularies).unwrap();
+        check(&built(&long, 4000), &vocabularies).unwrap();
+        let refused = check(&built(&long, 100), &vocabularies).unwrap_err().to_string();
+        assert!(
+            refused.contains("of the agent default") && refused.contains("of its 100"),
+            "{refused}"
+        );
     }
 }

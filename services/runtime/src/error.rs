@@ -20,6 +20,17 @@ pub(crate) enum Error {
         /// In bytes.
         most: usize,
     },
+    /// More than the model can be shown at once.
+    #[error(
+        "the message is too long: with the agent's prompt and tools and the client's instructions it takes {needed} tokens, and the \
+         agent's context has {most}; upload long texts as a file instead"
+    )]
+    ContextTooLong {
+        /// In tokens.
+        needed: u64,
+        /// In tokens.
+        most: u32,
+    },
     /// The id that makes sending again harmless is missing or too long.
     #[error("client_message_id must have 1 to {most} bytes")]
     ClientMessageId {
@@ -73,6 +84,7 @@ impl ServiceError for Error {
             Self::UnknownAgent(_) => Code::NotFound,
             Self::EmptyMessage
             | Self::MessageTooLong { .. }
+            | Self::ContextTooLong { .. }
             | Self::ClientMessageId { .. }
             | Self::Instructions { .. }
             | Self::UploadTooLarge { .. }
@@ -96,6 +108,7 @@ impl ServiceError for Error {
             | Self::Path(_)
             | Self::Call(_) => Reason::InvalidArgument,
             Self::MessageTooLong { .. }
+            | Self::ContextTooLong { .. }
             | Self::Instructions { .. }
             | Self::UploadTooLarge { .. }
             | Self::TooManyRuns => Reason::LimitExceeded,

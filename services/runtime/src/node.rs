@@ -1,6 +1,7 @@
 //! One replica of runtime: takes messages, drives runs, takes over those of others. It holds nothing that cannot be lost.
 
 pub(crate) mod drain;
+mod opening;
 pub(crate) mod personal;
 mod summing;
 mod turn;

@@ -76,6 +76,19 @@ pub enum BuildError {
         #[source]
         source: harombe_tokens::Error,
     },
+    /// An agent that could take no message.
+    #[error(
+        "the prompt and the tools of the agent {agent} take {needed} of its {context} context_tokens; \
+         give it more, fewer tools or a shorter prompt"
+    )]
+    Context {
+        /// Whose.
+        agent: String,
+        /// In tokens.
+        needed: u64,
+        /// In tokens.
+        context: u32,
+    },
     /// A built-in tool.
     #[error("the built-in tools cannot be used")]
     Tools(#[from] BadSchema),

@@ -56,6 +56,7 @@ pub(crate) fn decode_page(page: StoredPage) -> Result<Page, Error> {
         left_out: page.left_out,
         workspace: page.workspace,
         last_run: page.last_run,
+        saw_outside: page.saw_outside,
     })
 }
 

@@ -40,6 +40,8 @@ pub(crate) struct Context {
     pub(crate) workspace: Option<String>,
     /// The newest run of the session that has ended.
     pub(crate) last_run: Option<String>,
+    /// A turn of the session is claimed, or its run was shown what may be anybody's words; left out or not.
+    pub(crate) saw_outside: bool,
 }
 
 /// What is wanted of a context.
@@ -124,6 +126,7 @@ impl Contexts {
             means,
             workspace: page.workspace,
             last_run: page.last_run,
+            saw_outside: page.saw_outside,
         })
     }
 }

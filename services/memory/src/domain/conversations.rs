@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use harombe_proto::memory::v1::{Author, BeginTurnRequest, JournalEntry, Message};
+use harombe_proto::memory::v1::{Author, BeginTurnRequest, FinishTurnRequest, Message};
 use harombe_types::{AgentName, Clock, RunPrincipal, SessionId, WorkspaceId};
 use tokio::sync::Notify;
 
 use crate::domain::{
     Begin, Begun, Finish, Follow, Memories, Owner, Page, RunLimits, RunState, Selection, Session, Turns,
-    check, claimed_turns, content, decode_page, encode_entries,
+    check, claimed_turns, content, decode_page, encode_entries, shows_outside,
 };
 use crate::error::Error;
 use crate::metrics::{By, Leased, Numbers};
@@ -189,11 +189,16 @@ impl Conversations {
     pub(crate) async fn finish(
         &self,
         run: RunPrincipal,
-        epoch: u64,
-        messages: Vec<Message>,
-        entries: Vec<JournalEntry>,
+        request: FinishTurnRequest,
         state: RunState,
     ) -> Result<u64, Error> {
+        let FinishTurnRequest {
+            epoch,
+            messages,
+            entries,
+            saw_outside,
+            ..
+        } = request;
         check::turn(&messages)?;
         check::entries(&entries)?;
         if state == RunState::Active {
@@ -212,6 +217,7 @@ impl Conversations {
                 messages: content(&messages),
                 entries: encode_entries(entries),
                 state,
+                saw_outside: saw_outside.unwrap_or_else(|| shows_outside(&messages)),
                 now,
             })
             .await

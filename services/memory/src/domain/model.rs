@@ -158,6 +158,8 @@ pub(crate) struct Finish {
     pub(crate) messages: Content,
     pub(crate) entries: Vec<NewEntry>,
     pub(crate) state: RunState,
+    /// The run was shown what may be anybody's words.
+    pub(crate) saw_outside: bool,
     pub(crate) now: Timestamp,
 }
 
@@ -258,6 +260,8 @@ pub(crate) struct Page {
     pub(crate) workspace: Option<String>,
     /// The newest run that has ended.
     pub(crate) last_run: Option<String>,
+    /// A turn of the session is claimed, or its run was shown what may be anybody's words; left out or not.
+    pub(crate) saw_outside: bool,
 }
 
 /// [`Page`] as the store has it.
@@ -271,4 +275,6 @@ pub(crate) struct StoredPage {
     pub(crate) workspace: Option<String>,
     /// The newest run that has ended.
     pub(crate) last_run: Option<String>,
+    /// A turn of the session is claimed, or its run was shown what may be anybody's words; left out or not.
+    pub(crate) saw_outside: bool,
 }

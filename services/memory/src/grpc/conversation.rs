@@ -102,13 +102,7 @@ impl ConversationService for ConversationGrpc {
         let run = request.run()?;
         let request = request.into_inner();
         let state = run_state(request.state())?;
-        let pb::FinishTurnRequest {
-            epoch,
-            messages,
-            entries,
-            ..
-        } = request;
-        let cursor = self.0.finish(run, epoch, messages, entries, state).await?;
+        let cursor = self.0.finish(run, request, state).await?;
         Ok(Response::new(pb::FinishTurnResponse { cursor }))
     }
 

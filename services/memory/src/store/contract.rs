@@ -8,6 +8,7 @@ mod leases;
 mod limits;
 mod memories;
 mod outbox;
+mod outside;
 mod pages;
 mod place;
 mod races;
@@ -100,6 +101,7 @@ fn finish(run: &RunPrincipal, epoch: u64, texts: &[&str]) -> Finish {
         messages: content(texts),
         entries: vec![entry("seen finished")],
         state: RunState::Finished,
+        saw_outside: false,
         now: NOW,
     }
 }

@@ -93,6 +93,7 @@ pub(super) async fn newest(
         left_out,
         workspace: None,
         last_run: None,
+        saw_outside: false,
     })
 }
 

@@ -154,7 +154,12 @@ impl Store for PostgresStore {
             let session = sessions::owned(&mut *connection, &owner, id).await?;
             let mut source = turns::Reader { connection, session: session.id };
             let page = newest(&mut source, selection).await?;
-            Ok(StoredPage { workspace: session.workspace_id, last_run: session.last_run_id, ..page })
+            Ok(StoredPage {
+                workspace: session.workspace_id,
+                last_run: session.last_run_id,
+                saw_outside: session.saw_outside,
+                ..page
+            })
         }))
         .await
     }

@@ -21,6 +21,9 @@ pub(super) struct SessionRow {
     /// The newest run that has ended; only where one session is looked up.
     #[sqlx(default)]
     pub(super) last_run_id: Option<String>,
+    /// A turn is claimed, or its run was shown what may be anybody's words; only where one session is looked up.
+    #[sqlx(default)]
+    pub(super) saw_outside: bool,
 }
 
 impl TryFrom<SessionRow> for Session {

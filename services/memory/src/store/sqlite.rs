@@ -175,6 +175,7 @@ impl Store for SqliteStore {
         Ok(StoredPage {
             workspace: session.workspace_id,
             last_run: session.last_run_id,
+            saw_outside: session.saw_outside,
             ..newest
         })
     }

@@ -107,6 +107,7 @@ async fn a_failed_turn_is_listed_but_no_history() {
         messages: vec![],
         entries: vec![finished()],
         state: pb::RunState::Failed.into(),
+        ..pb::FinishTurnRequest::default()
     };
     answer(
         rig.as_runtime()
@@ -487,6 +488,7 @@ async fn bad_requests_say_what_is_wrong() {
             messages,
             entries: vec![],
             state: state.into(),
+            ..pb::FinishTurnRequest::default()
         };
         let result = answer(
             rig.as_runtime()

@@ -19,6 +19,7 @@ mod leases;
 mod limits;
 mod memories;
 mod numbers;
+mod outside;
 mod person;
 mod recall;
 mod rig;

@@ -162,13 +162,19 @@ pub(crate) async fn turn(
     epoch: u64,
     messages: Vec<pb::Message>,
 ) -> Vec<pb::Memory> {
-    let before = stats(rig, &rig.ann()).await.turns;
     let request = pb::FinishTurnRequest {
         epoch,
         messages,
         entries: vec![finished()],
         state: pb::RunState::Finished.into(),
+        ..pb::FinishTurnRequest::default()
     };
+    turn_with(rig, run, request).await
+}
+
+/// As [`turn`].
+pub(crate) async fn turn_with(rig: &Rig, run: &TestRun, request: pb::FinishTurnRequest) -> Vec<pb::Memory> {
+    let before = stats(rig, &rig.ann()).await.turns;
     let ended = rig
         .as_runtime()
         .conversations

@@ -294,6 +294,7 @@ impl Rig {
             messages: vec![said(pb::Author::Assistant, text)],
             entries: vec![finished()],
             state: pb::RunState::Finished.into(),
+            ..pb::FinishTurnRequest::default()
         };
         let answered = self
             .as_runtime()

@@ -9,7 +9,7 @@ use harombe_proto::memory::v1::{Author, Message as Stored, ToolCall, Turn};
 
 use super::agent::Agent;
 use super::model::{Call, Message};
-pub(crate) use fit::{Built, fit, fixed, room};
+pub(crate) use fit::{Built, counted, fit, fixed, room};
 
 /// Memory's limits for what one turn adds, with room to spare.
 const MAX_TURN: usize = 3 << 19;

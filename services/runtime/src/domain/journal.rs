@@ -39,6 +39,18 @@ pub(crate) struct Writer {
     pub pending: Vec<Entry>,
 }
 
+/// How a turn ends.
+pub(crate) struct End {
+    /// What is told of it.
+    pub event: Event,
+    /// What the turn adds to the session.
+    pub messages: Vec<Message>,
+    /// The run's.
+    pub state: RunState,
+    /// The model was shown what may be anybody's words.
+    pub saw_outside: bool,
+}
+
 /// Where calls leave their steps, and where the loop takes them.
 pub(crate) fn records() -> (mpsc::Sender<Record>, mpsc::Receiver<Record>) {
     mpsc::channel(RECORDS)
@@ -122,19 +134,15 @@ impl Writer {
     ///
     /// # Errors
     /// As [`Writer::append`].
-    pub(crate) async fn close(
-        &mut self,
-        event: Event,
-        messages: Vec<Message>,
-        state: RunState,
-    ) -> Result<(), Stop> {
-        let entries = self.numbered(vec![event.into()]);
+    pub(crate) async fn close(&mut self, end: End) -> Result<(), Stop> {
+        let entries = self.numbered(vec![end.event.into()]);
         let told = told(&entries);
         let request = FinishTurnRequest {
             epoch: self.live.epoch,
-            messages,
+            messages: end.messages,
             entries,
-            state: state.into(),
+            state: end.state.into(),
+            saw_outside: Some(end.saw_outside),
         };
         self.cursor = self
             .insist(|| self.memory.finish(&self.token, request.clone()))

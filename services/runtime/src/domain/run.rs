@@ -46,7 +46,7 @@ pub(crate) struct Run {
     pub system: String,
     /// Earlier turns, memories and the person's message.
     pub opening: Vec<Message>,
-    /// Whether something of that may be anybody's words.
+    /// Whether something of that, or of a turn before, may be anybody's words.
     pub outside: bool,
     /// How far it has come.
     pub progress: Progress,
@@ -152,7 +152,7 @@ impl Run {
                     arguments: proposal.arguments,
                 })
                 .collect();
-            let entries = response_entries(&text, &calls, usage);
+            let entries = response_entries(&text, &calls, usage, self.outside);
             response::check_step(&entries)?;
             self.progress.respond(text, calls, usage);
             if answered {
@@ -164,6 +164,11 @@ impl Run {
             }
             Box::pin(self.journal.append(entries)).await?;
         }
+    }
+
+    /// Whether the model has been shown what may be anybody's words.
+    fn saw_outside(&self) -> bool {
+        self.outside || outside::seen(&self.progress.said)
     }
 
     /// A node that goes away begins no further step.
@@ -245,8 +250,7 @@ impl Run {
                 message,
             });
         }
-        let outside = self.outside || outside::seen(&self.progress.said);
-        self.calls.outside.store(outside, Ordering::Relaxed);
+        self.calls.outside.store(self.saw_outside(), Ordering::Relaxed);
         let open = std::mem::take(&mut self.progress.open);
         let (steps, mut to_record) = records();
         let refused = repeated > repetition::TOLERATED;
@@ -312,7 +316,7 @@ fn on_the_wire(usage: Usage) -> events::Usage {
 }
 
 /// The response's entries; the first one carries what a node that takes over needs.
-fn response_entries(text: &str, calls: &[Call], usage: Usage) -> Vec<Entry> {
+fn response_entries(text: &str, calls: &[Call], usage: Usage, outside: bool) -> Vec<Entry> {
     let finished = Event::TextFinished(events::TextFinished {
         text: text.to_owned(),
     });
@@ -331,7 +335,7 @@ fn response_entries(text: &str, calls: &[Call], usage: Usage) -> Vec<Entry> {
         .map(Entry::from)
         .collect();
     if let Some(first) = entries.first_mut() {
-        first.state = Some(State::response(text, calls, usage));
+        first.state = Some(State::response(text, calls, usage, outside));
     }
     entries
 }

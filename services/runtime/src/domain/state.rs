@@ -24,6 +24,10 @@ pub(crate) enum State {
         input: u64,
         /// Tokens that it wrote.
         output: u64,
+        /// Whether what its run began with may be anybody's words: another node may be shown something else. Absent where nobody
+        /// wrote it down.
+        #[serde(default)]
+        outside: Option<bool>,
     },
     /// The call is about to be handed to the service that performs it.
     Dispatched {
@@ -56,6 +60,8 @@ pub(crate) struct Progress {
     pub began: Option<Timestamp>,
     /// Calls of the last response without a result.
     pub open: Vec<OpenCall>,
+    /// Whether a node before may have shown the model what may be anybody's words, at the beginning.
+    pub outside: bool,
     results: HashMap<CallId, String>,
 }
 
@@ -81,13 +87,14 @@ impl State {
     }
 
     /// The entry of a response.
-    pub(crate) fn response(text: &str, calls: &[Call], usage: Usage) -> Self {
+    pub(crate) fn response(text: &str, calls: &[Call], usage: Usage, outside: bool) -> Self {
         let calls = calls.to_vec();
         Self::Response {
             text: text.to_owned(),
             calls,
             input: usage.input,
             output: usage.output,
+            outside: Some(outside),
         }
     }
 }
@@ -176,7 +183,9 @@ impl Progress {
                 calls,
                 input,
                 output,
+                outside,
             } => {
+                self.outside |= outside.unwrap_or(true);
                 self.respond(text, calls, Usage { input, output });
             }
             // Whether it had its effect is for hitl to say: a call that was redeemed is never redeemed again. What was done

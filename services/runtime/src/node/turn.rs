@@ -3,24 +3,22 @@
 use std::sync::Arc;
 
 use futures_util::StreamExt as _;
-use harombe_error::{Code, Failure, Reason};
-use harombe_proto::memory::v1::{BeginTurnRequest, BuildContextRequest, JournalEntry, RunState};
+use harombe_proto::memory::v1::{BeginTurnRequest, JournalEntry, RunState};
 use harombe_proto::types::v1::run_event::Event;
 use harombe_proto::types::v1::{RunEvent, RunStarted};
-use harombe_types::{CallId, Clock, Principal, RunId, RunPrincipal, ServiceName};
+use harombe_types::{Principal, RunId, RunPrincipal, ServiceName};
 
+use super::opening::Opening;
 use super::{Joined, Message, Node, Parts};
 use crate::domain::agent::Agent;
 use crate::domain::calls::{Calls, Workspace};
-use crate::domain::context::{self, Built};
 use crate::domain::events::Entry;
 use crate::domain::journal::{Writer, stamped};
-use crate::domain::model::Message as ModelMessage;
 use crate::domain::run::Run;
 use crate::domain::state::Progress;
 use crate::error::Error;
 use crate::live::Driving;
-use crate::peers::{Begun, Lease, Memory, NewTurn, Past, Peers, is_unreachable};
+use crate::peers::{Begun, Lease, NewTurn};
 use crate::room::Seat;
 
 /// A turn after BeginTurn.
@@ -31,120 +29,11 @@ pub(super) enum Opened {
     Before(Joined),
 }
 
-/// Bytes of turns that are asked for, for each token that there is room for: more than any text has.
-const TOKEN: u64 = 8;
-
-/// Most bytes of turns that are asked for: they come in one message.
-const MAX_TURNS: u32 = 2 << 20;
-
-/// Bytes of a message by which memories are looked for.
-const MAX_QUERY: usize = 8 << 10;
-
-/// Told when memory has the turns, but no memories.
-const NO_RECALL: &str = "memory could not look for earlier conversations";
-
 /// Where in its journal a run is.
 struct Place {
     cursor: u64,
     progress: Progress,
     pending: Vec<Entry>,
-}
-
-/// What the model is to be shown first.
-struct Opening {
-    system: String,
-    text: String,
-    /// Tokens of what must be there.
-    fixed: u64,
-    messages: Vec<ModelMessage>,
-    outside: bool,
-    workspace: Option<String>,
-    /// The run after which the past was read; `None` until then.
-    read_after: Option<Option<String>>,
-}
-
-impl Opening {
-    async fn new(agent: &Arc<Agent>, client_instructions: &str, text: String) -> Result<Self, Error> {
-        let system = context::system(agent, client_instructions);
-        let agent = Arc::clone(agent);
-        let (fixed, system, text) =
-            counting(move || (context::fixed(&agent, &system, &text), system, text)).await?;
-        Ok(Self {
-            system,
-            text,
-            fixed,
-            messages: Vec::new(),
-            outside: false,
-            workspace: None,
-            read_after: None,
-        })
-    }
-
-    /// Reads what was said before; the event says how much of it there is room for.
-    async fn read(
-        &mut self,
-        agent: &Arc<Agent>,
-        peers: &Peers,
-        clock: &dyn Clock,
-        token: &str,
-    ) -> Result<Event, Failure> {
-        let room = context::room(agent, self.fixed).unwrap_or_default();
-        let (past, fault) = past(&peers.memory, token, self.wanted(agent, room)).await?;
-        self.workspace.clone_from(&past.workspace);
-        self.read_after = Some(past.last_run.clone());
-        let (agent, fixed, text) = (Arc::clone(agent), self.fixed, self.text.clone());
-        let id = CallId::generate(clock).to_string();
-        let fitted = counting(move || {
-            // the random end of an id
-            let boundary = id.rsplit('-').next().unwrap_or_default();
-            context::fit(&agent, fixed, &past, fault, (&text, boundary))
-        });
-        let Built {
-            messages,
-            event,
-            outside,
-        } = fitted.await?;
-        self.messages = messages;
-        self.outside = outside;
-        Ok(Event::ContextBuilt(event))
-    }
-
-    fn wanted(&self, agent: &Agent, room: u64) -> BuildContextRequest {
-        let end = self.text.floor_char_boundary(MAX_QUERY.min(self.text.len()));
-        BuildContextRequest {
-            query: self.text.get(..end).unwrap_or_default().to_owned(),
-            max_turn_bytes: u32::try_from(room.saturating_mul(TOKEN))
-                .unwrap_or(MAX_TURNS)
-                .min(MAX_TURNS),
-            recall_limit: agent.limits.recall,
-        }
-    }
-}
-
-/// The past; without memories when only they are missing, and what was missing.
-async fn past(
-    memory: &Memory,
-    token: &str,
-    wanted: BuildContextRequest,
-) -> Result<(Past, &'static str), Failure> {
-    let failure = match memory.past(token, wanted.clone()).await {
-        Ok(past) => return Ok((past, "")),
-        Err(failure) if wanted.recall_limit == 0 || is_unreachable(&failure) => return Err(failure),
-        Err(failure) => failure,
-    };
-    tracing::warn!(reason = %failure.reason, error = %failure, "a run goes on without memories");
-    let wanted = BuildContextRequest {
-        query: String::new(),
-        recall_limit: 0,
-        ..wanted
-    };
-    Ok((memory.past(token, wanted).await?, NO_RECALL))
-}
-
-/// Counts off the threads that everything else needs: a long text takes a tenth of a second.
-async fn counting<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
-    let lost = |_| Failure::new(Code::Internal, Reason::Internal, "a context could not be counted");
-    tokio::task::spawn_blocking(work).await.map_err(lost)
 }
 
 impl Node {
@@ -164,11 +53,7 @@ impl Node {
         } = message;
         let peers = &self.parts().peers;
         let mut opening = Opening::new(&agent, &client_instructions, text).await?;
-        if context::room(&agent, opening.fixed).is_none() {
-            return Err(Error::MessageTooLong {
-                most: agent.limits.context as usize * 4,
-            });
-        }
+        opening.check(&agent)?;
         let mut first = vec![Event::RunStarted(RunStarted {
             session_id: principal.session.to_string(),
             agent: principal.agent.to_string(),
@@ -297,11 +182,11 @@ impl Node {
             .journalled(entries.iter().filter_map(|entry| entry.event.clone()).collect());
         let agent = self.agent(&principal.agent)?;
         let mut opening = Opening::new(&agent, &header.client_instructions, header.text).await?;
-        opening.read(&agent, peers, clock.as_ref(), &token).await?;
+        let built = opening.read(&agent, peers, clock.as_ref(), &token).await?;
         let place = Place {
             cursor: entries.last().map_or(0, |entry| entry.cursor),
             progress: Progress::read(&entries).map_err(Error::Journal)?,
-            pending: Vec::new(),
+            pending: news(&entries, built).map(Entry::from).into_iter().collect(),
         };
         let run = self.run(&driving, agent, (principal, token), place, (opening, seat));
         numbers.taken_over();
@@ -353,7 +238,8 @@ impl Node {
             journal,
             system: opening.system,
             opening: opening.messages,
-            outside: opening.outside,
+            // what a node before was shown is part of what was said
+            outside: opening.outside || progress.outside,
             progress,
             calls: Arc::new(calls),
             trail: trail.clone(),
@@ -363,6 +249,16 @@ impl Node {
             seat,
         })
     }
+}
+
+/// What the model is shown at first, unless that is what the journal says last.
+fn news(entries: &[JournalEntry], built: Event) -> Option<Event> {
+    let mut told = entries
+        .iter()
+        .rev()
+        .filter_map(|entry| entry.event.as_ref()?.event.as_ref());
+    let last = told.find(|event| matches!(event, Event::ContextBuilt(_)));
+    (last != Some(&built)).then_some(built)
 }
 
 fn entry(event: RunEvent) -> JournalEntry {

@@ -15,6 +15,7 @@ mod memory;
 mod messages;
 mod metrics;
 mod models;
+mod outside;
 mod personal;
 mod provider;
 mod record;

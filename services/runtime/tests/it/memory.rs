@@ -50,6 +50,8 @@ pub(crate) struct State {
     pub(crate) no_recall: bool,
     /// Answers UNAVAILABLE to everything about memories but contexts.
     pub(crate) memories_away: bool,
+    /// Whether each turn that ended was shown what may be anybody's words.
+    pub(crate) saw_outside: Vec<Option<bool>>,
     /// Answers UNAVAILABLE to the next context after a turn was begun.
     pub(crate) lose_after_begin: bool,
     /// Begins the next turn, and answers only who asks again.

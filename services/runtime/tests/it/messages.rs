@@ -399,3 +399,25 @@ async fn messages_that_cannot_be_taken_are_refused_before_anything_begins() {
     }
     assert!(world.memory.state.lock().runs.is_empty());
 }
+
+#[tokio::test]
+async fn a_message_that_leaves_no_room_is_refused_with_the_tokens_that_it_takes() {
+    let world = World::new();
+    let small = |agent: &mut harombe_runtime::AgentConfig| {
+        (agent.context_tokens, agent.tools) = (2000, Vec::new());
+    };
+    let node = world.node_with(GREETING, small).await;
+    let refused = node.send(&world.token(), "m1", &"word ".repeat(3000)).await;
+    let failure = Failure::from(refused.unwrap_err());
+    assert_eq!(
+        (failure.code, failure.reason),
+        (Code::InvalidArgument, Reason::LimitExceeded)
+    );
+    let tokens: Vec<u32> = failure
+        .message
+        .split(|letter: char| !letter.is_ascii_digit())
+        .filter_map(|number| number.parse().ok())
+        .collect();
+    assert!(tokens[0] > 3000 && tokens[1] == 2000, "{}", failure.message);
+    node.send(&world.token(), "m1", "hi").await.unwrap();
+}

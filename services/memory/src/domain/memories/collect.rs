@@ -1,7 +1,5 @@
 //! Turns that have ended become memories.
 
-use std::collections::HashSet;
-
 use futures_util::StreamExt as _;
 use futures_util::stream::iter;
 use harombe_proto::memory::v1::{Author, Message, Turn};
@@ -11,27 +9,13 @@ use prost::Message as _;
 use super::check::{IMPORTANCE, made_fit};
 use super::pieces::pieces;
 use super::{Actor, Label, Memories, MemoryKind, NewMemory, OfRun, Saving, SessionTurn, Unremembered};
-use crate::domain::decode_message;
+use crate::domain::{decode_message, shows_outside};
 use crate::error::Error;
 
 /// Turns that are read at once, tenants in turn.
 const TURNS: u32 = 64;
 /// Turns whose memories are recorded at the same time.
 const AT_ONCE: usize = 16;
-
-/// Tools whose answers hold nobody's words.
-const OWN: [&str; 2] = ["memory_save", "memory_forget"];
-
-/// Whether the model has been shown what may be anybody's words: a tool's answer, or one of nobody knows which tool.
-fn saw_outside(messages: &[Message]) -> bool {
-    let calls = messages.iter().flat_map(|message| &message.tool_calls);
-    let own: HashSet<&str> = calls
-        .filter(|call| OWN.contains(&call.tool.as_str()))
-        .map(|call| call.call_id.as_str())
-        .collect();
-    let mut answers = messages.iter().filter(|message| message.author() == Author::Tool);
-    answers.any(|answer| !own.contains(answer.call_id.as_str()))
-}
 
 impl Memories {
     /// Makes memories of turns that have none; of how many turns.
@@ -116,11 +100,8 @@ impl Memories {
             .iter()
             .map(|body| decode_message(body))
             .collect::<Result<_, _>>()?;
-        let model = if saw_outside(&messages) {
-            Label::Tool
-        } else {
-            Label::Model
-        };
+        let saw_outside = said.saw_outside.unwrap_or_else(|| shows_outside(&messages));
+        let model = if saw_outside { Label::Tool } else { Label::Model };
         for message in &messages {
             let label = match message.author() {
                 Author::User => Label::Person,

@@ -380,6 +380,8 @@ pub(crate) struct SessionTurn {
     /// Turns that a client brought along and that have no memories yet.
     pub(crate) claimed: Vec<Vec<u8>>,
     pub(crate) messages: Vec<Vec<u8>>,
+    /// Whether its run was shown what may be anybody's words; `None` where nobody said so.
+    pub(crate) saw_outside: Option<bool>,
 }
 
 /// The run that a saving's memories come from: it is remembered with them, and once.

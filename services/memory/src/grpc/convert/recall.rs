@@ -47,6 +47,7 @@ impl From<Context> for pb::BuildContextResponse {
             means: means.into(),
             workspace_id: context.workspace.unwrap_or_default(),
             last_run_id: context.last_run.unwrap_or_default(),
+            saw_outside: context.saw_outside,
         }
     }
 }

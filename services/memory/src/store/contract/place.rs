@@ -6,7 +6,8 @@ use std::sync::Arc;
 use harombe_sql::pg::PgConnection;
 use harombe_sql::{PostgresConfig, StoreConfig};
 use harombe_testkit::postgres::Database;
-use sqlx::Connection as _;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _, Executor as _};
 
 use crate::store::{Consolidations, Generations, MemoryStore, Opened, Outbox, Peers, Store, open};
 
@@ -104,6 +105,30 @@ impl Place {
         Some(PgConnection::connect(&database.url()).await.unwrap())
     }
 
+    /// As if all turns were from before what they had seen was known, and the state were brought up to date now.
+    pub(super) async fn migrate_outside(&self) {
+        let forget = "UPDATE runs SET saw_outside = NULL; UPDATE sessions SET saw_outside = (1 = 0);";
+        if let Some(mut connection) = self.beside().await {
+            let migration = include_str!("../../../migrations/postgres/0008_outside.sql");
+            connection
+                .execute("SET search_path TO harombe_memory")
+                .await
+                .unwrap();
+            connection.execute(forget).await.unwrap();
+            connection.execute(update_of(migration)).await.unwrap();
+        } else {
+            let path = self.data.join("memory.db");
+            let mut connection = SqliteConnectOptions::new()
+                .filename(path)
+                .connect()
+                .await
+                .unwrap();
+            let migration = include_str!("../../../migrations/sqlite/0009_outside.sql");
+            connection.execute(forget).await.unwrap();
+            connection.execute(update_of(migration)).await.unwrap();
+        }
+    }
+
     /// All that may be open at once: a file has one process, a server has many.
     pub(super) async fn replicas(&self) -> Vec<Arc<dyn Store>> {
         let mut replicas = vec![self.open().await];
@@ -113,6 +138,11 @@ impl Place {
         }
         replicas
     }
+}
+
+/// What a migration does to rows.
+fn update_of(migration: &'static str) -> &'static str {
+    &migration[migration.find("UPDATE").unwrap()..]
 }
 
 /// Each test on each database.

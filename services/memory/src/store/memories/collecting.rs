@@ -51,6 +51,10 @@ pub(in crate::store) async fn said_in(
     if messages.is_empty() {
         return Ok(None);
     }
+    let saw_outside: Option<Option<bool>> = sqlx::query_scalar("SELECT saw_outside FROM runs WHERE id = $1")
+        .bind(run.row)
+        .fetch_optional(&mut *connection)
+        .await?;
     let claimed = sqlx::query_scalar(
         "SELECT c.body FROM runs r JOIN sessions s ON s.id = r.session JOIN claimed_turns c ON c.session = s.id \
          WHERE r.id = $1 AND NOT s.claimed_remembered ORDER BY c.ordinal",
@@ -58,7 +62,11 @@ pub(in crate::store) async fn said_in(
     .bind(run.row)
     .fetch_all(connection)
     .await?;
-    Ok(Some(SessionTurn { claimed, messages }))
+    Ok(Some(SessionTurn {
+        claimed,
+        messages,
+        saw_outside: saw_outside.flatten(),
+    }))
 }
 
 pub(in crate::store) async fn remember(

@@ -123,7 +123,8 @@ pub(super) async fn finish(connection: &mut PgConnection, finish: &Finish) -> Un
         .bind(finish.messages.messages.clone())
         .bind(signed(finish.messages.tokens))
         .bind(signed(finish.messages.bytes))
-        .bind(i64::from(finish.state == RunState::Finished));
+        .bind(i64::from(finish.state == RunState::Finished))
+        .bind(finish.saw_outside);
     let (row, written) = changed(connection, end).await?;
     if let Some(cursor) = written {
         return Ok(cursor);

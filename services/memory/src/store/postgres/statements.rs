@@ -80,7 +80,7 @@ pub(super) const REQUEST_CANCEL: &str = concat!(
 );
 
 /// The session first, as everybody does who locks both. 5 epoch, 6 state, 7 time, 8 events, 9 states, 10 messages, 11
-/// tokens, 12 bytes, 13 turns. Writes the cursor.
+/// tokens, 12 bytes, 13 turns, 14 whether it was shown what may be anybody's words. Writes the cursor.
 pub(super) const FINISH: &str = "\
     WITH held AS ( \
         SELECT s.id FROM sessions s WHERE s.tenant = $1 AND s.session_id = $3 AND s.subject = $4 FOR UPDATE), \
@@ -91,7 +91,7 @@ pub(super) const FINISH: &str = "\
     done AS ( \
         UPDATE runs SET state = $6, finished_ms = $7, token = NULL, lease_expires_ms = 0, \
                cursor = asked.cursor + cardinality($9::bytea[]), tokens = asked.tokens + $11, \
-               bytes = asked.bytes + $12 \
+               bytes = asked.bytes + $12, saw_outside = $14 \
         FROM asked WHERE runs.id = asked.id AND asked.state = 1 AND asked.epoch = $5 \
         RETURNING runs.id, runs.session, runs.cursor AS written), \
     entries AS ( \
@@ -103,7 +103,9 @@ pub(super) const FINISH: &str = "\
         SELECT done.id, message.number, message.body \
         FROM done, unnest($10::bytea[]) WITH ORDINALITY AS message (body, number)), \
     freed AS ( \
-        UPDATE sessions SET active_run = NULL, updated_ms = $7, turns = turns + $13 FROM done \
+        UPDATE sessions SET active_run = NULL, updated_ms = $7, turns = turns + $13, \
+               saw_outside = sessions.saw_outside OR $14 \
+        FROM done \
         WHERE sessions.id = done.session) \
     SELECT asked.*, done.written FROM asked LEFT JOIN done ON TRUE";
 

@@ -163,7 +163,7 @@ pub(super) async fn end(
         return Ok(false);
     };
     row.cursor = entries::write(tx, &row, entries, now).await?;
-    runs::end(tx, &row, state, now).await?;
+    runs::end(tx, &row, state, None, now).await?;
     Ok(true)
 }
 

@@ -62,26 +62,38 @@ pub(super) async fn of(tx: &mut Connection, run: &RunPrincipal) -> Unit<RunRow> 
     }
 }
 
-/// Ends a run and frees its session; the token is forgotten.
-pub(super) async fn end(tx: &mut Connection, run: &RunRow, state: RunState, now: Timestamp) -> Unit<()> {
+/// Ends a run and frees its session; the token is forgotten. Whether it was shown what may be anybody's words is `None` where
+/// nobody said so.
+pub(super) async fn end(
+    tx: &mut Connection,
+    run: &RunRow,
+    state: RunState,
+    saw_outside: Option<bool>,
+    now: Timestamp,
+) -> Unit<()> {
     sqlx::query(
         "UPDATE runs SET state = ?, finished_ms = ?, token = NULL, lease_expires_ms = 0, cursor = ?, tokens = ?, \
-         bytes = ? WHERE id = ?",
+         bytes = ?, saw_outside = ? WHERE id = ?",
     )
     .bind(state_number(state))
     .bind(now.as_millis())
     .bind(run.cursor)
     .bind(run.tokens)
     .bind(run.bytes)
+    .bind(saw_outside)
     .bind(run.id)
     .execute(&mut *tx)
     .await?;
-    sqlx::query("UPDATE sessions SET active_run = NULL, updated_ms = ?, turns = turns + ? WHERE id = ?")
-        .bind(now.as_millis())
-        .bind(i64::from(state == RunState::Finished))
-        .bind(run.session)
-        .execute(&mut *tx)
-        .await?;
+    sqlx::query(
+        "UPDATE sessions SET active_run = NULL, updated_ms = ?, turns = turns + ?, saw_outside = saw_outside OR ? \
+         WHERE id = ?",
+    )
+    .bind(now.as_millis())
+    .bind(i64::from(state == RunState::Finished))
+    .bind(saw_outside.unwrap_or_default())
+    .bind(run.session)
+    .execute(&mut *tx)
+    .await?;
     Ok(())
 }
 

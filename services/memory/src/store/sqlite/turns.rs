@@ -175,7 +175,7 @@ pub(super) async fn finish(tx: &mut Connection, finish: Finish) -> Unit<u64> {
     row.bytes = row.bytes.saturating_add(signed(finish.messages.bytes));
     add_messages(tx, row.id, 1, finish.messages).await?;
     row.cursor = entries::write(tx, &row, finish.entries, finish.now).await?;
-    runs::end(tx, &row, finish.state, finish.now).await?;
+    runs::end(tx, &row, finish.state, Some(finish.saw_outside), finish.now).await?;
     Ok(unsigned(row.cursor))
 }
 

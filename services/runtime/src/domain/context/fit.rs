@@ -16,6 +16,9 @@ const RECALLED: u64 = 4;
 /// And the summaries.
 const SUMMARY: u64 = 8;
 
+/// Turns that memory gives for one context, at most, however short they are.
+const MAX_TURNS: u32 = 1000;
+
 /// Said of a memory whose search was not whole.
 const DEGRADED: &str =
     "earlier conversations were searched by words alone; vectors or embeddings are out of reach";
@@ -33,7 +36,11 @@ pub(crate) struct Built {
 
 /// Tokens of what must be there: the prompt, the tools and the message.
 pub(crate) fn fixed(agent: &Agent, system: &str, text: &str) -> u64 {
-    let counter = &agent.counter;
+    counted(&agent.counter, agent, system, text)
+}
+
+/// As [`fixed`], counted otherwise.
+pub(crate) fn counted(counter: &Counter, agent: &Agent, system: &str, text: &str) -> u64 {
     let tools: u64 = agent.tools.iter().map(|tool| tool.tokens(counter)).sum();
     framed(counter, system) + tools + framed(counter, text)
 }
@@ -63,12 +70,10 @@ pub(crate) fn fit(
     let shown = shelf.message(boundary);
     let remembered = shown.as_ref().map_or(0, |message| message.tokens(counter));
     let turns = Turns::newest(counter, &past.turns, room.saturating_sub(remembered));
-    let mut left_out: Vec<_> = turns
-        .left_out(past.turns_left_out, agent.limits.context)
-        .into_iter()
-        .collect();
+    let mut left_out: Vec<_> = turns.left_out(past, agent.limits.context).into_iter().collect();
     left_out.extend(shelf.left_out);
-    let outside = outside::seen(&turns.messages)
+    let outside = past.saw_outside
+        || outside::seen(&turns.messages)
         || past.turns.iter().any(|turn| turn.claimed)
         || past
             .recalled
@@ -222,13 +227,21 @@ impl Turns {
     }
 
     /// Of those that memory left out nobody has counted the tokens.
-    fn left_out(&self, before: u64, context: u32) -> Option<LeftOut> {
-        let count = self.left_out + before;
+    fn left_out(&self, past: &Past, context: u32) -> Option<LeftOut> {
+        let count = self.left_out + past.turns_left_out;
+        let reason = if self.left_out > 0 {
+            format!("older than what fits a context of {context} tokens")
+        } else {
+            let most = past.max_bytes;
+            format!(
+                "older than the newest that are looked at: at most {MAX_TURNS} turns of {most} bytes together"
+            )
+        };
         (count > 0).then(|| LeftOut {
             what: "turns".to_owned(),
             count: narrow(count),
             tokens: narrow(self.left_out_tokens),
-            reason: format!("older than what fits a context of {context} tokens"),
+            reason,
         })
     }
 }

@@ -14,6 +14,7 @@ use super::{Run, on_the_wire};
 use crate::audit::{self, Ending};
 use crate::domain::context;
 use crate::domain::events::Stop;
+use crate::domain::journal::End;
 use crate::peers::is_unreachable;
 
 /// What is said in a turn's place for a call that has no result.
@@ -46,7 +47,13 @@ impl Run {
             Outcome::Ok
         };
         self.record_end(outcome, ending, until).await?;
-        self.journal.close(event, messages, state).await?;
+        let end = End {
+            event,
+            messages,
+            state,
+            saw_outside: self.saw_outside(),
+        };
+        self.journal.close(end).await?;
         self.numbers.ended(outcome.as_str(), ending);
         Ok(())
     }
@@ -70,7 +77,13 @@ impl Run {
             reason: reason.as_str().to_owned(),
             message,
         });
-        self.journal.close(event, Vec::new(), RunState::Failed).await?;
+        let end = End {
+            event,
+            messages: Vec::new(),
+            state: RunState::Failed,
+            saw_outside: self.saw_outside(),
+        };
+        self.journal.close(end).await?;
         self.numbers.ended(Outcome::Failed.as_str(), reason.as_str());
         Ok(())
     }

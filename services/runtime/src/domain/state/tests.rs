@@ -55,6 +55,7 @@ fn a_run_stopped_between_two_results_goes_on_with_the_call_that_has_none() {
             "let me see",
             &[first.clone(), second.clone()],
             usage,
+            false,
         )),
         state(&State::Dispatched { call: first.id }),
         event(Event::ApprovalRequired(approval)),
@@ -91,6 +92,7 @@ fn a_call_that_was_handed_over_stays_open_until_it_has_a_result() {
             "",
             std::slice::from_ref(&only),
             Usage::default(),
+            false,
         )),
         state(&State::Dispatched { call: only.id }),
     ])
@@ -106,17 +108,36 @@ fn an_answered_step_is_closed_by_the_next() {
             "one",
             std::slice::from_ref(&first),
             Usage::default(),
+            false,
         )),
         finished(&first, "1"),
         state(&State::response(
             "two",
             std::slice::from_ref(&second),
             Usage::default(),
+            false,
         )),
     ])
     .unwrap();
     assert_eq!(progress.said.len(), 3);
     assert_eq!(progress.open, [OpenCall::new(second)]);
+}
+
+#[test]
+fn what_a_node_before_was_shown_is_known() {
+    let response = |outside| state(&State::response("x", &[], Usage::default(), outside));
+    let unsaid = JournalEntry {
+        state: r#"{"step":"response","text":"x","calls":[],"input":1,"output":1}"#.into(),
+        ..JournalEntry::default()
+    };
+    for (entries, expected) in [
+        (vec![], false),
+        (vec![response(false)], false),
+        (vec![response(true), response(false)], true),
+        (vec![response(false), unsaid], true),
+    ] {
+        assert_eq!(Progress::read(&entries).unwrap().outside, expected, "{entries:?}");
+    }
 }
 
 #[test]

@@ -25,6 +25,10 @@ pub(crate) struct Past {
     pub workspace: Option<String>,
     /// The newest run that had ended.
     pub last_run: Option<String>,
+    /// A turn, shown or not, is claimed, or its run was shown what may be anybody's words.
+    pub saw_outside: bool,
+    /// Bytes of turns that were asked for, at most.
+    pub max_bytes: u32,
 }
 
 /// What a search found.
@@ -39,6 +43,7 @@ pub(crate) struct Found {
 impl Memory {
     /// What a run's context may be made of.
     pub(crate) async fn past(&self, token: &str, wanted: wire::BuildContextRequest) -> Result<Past, Failure> {
+        let max_bytes = wanted.max_turn_bytes;
         let sent = self
             .memories
             .clone()
@@ -63,6 +68,8 @@ impl Memory {
             degraded,
             workspace: given(response.workspace_id),
             last_run: given(response.last_run_id),
+            saw_outside: response.saw_outside,
+            max_bytes,
         })
     }
 

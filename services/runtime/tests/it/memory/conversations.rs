@@ -132,6 +132,7 @@ impl ConversationService for Memory {
             messages,
             entries,
             state,
+            saw_outside,
         } = request.into_inner();
         let (cursor, text) = self.held(&run_id, epoch, |run| {
             run.state = RunState::try_from(state).unwrap();
@@ -143,7 +144,9 @@ impl ConversationService for Memory {
             ..wire::Message::default()
         };
         let messages = std::iter::once(user).chain(messages).collect();
-        self.state.lock().turns.push(Turn {
+        let mut state = self.state.lock();
+        state.saw_outside.push(saw_outside);
+        state.turns.push(Turn {
             run_id,
             messages,
             claimed: false,

@@ -100,6 +100,7 @@ impl MemoryService for Memory {
             means: wire::RecallMeans::Lexical.into(),
             workspace_id: state.workspace.clone(),
             last_run_id: state.last_run(),
+            saw_outside: state.saw_outside.contains(&Some(true)),
             earlier_summaries: Vec::new(),
         }))
     }

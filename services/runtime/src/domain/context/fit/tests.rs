@@ -182,9 +182,36 @@ fn what_came_from_outside_is_known() {
         }],
         ..Past::default()
     };
-    for (past, expected) in [(tool, true), (claimed, true), (Past::default(), false)] {
+    let not_shown = Past {
+        turns_left_out: 1,
+        saw_outside: true,
+        ..Past::default()
+    };
+    for (past, expected) in [
+        (tool, true),
+        (claimed, true),
+        (not_shown, true),
+        (Past::default(), false),
+    ] {
         assert_eq!(built(4000, &past).outside, expected);
     }
+}
+
+#[test]
+fn why_turns_are_left_out_is_what_decided_it() {
+    let reason = |context, turns: &[&str]| {
+        let past = Past {
+            turns: turns.iter().map(|text| turn(text)).collect(),
+            turns_left_out: 1,
+            max_bytes: 64_000,
+            ..Past::default()
+        };
+        built(context, &past).event.left_out[0].reason.clone()
+    };
+    let by_bytes = reason(4000, &["one", "two"]);
+    assert!(by_bytes.contains("1000 turns of 64000 bytes"), "{by_bytes}");
+    let by_tokens = reason(400, &[&"word ".repeat(600), "newest"]);
+    assert!(by_tokens.contains("a context of 400 tokens"), "{by_tokens}");
 }
 
 #[test]
