@@ -57,7 +57,6 @@ impl Field {
         let places = index.places();
         let lengths = self.lengths(places);
         let mean = mean(&lengths, index.len());
-        let limit = |length: u32| self.k1 * (1.0 - self.b + self.b * length as f32 / mean);
         let mut scores = vec![0.0; places.len()];
         let mut counts = vec![0u32; places.len()];
         let mut touched = Vec::new();
@@ -71,11 +70,36 @@ impl Field {
                     continue;
                 };
                 let count = *tenths as f32 / 10.0;
-                *score += term.idf * count * (self.k1 + 1.0) / (count + limit(*length));
+                *score += self.score(*term, count, *length, mean);
                 *tenths = 0;
             }
         }
         scores
+    }
+
+    /// What a term adds to the score of a text that has it so often; both lengths are in tenths.
+    fn score(&self, term: QueryTerm, count: f32, length: u32, mean: f32) -> f32 {
+        let limit = self.k1 * (1.0 - self.b + self.b * length as f32 / mean);
+        term.idf * count * (self.k1 + 1.0) / (count + limit)
+    }
+
+    /// The score of a text with these terms, in their order, of which is not known what stands beside it. `mean` is that of
+    /// the index, if it has items.
+    pub(crate) fn score_alone(&self, terms: &[QueryTerm], text: &[u32], mean: Option<f32>) -> f32 {
+        let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
+        let length = length.saturating_mul(self.window.own);
+        let mean = mean.unwrap_or(length as f32).max(1e-9);
+        let count = |term: &QueryTerm| text.iter().filter(|number| **number == term.number).count();
+        let counted = terms.iter().map(|term| (*term, count(term)));
+        counted
+            .filter(|(_, count)| *count > 0)
+            .map(|(term, count)| self.score(term, count as f32, length, mean))
+            .sum()
+    }
+
+    /// The mean length of the index's items, in tenths; none without items.
+    pub(crate) fn mean_length(&self, index: &Index) -> Option<f32> {
+        (!index.is_empty()).then(|| mean(&self.lengths(index.places()), index.len()))
     }
 
     /// Adds up how often the term is in and beside each slot, in tenths.

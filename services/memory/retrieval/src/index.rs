@@ -1,11 +1,13 @@
 //! The memories of one owner in memory: what holds which term, what stands beside what, and what each item is.
 //!
-//! An item has a *slot*, a number that only grows. What is removed leaves its slot empty until a third of the slots are,
-//! when the whole index is packed anew; so putting and removing one item costs what that item costs.
+//! An item has a *slot*, a number that only grows. What is removed leaves its slot, its words and its names behind until the
+//! whole index is packed anew: when a third of the slots are empty, or when room is to be made. Either happens so seldom that
+//! putting and removing one item costs what that item costs, up to a factor.
 
 mod look;
 mod names;
 mod postings;
+mod room;
 mod sessions;
 mod terms;
 
@@ -26,8 +28,6 @@ use terms::Terms;
 const MAX_TERMS: usize = 8192;
 /// No slot.
 pub(crate) const NONE: u32 = u32::MAX;
-/// Empty slots that are never worth packing away.
-const FEW: usize = 1024;
 
 /// The lexical index of one owner.
 pub struct Index {
@@ -44,6 +44,8 @@ pub struct Index {
     contents: usize,
     /// Slots before this one are empty.
     first: usize,
+    /// What was put since the index was packed, as [`Record::weight`] has it.
+    fresh: usize,
 }
 
 /// Where a slot stands. Kept apart from the records because scoring goes through many of them.
@@ -96,6 +98,11 @@ impl Record {
     fn contents(&self) -> usize {
         self.text.len() + self.terms.len()
     }
+
+    /// Bytes, roughly: what it takes to put it once more.
+    fn weight(&self) -> usize {
+        self.contents() + room::ITEM
+    }
 }
 
 impl Default for Index {
@@ -118,6 +125,7 @@ impl Index {
             agents: Names::default(),
             contents: 0,
             first: 0,
+            fresh: 0,
         }
     }
 
@@ -126,6 +134,7 @@ impl Index {
         self.empty(item.id);
         let numbers = self.numbers(&item.text);
         let record = Record {
+            importance: item.usual_importance(),
             id: item.id,
             traits: Traits::of(&item.text),
             text: item.text.into_boxed_str(),
@@ -135,15 +144,11 @@ impl Index {
             ordinal: item.ordinal,
             speaker: self.speakers.take(&item.speaker),
             agent: self.agents.take(&item.agent),
-            importance: if item.importance.is_nan() {
-                0.5
-            } else {
-                item.importance.clamp(0.0, 1.0)
-            },
             kind: item.kind,
             label: item.label,
             superseded: item.superseded,
         };
+        self.fresh = self.fresh.saturating_add(record.weight());
         self.insert(record, &numbers);
         self.pack_if_worth_it();
     }
@@ -152,20 +157,6 @@ impl Index {
     pub fn remove(&mut self, id: Uuid) {
         self.empty(id);
         self.pack_if_worth_it();
-    }
-
-    /// Takes the item out that was put before all others; its id.
-    pub fn remove_oldest(&mut self) -> Option<Uuid> {
-        loop {
-            match self.slots.get(self.first)? {
-                Some(record) => {
-                    let id = record.id;
-                    self.remove(id);
-                    return Some(id);
-                }
-                None => self.first += 1,
-            }
-        }
     }
 
     #[must_use]
@@ -201,7 +192,9 @@ impl Index {
             return;
         }
         self.post(slot, numbers);
-        let session = record.session.map(|id| self.sessions.number_or_new(id));
+        // what was said in a session has something said before and after it; what was saved of it stands beside nothing
+        let said = record.session.filter(|_| record.kind == Kind::Turn);
+        let session = said.map(|id| self.sessions.number_or_new(id));
         self.contents += record.contents();
         self.by_id.insert(record.id, slot);
         let position = (record.ordinal, record.id);
@@ -286,32 +279,6 @@ impl Index {
         if session != NONE {
             self.sessions.remove(session, (record.ordinal, record.id));
             self.join(before, after);
-        }
-    }
-
-    fn pack_if_worth_it(&mut self) {
-        let empty = self.slots.len() - self.by_id.len();
-        if empty > FEW && empty * 3 > self.slots.len() {
-            self.pack();
-        }
-    }
-
-    /// Makes the index anew from what it holds, without the words of what is gone.
-    fn pack(&mut self) {
-        let renumbered = self.terms.clear_entries();
-        let records = std::mem::take(&mut self.slots);
-        self.places.clear();
-        self.by_id.clear();
-        self.sessions = Sessions::default();
-        self.contents = 0;
-        self.first = 0;
-        for mut record in records.into_iter().flatten() {
-            let numbers: Vec<u32> = record
-                .terms()
-                .filter_map(|number| renumbered.get(number as usize).copied())
-                .collect();
-            record.terms = packed(&numbers);
-            self.insert(record, &numbers);
         }
     }
 }

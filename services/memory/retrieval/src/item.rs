@@ -35,6 +35,17 @@ pub struct Item {
     pub superseded: bool,
 }
 
+impl Item {
+    /// Its importance as it counts.
+    pub(crate) fn usual_importance(&self) -> f32 {
+        if self.importance.is_nan() {
+            0.5
+        } else {
+            self.importance.clamp(0.0, 1.0)
+        }
+    }
+}
+
 /// Narrows a search. What is empty or absent does not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {

@@ -60,11 +60,13 @@ impl Participants {
     pub(crate) fn of(index: &Index) -> Self {
         let mut speakers: Vec<_> = index
             .speakers()
-            .into_iter()
-            .map(|(name, (number, count))| (std::cmp::Reverse(count), name, number))
+            .map(|(name, number, count)| (std::cmp::Reverse(count), name, number))
             .collect();
+        if speakers.len() > MAX_PARTICIPANTS {
+            speakers.select_nth_unstable(MAX_PARTICIPANTS);
+            speakers.truncate(MAX_PARTICIPANTS);
+        }
         speakers.sort_unstable();
-        speakers.truncate(MAX_PARTICIPANTS);
         let named: Vec<_> = speakers
             .into_iter()
             .map(|(_, name, number)| (number, name_words(name)))

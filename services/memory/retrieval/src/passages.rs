@@ -1,8 +1,7 @@
 //! What is embedded: of a memory, so that it is found by its meaning, and of a question.
 
-use uuid::Uuid;
-
 use crate::index::Index;
+use crate::item::Item;
 use crate::participants::Participants;
 
 /// The names of the texts that are embedded of each memory, in the order of [`Passages::texts`].
@@ -27,20 +26,20 @@ pub struct Passages {
     pub texts: Vec<String>,
 }
 
-impl Index {
-    /// What is embedded for a memory, which depends on nothing but itself; none when it is not there.
+impl Passages {
+    /// What is embedded for a memory, which depends on nothing but itself.
     #[must_use]
-    pub fn passages(&self, id: Uuid) -> Option<Passages> {
-        let record = self.record(self.slot(id)?)?;
-        let speaker = self.speaker_name(record.speaker);
-        let text = if speaker.is_empty() {
-            record.text.to_string()
+    pub fn of(item: &Item) -> Self {
+        let text = if item.speaker.is_empty() {
+            item.text.clone()
         } else {
-            format!("{speaker}: {}", record.text)
+            format!("{}: {}", item.speaker, item.text)
         };
-        Some(Passages { texts: vec![text] })
+        Self { texts: vec![text] }
     }
+}
 
+impl Index {
     /// What is embedded for a question.
     #[must_use]
     pub fn query_views(&self, text: &str) -> Vec<String> {

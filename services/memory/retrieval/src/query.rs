@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use crate::item::Filter;
+use crate::item::{Filter, Item};
 
 /// Nearest passages that [`rank`](crate::rank) wants of each search. From 100 to all of them make no difference beyond 0.3
 /// points of recall.
@@ -20,6 +20,9 @@ pub struct Query<'a> {
     pub filter: Filter,
     /// What the vectors found, one for each of [`SEARCHES`](crate::SEARCHES) in its order; empty without vectors.
     pub dense: Vec<DenseView>,
+    /// Items of the vectors' that the index does not hold, each once: they are ranked by what they say and how near they are,
+    /// without what stands beside them.
+    pub beyond: Vec<Item>,
 }
 
 /// What one search of the vectors found.

@@ -5,6 +5,7 @@ mod ask;
 mod book;
 mod meaning;
 mod narrow;
+mod place;
 mod recaller;
 mod shelf;
 mod workers;

@@ -46,12 +46,11 @@ impl Recall {
         let workers = Workers::new(config.recall.threads);
         let most = usize::try_from(config.recall.index_cache.as_bytes()).unwrap_or(usize::MAX);
         let shelf = Shelf::new(Arc::clone(memories), workers.clone(), most, searched.clone());
-        let (shelf, meanings) = (Arc::new(shelf), Meanings::opening());
+        let meanings = Meanings::opening();
         let clock: Arc<dyn Clock> = Arc::clone(&deps.clock);
         let recaller = Recaller::new(
-            (Arc::clone(memories), Arc::clone(&shelf)),
+            (Arc::clone(memories), shelf),
             meanings.clone(),
-            workers.clone(),
             Arc::clone(&clock),
             config.recall.dense_within.as_duration(),
             searched,
@@ -60,7 +59,6 @@ impl Recall {
         let indexer = IndexerDeps {
             memories: Arc::clone(memories),
             generations,
-            shelf,
             workers,
             meanings: meanings.clone(),
             models: models(config, deps, indexed.clone()),

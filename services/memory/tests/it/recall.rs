@@ -6,6 +6,7 @@ mod crowd;
 mod elsewhere;
 mod faults;
 mod finding;
+mod full;
 mod refused;
 
 use std::future::Future;

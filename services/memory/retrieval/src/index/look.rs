@@ -1,7 +1,5 @@
 //! What ranking reads of the index.
 
-use std::collections::BTreeMap;
-
 use uuid::Uuid;
 
 use super::{Entries, Index, Place, Record};
@@ -51,9 +49,9 @@ impl Index {
         self.terms.entries(term)
     }
 
-    /// From the earliest to the latest moment of an item; both 0 without items.
-    pub(crate) fn time_span(&self) -> (i64, i64) {
-        let times = self.records().map(|(_, record)| record.time_ms);
+    /// From the earliest to the latest moment of an item or of these; both 0 without any.
+    pub(crate) fn time_span(&self, others: impl Iterator<Item = i64>) -> (i64, i64) {
+        let times = self.records().map(|(_, record)| record.time_ms).chain(others);
         let span = times.fold(None, |span: Option<(i64, i64)>, time| {
             let (first, last) = span.unwrap_or((time, time));
             Some((first.min(time), last.max(time)))
@@ -61,8 +59,8 @@ impl Index {
         span.unwrap_or_default()
     }
 
-    /// Who has said something, with a number and how many items are theirs.
-    pub(crate) fn speakers(&self) -> BTreeMap<&str, (u32, u32)> {
+    /// Who has said something: each with a number and how many items are theirs.
+    pub(crate) fn speakers(&self) -> impl Iterator<Item = (&str, u32, u32)> {
         self.speakers.in_use()
     }
 

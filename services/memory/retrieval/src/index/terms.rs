@@ -26,6 +26,9 @@ impl Terms {
         }
         let number = u32::try_from(self.postings.len()).unwrap_or(u32::MAX);
         self.numbers.insert(term.into(), number);
+        if self.postings.len() == self.postings.capacity() {
+            self.postings.reserve_exact(self.postings.len() / 8 + 16);
+        }
         self.postings.push(Postings::default());
         self.text_bytes += term.len();
         number

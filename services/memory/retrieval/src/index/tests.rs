@@ -160,3 +160,125 @@ fn an_index_has_few_bytes_that_nothing_is_in() {
         assert!(slots <= most && places <= most, "{slots}, {places} for {number}");
     }
 }
+
+/// A word for each number: digits are words of their own.
+fn letters(number: u32) -> String {
+    let letter = |digit: u8| char::from(digit - b'0' + b'a');
+    format!("{number:06}")
+        .bytes()
+        .map(letter)
+        .chain("x".chars())
+        .collect()
+}
+
+/// How often an index was packed while it was filled: only then it gets fewer slots.
+struct Packings {
+    slots: usize,
+    times: usize,
+}
+
+impl Packings {
+    fn look(&mut self, index: &Index) {
+        self.times += usize::from(index.slots.len() < self.slots);
+        self.slots = index.slots.len();
+    }
+}
+
+/// Puts them one after the other into an index of so many bytes; answers with how many it held at least once it was full.
+fn fill(most: usize, items: impl Iterator<Item = Item>) -> (usize, Packings) {
+    let mut index = Index::new();
+    let (mut least, mut packings) = (usize::MAX, Packings { slots: 0, times: 0 });
+    for item in items {
+        let id = item.id;
+        index.put(item);
+        if index.fit(most) {
+            least = least.min(index.len());
+        }
+        packings.look(&index);
+        assert!(index.bytes() <= most, "{} bytes of {most}", index.bytes());
+        assert!(index.contains(id), "the newest is not there");
+    }
+    (least, packings)
+}
+
+#[test]
+fn long_texts_of_words_that_nobody_else_has_leave_room_for_each_other() {
+    let texts = (0..150u32).map(|number| {
+        let words = (0..2_300).map(|word| format!("z{}z{}", letters(number), letters(word)));
+        item(u128::from(number) + 1, 0, 0, &words.collect::<Vec<_>>().join(" "))
+    });
+    let (least, packings) = fill(8 << 20, texts);
+    assert!((15..150).contains(&least), "{least} were there");
+    assert!(packings.times < 75, "packed {} times", packings.times);
+}
+
+#[test]
+fn names_that_nobody_else_has_leave_room_for_each_other() {
+    let texts = (0..25_000u32).map(|number| Item {
+        speaker: format!("{number:0>256}"),
+        ..item(u128::from(number) + 1, 0, 0, "tree")
+    });
+    let (least, packings) = fill(4 << 20, texts);
+    assert!((2_000..25_000).contains(&least), "{least} were there");
+    assert!(packings.times < 100, "packed {} times", packings.times);
+}
+
+#[test]
+fn what_was_put_again_and_again_lets_nothing_else_go() {
+    let mut index = Index::new();
+    let most = 4 << 20;
+    for round in 0..50u32 {
+        for number in 1..=20u32 {
+            let words = (0..300).map(|word| letters((round * 20 + number - 1) * 300 + word));
+            let words = words.collect::<Vec<_>>().join(" ");
+            index.put(item(u128::from(number), 0, 0, &words));
+            assert!(!index.fit(most), "some went in round {round}");
+        }
+    }
+    assert_eq!(index.len(), 20);
+}
+
+#[test]
+fn names_of_items_that_stay_are_known_after_room_was_made() {
+    let mut index = Index::new();
+    for number in 1..=4_000u32 {
+        index.put(Item {
+            speaker: format!("Speaker{number}"),
+            agent: format!("agent{number}"),
+            ..item(u128::from(number), 0, 0, &format!("tree word{number}"))
+        });
+    }
+    assert!(index.fit(index.bytes() / 2));
+    let gone = 4_000 - u32::try_from(index.len()).unwrap();
+    assert!((1_000..3_900).contains(&gone), "{gone} are gone");
+    assert_eq!(index.speakers().count(), index.len());
+    for number in gone + 1..=4_000 {
+        let slot = index.slot(Uuid::from_u128(u128::from(number))).unwrap();
+        let record = index.record(slot).unwrap();
+        assert_eq!(index.speaker_name(record.speaker), format!("Speaker{number}"));
+        assert_eq!(index.agent_number(&format!("agent{number}")), Some(record.agent));
+        assert_eq!(found(&index, &number.to_string()), [(u128::from(number), 1)]);
+    }
+    assert_eq!(index.agent_number("agent1"), None);
+}
+
+#[test]
+fn only_what_was_said_stands_beside_what_was_said() {
+    let mut index = Index::new();
+    index.put(item(1, 1, 1, "first"));
+    index.put(item(2, 1, 2, "second"));
+    for (number, kind) in [(3, Kind::Summary), (4, Kind::Fact)] {
+        let ordinal = 0;
+        index.put(Item {
+            kind,
+            ..item(number, 1, ordinal, "of both")
+        });
+    }
+    assert_eq!(order(&index, 2), ["first", "second"]);
+    for number in [3, 4] {
+        let slot = index.slot(Uuid::from_u128(number)).unwrap();
+        let place = index.place(slot).unwrap();
+        assert_eq!((place.before, place.after), (NONE, NONE));
+        assert_eq!(index.record(slot).unwrap().session, Some(Uuid::from_u128(1)));
+    }
+}

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use super::beyond::Numbering;
 use crate::analysis::words;
 use crate::bm25::{QueryTerm, idf};
-use crate::index::Index;
 use crate::participants::Participants;
 use crate::times::{self, Period};
 
@@ -22,12 +22,13 @@ pub(super) struct Question {
 }
 
 impl Question {
-    pub(super) fn read(index: &Index, text: &str, now_ms: i64) -> Self {
+    /// `span` is from the earliest to the latest moment of what is ranked.
+    pub(super) fn read(numbering: &Numbering<'_>, text: &str, now_ms: i64, span: (i64, i64)) -> Self {
         let text = text.get(..text.floor_char_boundary(MAX_BYTES)).unwrap_or(text);
-        let participants = Participants::of(index);
-        let (first_ms, last_ms) = index.time_span();
+        let participants = Participants::of(numbering.index);
+        let (first_ms, last_ms) = span;
         Self {
-            terms: terms(index, &participants, text),
+            terms: terms(numbering, &participants, text),
             target: participants.target_of(text),
             periods: times::periods(text, now_ms, first_ms, last_ms),
             asks_when: asks_when(text),
@@ -42,8 +43,9 @@ impl Question {
     }
 }
 
-/// The terms of the question that the index knows, each once, without the names of those who take part.
-fn terms(index: &Index, participants: &Participants, text: &str) -> Vec<QueryTerm> {
+/// The terms of the question that something holds, each once, without the names of those who take part.
+fn terms(numbering: &Numbering<'_>, participants: &Participants, text: &str) -> Vec<QueryTerm> {
+    let index = numbering.index;
     let names: BTreeSet<String> = participants
         .name_words()
         .filter_map(|word| index.term_of(&word))
@@ -52,7 +54,7 @@ fn terms(index: &Index, participants: &Participants, text: &str) -> Vec<QueryTer
     let mut terms: Vec<_> = words(text)
         .filter_map(|word| index.term_of(&word))
         .filter(|term| !names.contains(term) && seen.insert(term.clone()))
-        .filter_map(|term| index.term_number(&term))
+        .filter_map(|term| numbering.number(&term))
         .map(|number| QueryTerm {
             number,
             idf: idf(index.len(), index.frequency(number)),

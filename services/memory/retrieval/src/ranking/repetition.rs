@@ -1,7 +1,6 @@
 //! Keeps an answer from saying the same thing again: maximal marginal relevance, by words in common.
 
 use crate::feature::{ALIKE, Feature};
-use crate::index::Index;
 use crate::query::{Part, Ranked};
 
 /// Candidates that are looked at for each item of the answer.
@@ -13,12 +12,12 @@ pub(super) fn pool_of(limit: usize) -> usize {
 }
 
 /// Chooses `limit` of the items, which are best first: each time the one whose score less what it repeats of those
-/// chosen is highest. `weight` is what a full repetition adds.
-pub(super) fn choose(index: &Index, pool: Vec<(u32, Ranked)>, limit: usize, weight: f64) -> Vec<Ranked> {
+/// chosen is highest. `weight` is what a full repetition adds. With each item goes the [`word_set`] of it.
+pub(super) fn choose(pool: Vec<(Vec<u32>, Ranked)>, limit: usize, weight: f64) -> Vec<Ranked> {
     let mut waiting: Vec<_> = pool
         .into_iter()
-        .map(|(slot, ranked)| Candidate {
-            words: word_set(index, slot),
+        .map(|(words, ranked)| Candidate {
+            words,
             ranked,
             repeats: 0.0,
         })
@@ -38,7 +37,7 @@ pub(super) fn choose(index: &Index, pool: Vec<(u32, Ranked)>, limit: usize, weig
 }
 
 struct Candidate {
-    /// Term numbers, each once, sorted.
+    /// See [`word_set`].
     words: Vec<u32>,
     ranked: Ranked,
     /// How much of something chosen it repeats, from 0 to 1.
@@ -74,11 +73,9 @@ fn best(waiting: &[Candidate], weight: f64) -> Option<usize> {
     waiting.iter().enumerate().max_by(better).map(|(at, _)| at)
 }
 
-fn word_set(index: &Index, slot: u32) -> Vec<u32> {
-    let mut words: Vec<_> = index
-        .record(slot)
-        .map(|record| record.terms().collect())
-        .unwrap_or_default();
+/// Term numbers, each once, sorted.
+pub(super) fn word_set(terms: impl Iterator<Item = u32>) -> Vec<u32> {
+    let mut words: Vec<_> = terms.collect();
     words.sort_unstable();
     words.dedup();
     words

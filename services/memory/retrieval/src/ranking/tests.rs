@@ -163,3 +163,119 @@ fn filters_narrow() {
         &[2, 3],
     );
 }
+
+/// An item that no index has, and how near it is.
+fn beyond(number: u128, text: &str) -> crate::Item {
+    item(number, 0, 0, text)
+}
+
+fn hits(hits: &[(u128, f32)]) -> Vec<DenseView> {
+    let hits = hits.iter().map(|(id, cosine)| (Uuid::from_u128(*id), *cosine));
+    vec![DenseView { hits: hits.collect() }]
+}
+
+#[test]
+fn what_the_index_does_not_hold_is_ranked_among_what_it_holds() {
+    let mut query = question("Which puppy was adopted?");
+    query.dense = hits(&[(50, 0.8), (51, 0.7), (1, 0.6), (5, 0.1)]);
+    query.beyond = vec![
+        beyond(50, "The puppy that we adopted"),
+        beyond(51, "Nothing of it"),
+    ];
+    let ranked = rank(&small(), &query);
+    assert_eq!(found(&ranked).first(), Some(&50));
+    assert!(found(&ranked).contains(&51) && found(&ranked).contains(&1));
+    for hit in &ranked {
+        let sum: f64 = hit.parts.iter().map(|part| part.contribution).sum();
+        assert!((sum - hit.score).abs() < 1e-9, "{hit:?}");
+    }
+    // what nobody looked up is as if it was not found
+    query.beyond.clear();
+    assert_eq!(found(&rank(&small(), &query)).first(), Some(&1));
+}
+
+#[test]
+fn an_item_counts_the_same_within_the_index_and_beyond() {
+    // neither stands beside anything, and the index knows how rare the words are
+    let mut index = Index::new();
+    for number in 1..=9 {
+        index.put(item(
+            number,
+            0,
+            0,
+            &format!("the river has a stone, number{number}"),
+        ));
+    }
+    let held = item(10, 0, 0, "I found a stone in the river last week");
+    let outside = crate::Item {
+        id: Uuid::from_u128(11),
+        ..held.clone()
+    };
+    index.put(held);
+    let mut query = question("When did Ann find the stone?");
+    query.dense = hits(&[(10, 0.5), (11, 0.5)]);
+    query.beyond = vec![outside];
+    query.limit = 20;
+    let without_repetition = crate::Ablation {
+        without: &[crate::Feature::Repetition],
+        neighbours: true,
+    };
+    let ranked = crate::rank_with(&index, &query, &without_repetition);
+    assert_eq!(found(&ranked).get(..2), Some(&[10, 11][..]));
+    assert_eq!(ranked[0].parts, ranked[1].parts);
+    // and both together repeat each other
+    let ranked = rank(&index, &query);
+    assert!(
+        ranked.iter().any(|hit| {
+            hit.id.as_u128() == 11 && hit.parts.iter().any(|part| part.feature == "repetition")
+        })
+    );
+}
+
+#[test]
+fn the_filter_holds_beyond_the_index() {
+    let mut query = question("puppy");
+    query.dense = hits(&[(50, 0.9), (51, 0.8), (52, 0.7)]);
+    let (mut fact, mut old, mut other) = (
+        beyond(50, "the puppy"),
+        beyond(51, "a puppy"),
+        beyond(52, "our puppy"),
+    );
+    fact.kind = Kind::Fact;
+    old.superseded = true;
+    other.agent = "other".to_owned();
+    query.beyond = vec![fact, old, other];
+    let check = |filter: Filter, expected: &[u128]| {
+        let query = Query {
+            filter,
+            ..query.clone()
+        };
+        assert_eq!(found(&rank(&Index::new(), &query)), expected);
+    };
+    check(Filter::default(), &[50, 52]);
+    let kinds = vec![Kind::Turn];
+    check(
+        Filter {
+            kinds,
+            ..Filter::default()
+        },
+        &[52],
+    );
+    let agent = Some("default".to_owned());
+    check(
+        Filter {
+            agent,
+            include_superseded: true,
+            ..Filter::default()
+        },
+        &[50, 51],
+    );
+    let sessions = vec![Uuid::from_u128(1)];
+    check(
+        Filter {
+            sessions,
+            ..Filter::default()
+        },
+        &[],
+    );
+}

@@ -32,8 +32,9 @@ proptest! {
         text in "\\PC{0,40}|[a-e ']{0,40}|When did Ann's a b go in May\\?",
         now_ms in any::<i64>(),
         limit in prop_oneof![0usize..5, Just(usize::MAX)],
-        hits in proptest::collection::vec((0u128..8, any::<f32>()), 0..10),
+        hits in proptest::collection::vec((0u128..16, any::<f32>()), 0..10),
         include_superseded in any::<bool>(),
+        others in proptest::collection::vec(any_item(), 0..4),
     ) {
         let mut index = Index::new();
         for item in items {
@@ -47,12 +48,13 @@ proptest! {
             limit,
             filter: Filter { include_superseded, ..Filter::default() },
             dense: vec![DenseView { hits }],
+            beyond: (8..).zip(others).map(|(id, item)| Item { id: Uuid::from_u128(id), ..item }).collect(),
         };
         let ranked = rank(&index, &query);
-        prop_assert!(ranked.len() <= limit.min(index.len()));
+        prop_assert!(ranked.len() <= limit.min(index.len() + query.beyond.len()));
         prop_assert!(ranked.is_sorted_by(|left, right| left.score >= right.score));
         for hit in &ranked {
-            prop_assert!(index.contains(hit.id));
+            prop_assert!(index.contains(hit.id) || query.beyond.iter().any(|item| item.id == hit.id));
             let sum: f64 = hit.parts.iter().map(|part| part.contribution).sum();
             prop_assert!((sum - hit.score).abs() <= 1e-6 * (1.0 + hit.score.abs()), "{hit:?}");
         }

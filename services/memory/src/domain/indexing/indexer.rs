@@ -14,7 +14,7 @@ use super::generations::{Prepared, Set};
 use super::writer::Refused;
 use super::{Fault, Models};
 use crate::domain::Source;
-use crate::domain::recall::{Meanings, Shelf, Workers};
+use crate::domain::recall::{Meanings, Workers};
 use crate::error::Error;
 use crate::metrics::IndexNumbers;
 use crate::store::{Generations, MemoryStore};
@@ -29,7 +29,6 @@ const ASIDE: usize = 100_000;
 pub(crate) struct IndexerDeps {
     pub(crate) memories: Arc<dyn MemoryStore>,
     pub(crate) generations: Arc<dyn Generations>,
-    pub(crate) shelf: Arc<Shelf>,
     pub(crate) workers: Workers,
     pub(crate) meanings: Meanings,
     pub(crate) models: Models,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use harombe_retrieval::Index;
+use harombe_retrieval::Passages;
 use harombe_vectors::{Collection, Vectors};
 use uuid::Uuid;
 
@@ -102,31 +102,20 @@ impl Indexer {
 
     /// What is embedded of an owner's memories. Hidden ones are too: they may be restored.
     pub(super) async fn passages(&self, owner: &Owner, points: Vec<Uuid>) -> Result<Vec<Passage>, Fault> {
-        let place = self.deps.shelf.of(owner).await?;
         let wanted: HashSet<Uuid> = points.into_iter().collect();
         let wanted: Vec<Uuid> = wanted.into_iter().collect();
         let mut passages = Vec::with_capacity(wanted.len());
         for page in wanted.chunks(500) {
             let memories = self.deps.memories.at_points(owner, page).await?;
-            place.read(|book| {
-                let of = |memory| Passage::of(memory, texts(&book.index, memory));
-                passages.extend(memories.iter().map(of));
-            });
+            passages.extend(memories.iter().map(passage));
         }
         Ok(passages)
     }
 }
 
-/// What is embedded of a memory. One that the index does not hold, because it is hidden or not among the newest, stands
-/// alone.
-pub(super) fn texts(index: &Index, memory: &Memory) -> Vec<String> {
-    let alone = || {
-        let mut index = Index::new();
-        index.put(item(memory));
-        index.passages(memory.point)
-    };
-    let passages = index.passages(memory.point).or_else(alone);
-    passages.map(|passages| passages.texts).unwrap_or_default()
+/// What is embedded of a memory: it depends on no other.
+pub(super) fn passage(memory: &Memory) -> Passage {
+    Passage::of(memory, Passages::of(&item(memory)).texts)
 }
 
 impl Prepared {

@@ -3,22 +3,20 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
-use harombe_retrieval::Index;
 use harombe_vectors::Collection;
 use uuid::Uuid;
 
 use super::generations::Set;
-use super::outbox::{delete, texts};
+use super::outbox::{delete, passage};
 use super::writer::{self, Passage};
 use super::{Fault, Indexer};
-use crate::domain::recall::item;
-use crate::domain::{Memory, Owner, Stored};
+use crate::domain::{Owner, Stored};
 
 /// Points and memories that are compared at once.
 const PAGE: u32 = 1_000;
 /// Memories that are noted before they are embedded, owner by owner.
 const NOTED: usize = 20_000;
-/// So few of an owner's are taken from the index in memory; for more all of the owner's are read, once.
+/// So few of an owner's are read by their points; for more all of the owner's are read, once.
 const FEW: usize = 64;
 
 /// What is found missing.
@@ -127,21 +125,15 @@ impl Indexer {
         Ok(())
     }
 
-    /// Reads all memories of an owner, in the order in which they changed, to embed those that are wanted with what stands
-    /// beside them.
+    /// Reads all memories of an owner, in the order in which they changed, to embed those that are wanted.
     async fn fill_many(&self, target: &Set, owner: &Owner, wanted: HashSet<Uuid>) -> Result<(), Fault> {
-        let mut reading = Reading::of(wanted);
+        let mut rev = 0;
         loop {
-            let page = self.deps.memories.changed_since(owner, reading.rev, PAGE).await?;
-            let full = u32::try_from(page.len()).is_ok_and(|length| length >= PAGE);
-            let step = move || {
-                let due = reading.next(page, full);
-                (reading, due)
-            };
-            let due;
-            (reading, due) = self.deps.workers.run(step).await;
-            self.embed(target, owner, due).await?;
-            if !full {
+            let page = self.deps.memories.changed_since(owner, rev, PAGE).await?;
+            rev = page.last().map_or(rev, |last| last.rev);
+            let due = page.iter().filter(|memory| wanted.contains(&memory.point));
+            self.embed(target, owner, due.map(passage).collect()).await?;
+            if u32::try_from(page.len()).is_ok_and(|length| length < PAGE) {
                 return Ok(());
             }
         }
@@ -171,43 +163,6 @@ impl Indexer {
         let there: HashSet<(Uuid, u64)> = memories.iter().map(|memory| (memory.point, memory.seq)).collect();
         let still = |passage: &&Passage| there.contains(&(passage.point, passage.tags.seq));
         Ok(batch.iter().filter(still).cloned().collect())
-    }
-}
-
-/// Reads an owner's memories page by page. Two pages are kept, so that a memory's neighbours are there with it.
-struct Reading {
-    wanted: HashSet<Uuid>,
-    rev: u64,
-    index: Index,
-    before: Vec<Memory>,
-}
-
-impl Reading {
-    fn of(wanted: HashSet<Uuid>) -> Self {
-        Self {
-            wanted,
-            rev: 0,
-            index: Index::new(),
-            before: Vec::new(),
-        }
-    }
-
-    /// What is wanted of the page before this one, and of this one if none follows.
-    fn next(&mut self, page: Vec<Memory>, full: bool) -> Vec<Passage> {
-        self.rev = page.last().map_or(self.rev, |last| last.rev);
-        for memory in page.iter().filter(|memory| memory.is_findable()) {
-            self.index.put(item(memory));
-        }
-        let last = if full { &[][..] } else { page.as_slice() };
-        let wanted = self.before.iter().chain(last);
-        let due = wanted
-            .filter(|memory| self.wanted.contains(&memory.point))
-            .map(|memory| Passage::of(memory, texts(&self.index, memory)))
-            .collect();
-        for memory in std::mem::replace(&mut self.before, page) {
-            self.index.remove(memory.point);
-        }
-        due
     }
 }
 

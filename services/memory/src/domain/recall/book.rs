@@ -11,7 +11,11 @@ const LEAST: usize = 4096;
 /// An owner's memories as far as they are to be found by words: all, or the newest that fit.
 pub(crate) struct Book {
     pub(crate) index: Index,
-    pub(crate) at: Revision,
+    at: Revision,
+    /// The change after which it was begun.
+    since: u64,
+    /// Something had to go.
+    full: bool,
     /// Bytes that the index may have.
     most: usize,
 }
@@ -22,21 +26,46 @@ impl Book {
         Self {
             index: Index::new(),
             at,
+            since: at.rev,
+            full: false,
             most,
         }
     }
 
-    /// Takes changed memories in, by revision. What is too much is forgotten, the longest unchanged first.
+    /// Takes changed memories in, by revision; what it knows already changes nothing. What is too much goes, the longest
+    /// unchanged first.
     pub(crate) fn take_in(&mut self, changed: &[Memory]) {
         for memory in changed {
-            self.at.rev = self.at.rev.max(memory.rev);
-            if !memory.is_findable() {
-                self.index.remove(memory.point);
-            } else {
+            if memory.rev <= self.at.rev {
+                continue;
+            }
+            self.at.rev = memory.rev;
+            if memory.is_findable() {
                 self.index.put(item(memory));
+                self.full |= self.index.fit(self.most);
+            } else {
+                self.index.remove(memory.point);
             }
         }
-        while self.index.bytes() > self.most && self.index.remove_oldest().is_some() {}
+    }
+
+    /// There are no more changes up to this one.
+    pub(crate) fn reach(&mut self, rev: u64) {
+        self.at.rev = self.at.rev.max(rev);
+    }
+
+    pub(crate) fn at(&self) -> Revision {
+        self.at
+    }
+
+    /// Whether there was more than fits.
+    pub(crate) fn is_full(&self) -> bool {
+        self.full
+    }
+
+    /// Whether it holds all that may be found, as of its revision.
+    pub(crate) fn holds_all(&self) -> bool {
+        self.since == 0 && !self.full
     }
 
     pub(crate) fn bytes(&self) -> usize {

@@ -7,15 +7,16 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::try_join_all;
 use harombe_embedding::Purpose;
-use harombe_retrieval::{DENSE_DEPTH, DenseView, Query, Ranked, SEARCHES, rank};
+use harombe_retrieval::{DENSE_DEPTH, DenseView, Item, Query, Ranked, SEARCHES, rank};
 use harombe_types::Clock;
 use uuid::Uuid;
 
+use super::book::Book;
 use super::meaning::{Meaning, Meanings, Model};
 use super::narrow::{for_ranking, for_vectors};
-use super::shelf::{Place, Shelf};
-use super::workers::Workers;
-use super::{Ask, Found, Hit, Means, Recalled};
+use super::place::Place;
+use super::shelf::Shelf;
+use super::{Ask, Found, Hit, Means, Recalled, item};
 use crate::domain::{Memory, Owner};
 use crate::error::Error;
 use crate::metrics::RecallNumbers;
@@ -30,9 +31,8 @@ pub(crate) struct Recaller(Arc<Inner>);
 
 struct Inner {
     memories: Arc<dyn MemoryStore>,
-    shelf: Arc<Shelf>,
+    shelf: Shelf,
     meanings: Meanings,
-    workers: Workers,
     clock: Arc<dyn Clock>,
     dense_within: Duration,
     numbers: RecallNumbers,
@@ -55,9 +55,8 @@ enum Unmeant {
 
 impl Recaller {
     pub(crate) fn new(
-        (memories, shelf): (Arc<dyn MemoryStore>, Arc<Shelf>),
+        (memories, shelf): (Arc<dyn MemoryStore>, Shelf),
         meanings: Meanings,
-        workers: Workers,
         clock: Arc<dyn Clock>,
         dense_within: Duration,
         numbers: RecallNumbers,
@@ -66,7 +65,6 @@ impl Recaller {
             memories,
             shelf,
             meanings,
-            workers,
             clock,
             dense_within,
             numbers,
@@ -95,7 +93,8 @@ impl Recaller {
         let started = Instant::now();
         let place = inner.shelf.of(owner).await?;
         let (dense, means) = inner.dense(owner, ask, &place).await;
-        let ranked = inner.rank(ask, limit, dense, place).await;
+        let beyond = inner.beyond(owner, &dense, &place).await?;
+        let ranked = inner.rank(ask, limit, (dense, beyond), &place).await;
         inner.numbers.recalled(means, started.elapsed());
         Ok(Found { ranked, means })
     }
@@ -142,24 +141,61 @@ impl Recaller {
 }
 
 impl Inner {
-    async fn rank(&self, ask: &Ask, limit: usize, dense: Vec<DenseView>, place: Arc<Place>) -> Vec<Ranked> {
+    async fn rank(
+        &self,
+        ask: &Ask,
+        limit: usize,
+        (dense, beyond): (Vec<DenseView>, Vec<Item>),
+        place: &Arc<Place>,
+    ) -> Vec<Ranked> {
         let (text, filter, now) = (ask.query.clone(), for_ranking(&ask.filter), self.clock.now());
-        let is_small = place.len() <= Shelf::SMALL;
-        let work = move || {
+        let is_little = place.known().is_small() && beyond.is_empty();
+        let look = move |book: &Book| {
             let query = Query {
                 text: &text,
                 now_ms: now.as_millis(),
                 limit,
                 filter,
                 dense,
+                beyond,
             };
-            place.read(|book| rank(&book.index, &query)).unwrap_or_default()
+            rank(&book.index, &query)
         };
-        if is_small {
-            work()
+        let ranked = if is_little {
+            self.shelf.glance(place, look).await
         } else {
-            self.workers.run(work).await
+            self.shelf.study(place, look).await
+        };
+        ranked.unwrap_or_default()
+    }
+
+    /// What the vectors have found that the index has no room for.
+    async fn beyond(
+        &self,
+        owner: &Owner,
+        dense: &[DenseView],
+        place: &Arc<Place>,
+    ) -> Result<Vec<Item>, Error> {
+        if place.known().holds_all {
+            return Ok(Vec::new());
         }
+        let mut points: Vec<Uuid> = dense
+            .iter()
+            .flat_map(|view| view.hits.iter().map(|(point, _)| *point))
+            .collect();
+        points.sort_unstable();
+        points.dedup();
+        let missing = move |book: &Book| {
+            points.retain(|point| !book.index.contains(*point));
+            points
+        };
+        let missing = self.shelf.glance(place, missing).await.unwrap_or_default();
+        if missing.is_empty() {
+            return Ok(Vec::new());
+        }
+        let memories = self.memories.at_points(owner, &missing).await?;
+        let findable = memories.iter().filter(|memory| memory.is_findable());
+        Ok(findable.map(item).collect())
     }
 
     /// What the vectors find, and how the search is done with it.
@@ -195,12 +231,12 @@ impl Inner {
             Meaning::Unconfigured => return Ok(None),
             Meaning::Away | Meaning::Opening => return Err(Unmeant::Away),
         };
-        if place.len() == 0 {
+        if place.known().is_of_nothing() {
             return Ok(Some(vec![DenseView::default(); SEARCHES.len()]));
         }
-        let texts = place
-            .read(|book| book.index.query_views(&ask.query))
-            .unwrap_or_default();
+        let text = ask.query.clone();
+        let views = move |book: &Book| book.index.query_views(&text);
+        let texts = self.shelf.glance(place, views).await.unwrap_or_default();
         let queries = model.embedder.embed(texts, Purpose::Query).await?;
         let searched = try_join_all(SEARCHES.iter().map(|search| {
             let (collection, query) = (model.collections.get(search.view), queries.get(search.query));

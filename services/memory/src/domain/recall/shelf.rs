@@ -4,22 +4,22 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use parking_lot::{Mutex, RwLock};
-use tokio::sync::Semaphore;
+use parking_lot::Mutex;
 
 use super::book::Book;
+use super::place::{Place, is_little, slices};
 use super::workers::Workers;
-use crate::domain::{Owner, Revision};
+use crate::domain::{Memory, Owner, Revision};
 use crate::error::Error;
 use crate::metrics::{IndexUse, RecallNumbers};
 use crate::store::MemoryStore;
 
 /// Memories that are read at once.
 const PAGE: u32 = 1_000;
-/// So few changes take less time than a thread takes to begin.
-const FEW: usize = 32;
-/// No memory takes less of an index, in bytes: an owner's changes before as many as could fit are not read at all.
+/// No memory takes less of an index, in bytes.
 const MEMORY_LEAST: usize = 256;
+/// How many times as many changes are read when those that were read do not fill the index.
+const FURTHER: u64 = 4;
 
 /// The cache of indexes.
 pub(crate) struct Shelf {
@@ -27,13 +27,6 @@ pub(crate) struct Shelf {
     workers: Workers,
     places: Mutex<Places>,
     numbers: RecallNumbers,
-}
-
-/// Where an owner's index stands. Its readers hold nobody up; who brings it up to date waits for them.
-pub(crate) struct Place {
-    book: RwLock<Option<Book>>,
-    /// One at a time brings it up to date.
-    turn: Semaphore,
 }
 
 struct Places {
@@ -49,27 +42,6 @@ struct Slot {
     place: Arc<Place>,
     used: u64,
     bytes: usize,
-}
-
-impl Place {
-    /// What the index says; `None` while it was never loaded.
-    pub(crate) fn read<T>(&self, look: impl FnOnce(&Book) -> T) -> Option<T> {
-        self.book.read().as_ref().map(look)
-    }
-
-    /// Memories of the index; many take long to rank.
-    pub(crate) fn len(&self) -> usize {
-        self.read(|book| book.index.len()).unwrap_or_default()
-    }
-
-    fn at(&self) -> Option<Revision> {
-        self.read(|book| book.at)
-    }
-
-    fn is_at(&self, revision: Revision) -> bool {
-        self.at()
-            .is_some_and(|at| at.epoch == revision.epoch && at.rev >= revision.rev)
-    }
 }
 
 impl Shelf {
@@ -107,83 +79,149 @@ impl Shelf {
             return Ok(place);
         }
         // nobody closes it
-        let turn = place.turn.acquire().await;
+        let turn = place.turn().acquire().await;
         if !place.is_at(revision) {
             self.bring_up(owner, &place, revision).await?;
-            let bytes = place.read(Book::bytes).unwrap_or_default();
-            let held = self.places.lock().weigh(owner, &place, bytes);
+            let bytes = place.known().bytes;
+            let (held, gone) = self.places.lock().weigh(owner, &place, bytes);
             self.numbers.set_index_bytes(held);
+            if !gone.is_empty() {
+                self.workers.run(move || drop(gone)).await;
+            }
         }
         drop(turn);
         Ok(place)
     }
 
+    /// What the index says, for somebody who looks shortly: here, unless somebody changes it; `None` while it was never loaded.
+    pub(crate) async fn glance<T, F>(&self, place: &Arc<Place>, look: F) -> Option<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Book) -> T + Send + 'static,
+    {
+        match place.try_read(look) {
+            Ok(said) => said,
+            Err(look) => self.study(place, look).await,
+        }
+    }
+
+    /// As [`Shelf::glance`], for somebody who looks long: on a thread.
+    pub(crate) async fn study<T, F>(&self, place: &Arc<Place>, look: F) -> Option<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Book) -> T + Send + 'static,
+    {
+        let place = Arc::clone(place);
+        self.workers.run(move || place.read(look)).await
+    }
+
     async fn bring_up(&self, owner: &Owner, place: &Arc<Place>, revision: Revision) -> Result<(), Error> {
-        match place.at() {
+        match place.known().at {
             Some(at) if at.epoch == revision.epoch => {
                 self.numbers.index_used(IndexUse::BroughtUp);
-                self.catch_up(owner, place, at.rev).await
+                self.catch_up(owner, place, at.rev, revision.rev).await
             }
             _ => {
                 self.numbers.index_used(IndexUse::Loaded);
                 let book = self.load(owner, revision).await?;
-                *place.book.write() = Some(book);
+                self.replace(place, book).await;
                 Ok(())
             }
         }
     }
 
-    async fn catch_up(&self, owner: &Owner, place: &Arc<Place>, mut rev: u64) -> Result<(), Error> {
+    /// Takes all changes after `rev` in, up to `until` at least.
+    async fn catch_up(
+        &self,
+        owner: &Owner,
+        place: &Arc<Place>,
+        mut rev: u64,
+        until: u64,
+    ) -> Result<(), Error> {
         loop {
             let changed = self.memories.changed_since(owner, rev, PAGE).await?;
-            let Some(last) = changed.last() else { return Ok(()) };
-            rev = last.rev;
-            let place = Arc::clone(place);
-            let (few, page) = (changed.len() <= FEW && place.len() <= Self::SMALL, changed.len());
-            let take_in = move || {
-                if let Some(book) = place.book.write().as_mut() {
-                    book.take_in(&changed);
-                }
-            };
-            if few {
-                take_in();
-            } else {
-                self.workers.run(take_in).await;
-            }
-            if !is_full(page) {
+            let is_last = !is_full(changed.len());
+            rev = changed.last().map_or(rev, |last| last.rev);
+            // what was counted and left nothing behind is known as well
+            let reached = if is_last { rev.max(until) } else { rev };
+            self.take_in(place, changed, reached).await;
+            if is_last {
                 return Ok(());
             }
         }
     }
 
-    /// Indexes of so few memories are ranked and changed where the caller is.
-    pub(crate) const SMALL: usize = 500;
+    async fn take_in(&self, place: &Arc<Place>, changed: Vec<Memory>, reached: u64) {
+        let here = is_little(&changed) && place.known().is_small();
+        let done = here
+            && place.try_change(|book| {
+                if let Some(book) = book {
+                    book.take_in(&changed);
+                    book.reach(reached);
+                }
+            });
+        if done {
+            return;
+        }
+        let place = Arc::clone(place);
+        let work = move || {
+            // those who rank it in the meantime wait for one slice at most
+            for slice in slices(&changed) {
+                place.change(|book| book.as_mut().map(|book| book.take_in(slice)));
+            }
+            place.change(|book| book.as_mut().map(|book| book.reach(reached)));
+        };
+        self.workers.run(work).await;
+    }
 
+    async fn replace(&self, place: &Arc<Place>, book: Book) {
+        let mut new = Some(book);
+        if place.known().is_small() && place.try_change(|book| *book = new.take()) {
+            return;
+        }
+        let place = Arc::clone(place);
+        let work = move || {
+            // a large one takes long to be given back
+            drop(place.change(|book| std::mem::replace(book, new)));
+        };
+        self.workers.run(work).await;
+    }
+
+    /// All that fits of the owner's memories, the newest if not all do. So many changes are read as could fit if each were of a
+    /// memory of its own; more, if they are not.
     async fn load(&self, owner: &Owner, revision: Revision) -> Result<Book, Error> {
         let most = self.places.lock().most / 2;
-        let fit = u64::try_from(most / MEMORY_LEAST).unwrap_or(u64::MAX);
-        let from = Revision {
-            rev: revision.rev.saturating_sub(fit),
-            ..revision
-        };
-        let mut book = Book::empty(from, most);
+        let mut changes = u64::try_from(most / MEMORY_LEAST).unwrap_or(u64::MAX);
         loop {
-            let changed = self.memories.changed_since(owner, book.at.rev, PAGE).await?;
-            let page = changed.len();
-            if page <= FEW {
+            let since = revision.rev.saturating_sub(changes);
+            let from = Revision {
+                rev: since,
+                ..revision
+            };
+            let book = self.load_from(owner, Book::empty(from, most), revision).await?;
+            if since == 0 || book.is_full() {
+                return Ok(book);
+            }
+            changes = changes.saturating_mul(FURTHER);
+        }
+    }
+
+    async fn load_from(&self, owner: &Owner, mut book: Book, revision: Revision) -> Result<Book, Error> {
+        loop {
+            let changed = self.memories.changed_since(owner, book.at().rev, PAGE).await?;
+            let is_last = !is_full(changed.len());
+            if is_little(&changed) {
                 book.take_in(&changed);
             } else {
-                book = self
-                    .workers
-                    .run(move || {
-                        book.take_in(&changed);
-                        book
-                    })
-                    .await;
+                let work = move || {
+                    book.take_in(&changed);
+                    book
+                };
+                book = self.workers.run(work).await;
             }
-            if !is_full(page) {
+            if is_last {
                 // what was erased in between has left a gap
-                book.at.rev = book.at.rev.max(revision.rev);
+                book.reach(revision.rev);
                 return Ok(book);
             }
         }
@@ -200,10 +238,7 @@ impl Places {
         self.uses += 1;
         let used = self.uses;
         let slot = self.by_owner.entry(owner.clone()).or_insert_with(|| Slot {
-            place: Arc::new(Place {
-                book: RwLock::new(None),
-                turn: Semaphore::new(1),
-            }),
+            place: Arc::new(Place::new()),
             used,
             bytes: 0,
         });
@@ -214,61 +249,26 @@ impl Places {
     }
 
     /// Notes how large the owner's index is, and lets others go that were not used for long if it is too much. Answers
-    /// with the bytes of all that stay.
-    fn weigh(&mut self, owner: &Owner, place: &Arc<Place>, bytes: usize) -> usize {
-        let Some(slot) = self.by_owner.get_mut(owner) else {
-            return self.bytes;
+    /// with the bytes of all that stay, and with those that go: large ones take long to be given back.
+    fn weigh(&mut self, owner: &Owner, place: &Arc<Place>, bytes: usize) -> (usize, Vec<Arc<Place>>) {
+        let mut gone = Vec::new();
+        let slot = self.by_owner.get_mut(owner);
+        let Some(slot) = slot.filter(|slot| Arc::ptr_eq(&slot.place, place)) else {
+            return (self.bytes, gone);
         };
-        if !Arc::ptr_eq(&slot.place, place) {
-            return self.bytes;
-        }
         self.bytes = self.bytes.saturating_sub(slot.bytes).saturating_add(bytes);
         slot.bytes = bytes;
         while self.bytes > self.most
             && let Some((_, longest)) = self.by_use.pop_first()
         {
-            if let Some(gone) = self.by_owner.remove(&longest) {
-                self.bytes = self.bytes.saturating_sub(gone.bytes);
+            if let Some(slot) = self.by_owner.remove(&longest) {
+                self.bytes = self.bytes.saturating_sub(slot.bytes);
+                gone.push(slot.place);
             }
         }
-        self.bytes
+        (self.bytes, gone)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn owner(subject: &str) -> Owner {
-        Owner {
-            tenant: "acme".parse().unwrap(),
-            subject: subject.parse().unwrap(),
-        }
-    }
-
-    #[test]
-    fn those_that_were_not_used_for_long_make_room() {
-        let mut places = Places {
-            by_owner: HashMap::new(),
-            by_use: BTreeMap::new(),
-            uses: 0,
-            bytes: 0,
-            most: 100,
-        };
-        let (ann, bob, eve) = (owner("ann"), owner("bob"), owner("eve"));
-        let of_ann = places.take(&ann);
-        assert_eq!(places.weigh(&ann, &of_ann, 40), 40);
-        let of_bob = places.take(&bob);
-        assert_eq!(places.weigh(&bob, &of_bob, 40), 80);
-        assert!(Arc::ptr_eq(&places.take(&ann), &of_ann));
-        let of_eve = places.take(&eve);
-        assert_eq!(places.weigh(&eve, &of_eve, 40), 80);
-        assert!(places.by_owner.contains_key(&ann) && !places.by_owner.contains_key(&bob));
-        // one that grew is weighed anew, one that is gone not at all
-        assert_eq!(places.weigh(&ann, &of_ann, 60), 100);
-        assert_eq!(places.weigh(&bob, &of_bob, 60), 100);
-        // what is too large for all of it is not kept
-        assert_eq!(places.weigh(&eve, &of_eve, 101), 0);
-        assert_eq!((places.by_owner.len(), places.by_use.len()), (0, 0));
-    }
-}
+mod tests;
