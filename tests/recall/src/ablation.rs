@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use harombe_embedding::{Embedder, Purpose};
 use harombe_retrieval::{
-    Ablation, DENSE_DEPTH, DenseView, Feature, Filter, Index, Item, Kind, Query, Ranked, rank_with,
+    Ablation, DENSE_DEPTH, DenseView, Feature, Filter, Index, Item, Kind, Passages, Query, Ranked, rank_with,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -83,7 +83,8 @@ impl<'a> Indexed<'a> {
         for (number, turn) in conversation.turns.iter().enumerate() {
             index.put(item(number, turn));
         }
-        let passages = (0..conversation.turns.len()).filter_map(|turn| index.passages(id(turn)));
+        let turns = conversation.turns.iter().enumerate();
+        let passages = turns.map(|(number, turn)| Passages::of(&item(number, turn)));
         let passages = passages.flat_map(|passages| passages.texts).collect();
         let asked: Vec<_> = conversation
             .questions
@@ -103,6 +104,7 @@ impl<'a> Indexed<'a> {
     /// Asks all questions.
     fn ask(&self, row: &Row) -> Tally {
         let mut tally = Tally::default();
+        tally.add_unasked(&self.conversation.unasked);
         let without: Vec<_> = Feature::ALL
             .into_iter()
             .filter(|feature| !row.with.contains(feature))
@@ -124,6 +126,7 @@ impl<'a> Indexed<'a> {
                 limit: LIMIT,
                 filter: Filter::default(),
                 dense: vec![self.nearest(vector)],
+                beyond: Vec::new(),
             };
             let found: Vec<_> = rank_with(&self.index, &query, &ablation)
                 .iter()

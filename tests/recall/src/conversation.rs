@@ -7,6 +7,10 @@ use serde_json::Value;
 
 use crate::run::Result;
 
+/// The longest text, question and name that the service takes, in bytes.
+const TEXT_MAX: usize = 16 * 1024;
+const QUESTION_MAX: usize = 8 * 1024;
+const NAME_MAX: usize = 256;
 /// Questions of this category have no answer in the conversation.
 const ADVERSARIAL: u64 = 5;
 
@@ -17,6 +21,8 @@ pub(crate) struct Conversation {
     pub(crate) number: usize,
     pub(crate) turns: Vec<Turn>,
     pub(crate) questions: Vec<Question>,
+    /// Questions without a word.
+    pub(crate) unasked: Vec<Question>,
 }
 
 /// What one person said at once.
@@ -55,7 +61,7 @@ impl Conversation {
                     by_id.insert(id.to_owned(), turns.len());
                 }
                 turns.push(Turn {
-                    speaker: turn["speaker"].as_str().unwrap_or_default().to_owned(),
+                    speaker: name_of(turn),
                     text: text_of(turn),
                     session,
                     ordinal,
@@ -64,11 +70,14 @@ impl Conversation {
             }
         }
         let asked = file["qa"].as_array().ok_or("qa is missing")?;
+        let counted = asked.iter().filter_map(|qa| question(qa, &by_id));
+        let (unasked, questions) = counted.partition(|question| question.text.trim().is_empty());
         Ok(Self {
             name: name.to_owned(),
             number,
             turns,
-            questions: asked.iter().filter_map(|qa| question(qa, &by_id)).collect(),
+            questions,
+            unasked,
         })
     }
 }
@@ -84,10 +93,24 @@ fn sessions(file: &Value) -> BTreeMap<u32, &Vec<Value>> {
 
 fn text_of(turn: &Value) -> String {
     let said = turn["text"].as_str().unwrap_or_default().trim();
-    match turn["blip_caption"].as_str().map(str::trim) {
+    let text = match turn["blip_caption"].as_str().map(str::trim) {
         Some(shown) if !shown.is_empty() => format!("{said} [{shown}]"),
         _ => said.to_owned(),
-    }
+    };
+    let text = text.replace("\r\n", "\n").replace('\r', "\n");
+    made_fit(&text, TEXT_MAX, |letter| matches!(letter, '\n' | '\t'))
+}
+
+fn name_of(turn: &Value) -> String {
+    made_fit(turn["speaker"].as_str().unwrap_or_default(), NAME_MAX, |_| false)
+}
+
+/// At most so many bytes of the text. Control characters become U+FFFD, as in what the service takes from a turn, but for some.
+fn made_fit(text: &str, most: usize, but: impl Fn(char) -> bool) -> String {
+    let odd = |letter: char| letter.is_control() && !but(letter);
+    let mut fit = text.replace(odd, "\u{fffd}");
+    fit.truncate(fit.floor_char_boundary(most));
+    fit
 }
 
 /// "1:56 pm on 8 May, 2023", in UTC.
@@ -118,7 +141,9 @@ fn question(qa: &Value, by_id: &BTreeMap<String, usize>) -> Option<Question> {
     .filter_map(|id: String| by_id.get(&id).copied())
     .collect();
     (!evidence.is_empty()).then(|| Question {
-        text: qa["question"].as_str().unwrap_or_default().to_owned(),
+        text: made_fit(qa["question"].as_str().unwrap_or_default(), QUESTION_MAX, |_| {
+            true
+        }),
         category,
         evidence,
     })

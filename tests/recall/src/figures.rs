@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use crate::conversation::Question;
+
 /// How many hits of an answer count.
 pub(crate) const AT: [usize; 4] = [1, 5, 10, 20];
 /// What is asked for, so that all of them can be told.
@@ -34,14 +36,24 @@ struct Sum {
 impl Tally {
     /// One question's answer: turns, best first. `time` is what it took.
     pub(crate) fn add(&mut self, category: u64, found: &[usize], evidence: &BTreeSet<usize>, time: Duration) {
-        let recall = AT.map(|at| recall_at(at, found, evidence));
+        self.count(category, AT.map(|at| recall_at(at, found, evidence)));
+        self.times.push(time);
+    }
+
+    /// Questions that nobody can ask recall nothing.
+    pub(crate) fn add_unasked(&mut self, questions: &[Question]) {
+        for question in questions {
+            self.count(question.category, AT.map(|_| 0.0));
+        }
+    }
+
+    fn count(&mut self, category: u64, recall: [f64; AT.len()]) {
         for sum in [&mut self.all, self.by_category.entry(category).or_default()] {
             sum.questions += 1;
             for (total, recall) in sum.recall.iter_mut().zip(recall) {
                 *total += recall;
             }
         }
-        self.times.push(time);
     }
 
     /// Takes another tally's questions in.
@@ -116,6 +128,25 @@ mod tests {
     use std::time::Duration;
 
     use super::Tally;
+    use crate::conversation::Question;
+
+    #[test]
+    fn a_question_that_nobody_can_ask_recalls_nothing_and_takes_no_time() {
+        let mut tally = Tally::default();
+        let evidence = [3].into();
+        tally.add(4, &[3], &evidence, Duration::from_micros(10));
+        tally.add_unasked(&[Question {
+            text: String::new(),
+            category: 4,
+            evidence,
+        }]);
+        let line = tally.to_json();
+        assert_eq!(
+            (&line["questions"], &line["recall_at_1"]),
+            (&2.into(), &0.5.into())
+        );
+        assert_eq!(line["p50_us"], 10);
+    }
 
     #[test]
     fn recall_is_the_mean_over_questions_of_the_share_of_the_evidence() {

@@ -44,7 +44,7 @@ async fn measure(served: &mut Served, conversations: &[Conversation]) -> Result<
         served.store(conversation).await?;
     }
     for conversation in conversations {
-        served.embedded(conversation).await?;
+        served.embedded(conversation, began).await?;
     }
     let stored = began.elapsed();
     let mut all = Tally::default();

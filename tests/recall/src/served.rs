@@ -22,8 +22,8 @@ use crate::run::Result;
 
 /// Memories of one import.
 const BATCH: usize = 256;
-/// How long the embedding of all turns may take.
-const PATIENCE: Duration = Duration::from_secs(600);
+/// How long storing and embedding all turns may take: all of it is to take no longer.
+const PATIENCE: Duration = Duration::from_secs(180);
 /// Between two looks at how far the embedding is.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -40,7 +40,8 @@ pub(crate) struct Served {
 }
 
 impl Served {
-    /// With the defaults and this model.
+    /// With the defaults and this model, but without consolidation: it would write summaries while questions are asked, or just
+    /// before, and the figures would depend on the time that it takes.
     ///
     /// # Errors
     /// The service cannot be built.
@@ -52,6 +53,7 @@ impl Served {
         let folder = tempfile::Builder::new().prefix("harombe-recall-").tempdir()?;
         let mut config = Config::default();
         config.embedding.folder = Some(model.to_owned());
+        config.consolidation.enabled = false;
         let deps = Deps {
             clock: Arc::clone(&clock),
             metrics: Metrics::new(),
@@ -91,12 +93,11 @@ impl Served {
         Ok(())
     }
 
-    /// Waits until every turn can be found by its meaning.
+    /// Waits until every turn can be found by its meaning; storing them began at that moment.
     ///
     /// # Errors
     /// The service's; there is no model; or it takes too long.
-    pub(crate) async fn embedded(&mut self, conversation: &Conversation) -> Result<()> {
-        let began = Instant::now();
+    pub(crate) async fn embedded(&mut self, conversation: &Conversation, began: Instant) -> Result<()> {
         loop {
             let request = self.request(conversation, pb::GetMemoryStatsRequest {});
             let stats = self.memories.get_memory_stats(request).await?.into_inner();
@@ -121,6 +122,7 @@ impl Served {
             .map(|number| (id(number), number))
             .collect();
         let mut tally = Tally::default();
+        tally.add_unasked(&conversation.unasked);
         for question in &conversation.questions {
             let request = pb::SearchMemoriesRequest {
                 query: question.text.clone(),

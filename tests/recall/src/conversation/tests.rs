@@ -73,6 +73,38 @@ fn a_file_is_read_as_it_is_measured() {
 }
 
 #[test]
+fn what_the_service_would_refuse_is_made_fit() {
+    let file = json!({
+        "session_1_date_time": "1:56 pm on 8 May, 2022",
+        "session_1": [
+            {"speaker": "A\u{7}l\n", "dia_id": "D1:1", "text": "a\u{0}b\r\nc\td", "blip_caption": "\u{1b}[31m"},
+            {"speaker": "é".repeat(200), "dia_id": "D1:2", "text": "é".repeat(10_000)},
+            {"dia_id": "D1:3", "text": " \n "},
+        ],
+        "qa": [
+            {"question": " \t", "category": 1, "evidence": ["D1:1"]},
+            {"category": 2, "evidence": ["D1:2"]},
+            {"question": "", "category": 2, "evidence": ["D7:7"]},
+            {"question": "é".repeat(5_000), "category": 4, "evidence": ["D1:3"]},
+        ],
+    });
+    let read = Conversation::read("x", 0, &file).unwrap();
+    let [first, second, third] = &read.turns[..] else {
+        panic!("{} turns", read.turns.len());
+    };
+    assert_eq!(first.text, "a\u{fffd}b\nc\td [\u{fffd}[31m]");
+    assert_eq!(first.speaker, "A\u{fffd}l\u{fffd}");
+    assert_eq!((second.text.len(), second.speaker.len()), (16 * 1024, 256));
+    assert_eq!((third.text.as_str(), third.speaker.as_str()), ("", ""));
+    let unasked: Vec<_> = read.unasked.iter().map(|question| question.category).collect();
+    assert_eq!(unasked, [1, 2]);
+    assert_eq!(
+        (read.questions.len(), read.questions[0].text.len()),
+        (1, 8 * 1024)
+    );
+}
+
+#[test]
 fn turns_stay_on_the_day_of_their_session() {
     assert_eq!(super::after(86_399_000, 5), 86_399_999);
     assert_eq!(super::after(0, 5), 5000);
