@@ -9,6 +9,9 @@ mod outbox;
 mod reconcile;
 mod writer;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use fault::Fault;
 pub(crate) use indexer::{Indexer, IndexerDeps, Round};
 pub(crate) use models::{Models, ModelsConfig};
