@@ -41,6 +41,7 @@ mod outside;
 mod pair;
 mod quoted;
 mod recovery;
+mod repeated;
 mod rolling;
 mod runs;
 mod secrets;
