@@ -84,17 +84,27 @@ fn sort(letter: char) -> Sort {
 /// A run of Latin letters and digits: what it costs, and its length in bytes.
 fn word(text: &str, english: bool) -> (u64, usize) {
     let mut parts: Parts = Parts::default();
-    let (mut length, mut letters, mut accents) = (0, 0_u64, 0_u64);
+    let (mut length, mut letters, mut digits, mut accents) = (0, 0_u64, 0_u64, 0_u64);
+    // of letters, between digits
+    let (mut runs, mut in_run) = (0_u64, false);
     for letter in text.chars().take_while(|letter| in_word(*letter)) {
         length += letter.len_utf8();
         letters += 1;
+        let is_digit = letter.is_ascii_digit();
+        digits += u64::from(is_digit);
+        runs += u64::from(!is_digit && !in_run);
+        in_run = !is_digit;
         accents += u64::from(!letter.is_ascii());
         parts.add(sort(letter), english);
     }
     let (sum, count) = parts.end(english);
     // letters and digits in a jumble, as in Base64: no part of it is a word
     let jumble = count >= 3 && letters * 10 < count * 26;
-    let sum = if jumble { letters * 760 } else { sum };
+    let sum = if jumble {
+        (letters * 760 + digits * 240).max((runs + digits) * 1000)
+    } else {
+        sum
+    };
     (sum + accents * 850, length)
 }
 
@@ -134,9 +144,8 @@ impl Parts {
     fn close(&mut self, sort: Sort, length: u64, english: bool) {
         self.count += 1;
         self.sum += match (sort, length) {
-            (Sort::Digits, 1 | 2) => 1000,
-            (Sort::Digits, 3) => 1350,
-            (Sort::Digits, _) => length * 560,
+            // many tokenizers make a token of each
+            (Sort::Digits, _) => length * 1000,
             (Sort::Capitals, _) if length > 1 => (length * 650).max(1000),
             _ if english => 1030 + length.saturating_sub(7) * 250,
             _ => 1000 + length.clamp(3, 20).saturating_sub(3) * 440 + length.saturating_sub(20) * 600,

@@ -126,6 +126,8 @@ fn open(path: &Path) -> Result<Means, Error> {
     // what a model cuts off was still sent to it
     tokenizer.with_truncation(None).map_err(invalid)?;
     tokenizer.with_padding(None);
+    // what a person writes is text, whatever it looks like
+    tokenizer.set_encode_special_tokens(true);
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
     Ok(Means::File(name.into(), Arc::new(tokenizer)))
 }

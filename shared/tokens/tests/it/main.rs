@@ -81,6 +81,45 @@ fn the_estimate_is_never_more_than_five_percent_under() {
     );
 }
 
+/// How tokenizers that take digits one by one (Qwen's, DeepSeek's) cut a text before they look anything up. Each part costs a
+/// token at least, whatever the vocabulary.
+const ONE_BY_ONE: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+
+/// Counts those parts: there is no word in its vocabulary.
+fn parts() -> Counter {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tokenizer.json");
+    let tokenizer = format!(
+        r#"{{"version":"1.0","truncation":null,"padding":null,"added_tokens":[],"normalizer":null,
+        "pre_tokenizer":{{"type":"Split","pattern":{{"Regex":"{}"}},"behavior":"Isolated","invert":false}},
+        "post_processor":null,"decoder":null,"model":{{"type":"WordLevel","vocab":{{"?":0}},"unk_token":"?"}}}}"#,
+        ONE_BY_ONE.replace('\\', r"\\")
+    );
+    std::fs::write(&path, tokenizer).unwrap();
+    Vocabularies::default().counter(&Choice::File(path)).unwrap()
+}
+
+#[test]
+fn the_estimate_is_not_under_where_each_digit_is_a_token() {
+    let parts = parts();
+    // of the date 4, of the number 8, and two signs in it; a word, its sign and two spaces
+    assert_eq!(parts.count("In 2025: 103,407.52"), 18);
+    let made = [
+        "1234567890".repeat(200),
+        "0x1f4a9b2c7d 12a34b56c78d90 ".repeat(50),
+        "2026-11-23T20:07:45.123456Z,".repeat(50),
+        "12:59 7 3,14 100% v1.2.3 ".repeat(50),
+    ];
+    let made = made.into_iter().map(|text| (text.clone(), text));
+    for (name, text) in samples().into_iter().chain(made) {
+        let (estimate, least) = (Counter::estimate().count(&text), parts.count(&text));
+        assert!(
+            estimate * 100 >= least * 95,
+            "{name}: {estimate} for at least {least}"
+        );
+    }
+}
+
 #[test]
 fn the_estimate_of_english_is_close() {
     let text = samples()
@@ -168,6 +207,18 @@ fn a_tokenizers_file_counts_and_anything_else_is_refused() {
         counter.count("one two three four"),
         4,
         "nothing is cut off, nothing is filled up"
+    );
+
+    // Nobody ends a model's turn by writing so.
+    let special = words.replace(
+        r#""added_tokens":[]"#,
+        r#""added_tokens":[{"id":3,"content":"<|endoftext|>","single_word":false,"lstrip":false,"rstrip":false,"normalized":false,"special":true}]"#,
+    );
+    std::fs::write(&path, special).unwrap();
+    assert_eq!(
+        open(&path).unwrap().count("one <|endoftext|>"),
+        4,
+        "it is three words, and no sign"
     );
 
     std::fs::write(&path, "{}").unwrap();
