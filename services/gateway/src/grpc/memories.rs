@@ -143,10 +143,16 @@ impl PersonalMemoryService for MemoryGrpc {
         if !message.supersedes.is_empty() {
             self.check(&visitor, &message.supersedes).await?;
         }
-        self.pass(message, &visitor, async |mut memories, request| {
-            memories.save_memory(request).await
-        })
-        .await
+        let saved = self
+            .pass(message, &visitor, async |mut memories, request| {
+                memories.save_memory(request).await
+            })
+            .await?;
+        // Whoever repeats an id is answered with what was saved under it, which may be another agent's.
+        let memory = saved.get_ref().memory.as_ref();
+        let provenance = memory.and_then(|memory| memory.provenance.as_ref());
+        visitor.check_agent(provenance.map_or("", |from| from.agent.as_str()))?;
+        Ok(saved)
     }
 
     async fn forget_memory(

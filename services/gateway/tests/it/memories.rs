@@ -232,6 +232,11 @@ async fn a_key_for_some_agents_names_one_of_them() {
         ..fact("analyst", "The harbour is closed.")
     };
     assert_eq!(refused(scoped.0.save_memory(instead)).await, NOT_ALLOWED);
+    let repeated = SaveMemoryRequest {
+        memory_id: private.clone(),
+        ..fact("analyst", "The harbour opens at nine.")
+    };
+    assert_eq!(refused(scoped.0.save_memory(repeated)).await, NOT_ALLOWED);
     let kept = whole.get(&private).await.unwrap();
     assert!(
         kept.hidden_at.is_none() && kept.superseded_by.is_empty(),
