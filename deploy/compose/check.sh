@@ -7,7 +7,7 @@ harombe=${1:?usage: check.sh PATH_TO_HAROMBE}
 "$harombe" --config "$here/harombe.toml" config check
 sh -n "$here/setup.sh"
 sh -n "$here/try.sh"
-python3 -c "import ast, sys; ast.parse(open(sys.argv[1]).read())" "$here/roles.py"
+python3 -I -c "import ast, sys; ast.parse(open(sys.argv[1]).read())" "$here/roles.py"
 if docker compose version >/dev/null 2>&1; then
     docker compose -f "$here/compose.yaml" --profile setup config --quiet
 elif command -v docker-compose >/dev/null; then

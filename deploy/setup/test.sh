@@ -9,12 +9,18 @@ need() {
     fi
 }
 
+here="$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)"
+tools="${XDG_CACHE_HOME:-$HOME/.cache}/harombe/tools"
+# Python looks for modules in the directory that it is started in first: in this one nobody else puts any.
+mkdir -p "$tools"
+cd "$tools"
+tools="$PWD"
+
 need cargo "cargo, or Rust by rustup"
 need cc gcc
 need python3 python3
 python3 -m pip --version >/dev/null 2>&1 || { echo "setup: pip is missing; install Debian's package python3-pip" >&2; exit 1; }
 
-tools="${XDG_CACHE_HOME:-$HOME/.cache}/harombe/tools"
 if ! [ -x "$tools/buf/bin/buf" ]; then
     echo "setup: installing buf"
     python3 -m pip install --quiet --disable-pip-version-check --no-warn-script-location --root-user-action=ignore \
@@ -33,7 +39,7 @@ need curl curl
 need node nodejs
 
 # The store of secrets is tested against a real server that speaks Vault's API.
-"$(dirname "$0")/openbao.sh"
+"$here/openbao.sh"
 
 # Memory is tested with the real model.
-"$(dirname "$0")/models.sh"
+"$here/models.sh"

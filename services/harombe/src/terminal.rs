@@ -8,6 +8,7 @@ mod keyboard;
 mod lines;
 mod live;
 mod markdown;
+mod output;
 mod page;
 mod prompt;
 mod rows;

@@ -3,13 +3,16 @@
 mod approve;
 mod command;
 mod console;
+mod course;
 mod memories;
 mod nearest;
+mod pending;
 mod sessions;
 mod talk;
 mod tools;
 
 use std::io::Stdout;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use futures_util::FutureExt as _;
@@ -56,18 +59,16 @@ pub(super) async fn run(place: Place, args: Args) -> Result<ExitCode, Error> {
 async fn converse(client: Client, place: &Place, args: Args) -> Result<ExitCode, Error> {
     let completions = Completions::default();
     let view = View::of_stdout();
-    let history = if args.no_history {
-        None
-    } else {
-        Some(place.data()?.join("chat_history"))
-    };
-    let console = Console::open(view.surface(), history.as_deref(), completions.clone())?;
+    let typed_before = place.data()?.join("chat_history");
+    let history = (!args.no_history).then_some(typed_before.as_path());
+    let console = Console::open(view.surface(), history, completions.clone())?;
     let mut chat = Chat {
         client,
         place: place.clone(),
         view,
         console,
         completions,
+        typed_before,
         interrupt: signal(SignalKind::interrupt())?,
         agents: Vec::new(),
         agent: args.agent.unwrap_or_else(|| DEFAULT_AGENT.to_owned()),
@@ -87,6 +88,8 @@ struct Chat {
     view: View<Stdout>,
     console: Console,
     completions: Completions,
+    /// The file with what was typed.
+    typed_before: PathBuf,
     interrupt: Signal,
     agents: Vec<Agent>,
     /// Of new sessions.

@@ -17,9 +17,12 @@ use harombe_proto::memory::v1::{ListMemoriesRequest, MemoryFilter};
 use harombe_proto::types::v1::StopReason;
 use http::Uri;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::timeout;
+use tonic::Status;
 
 use super::Error;
 use super::conversation::{Conversation, End};
+use super::moments::of_memories;
 use crate::attach::{Client, Place};
 use crate::compose::{Assembly, Config, ModelSource, StartError};
 use crate::terminal::{Answers, Screen};
@@ -41,8 +44,11 @@ const EARLIER: &str =
     "From now on, when you report what the regions earned, name the one that earned most first.";
 const MESSAGE: &str = "Which region earned most in 2025? The orders are in orders.csv. Please also compare with our published figures.";
 
-/// How often it is asked whether the first conversation is remembered, and how long between.
-const PATIENCE: u32 = 50;
+/// How long it may take until the first conversation is remembered, on a machine that is busy.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// After that it is told what is waited for.
+const SOON: Duration = Duration::from_secs(3);
+/// Between two questions for it.
 const AGAIN: Duration = Duration::from_millis(100);
 
 type Terminal = Screen<Stdout>;
@@ -120,26 +126,32 @@ async fn here(place: Place, args: Args) -> Result<ExitCode, Error> {
 }
 
 /// A short conversation before the main one, which is a session of its own. What was said in it is remembered a moment after
-/// it has ended; a server that remembers no turns is not waited for long.
+/// it has ended. A server that remembers nothing, or gives nobody a way to it, does the main job all the same.
 async fn before(conversation: &mut Conversation<Stdout>) -> Result<(), Error> {
     finished(&conversation.send(EARLIER).await?)?;
-    let client = &mut conversation.client;
-    for _ in 0..PATIENCE {
-        let request = ListMemoriesRequest {
-            filter: Some(MemoryFilter {
-                session_ids: vec![conversation.session.clone()],
-                ..MemoryFilter::default()
-            }),
-            ..ListMemoriesRequest::default()
-        };
-        let listed = client.memories.list_memories(request).await?.into_inner();
-        // the message and its answer
-        if listed.memories.len() >= 2 {
-            break;
+    let session = conversation.session.clone();
+    let remembered = {
+        let remembered = remembered(conversation.client.clone(), &session);
+        tokio::pin!(remembered);
+        match timeout(SOON, &mut remembered).await {
+            Ok(remembered) => Ok(remembered),
+            Err(_) => {
+                conversation.screen.detail("waiting until this is remembered …")?;
+                timeout(PATIENCE, remembered).await
+            }
         }
-        tokio::time::sleep(AGAIN).await;
+    };
+    let missing = match remembered {
+        Ok(Ok(())) => None,
+        Ok(Err(status)) => Some(of_memories(status).report()),
+        Err(_) => Some(format!("it was not, within {} s", PATIENCE.as_secs())),
+    };
+    if let Some(why) = missing {
+        let line = format!("whether this is remembered cannot be seen, so it may be missing below: {why}");
+        conversation.screen.detail(&line)?;
     }
-    let created = client
+    let created = conversation
+        .client
         .agent
         .create_session(CreateSessionRequest::default())
         .await?;
@@ -150,6 +162,24 @@ async fn before(conversation: &mut Conversation<Stdout>) -> Result<(), Error> {
         "a session of its own, which knows of the first what is remembered",
     )?;
     Ok(())
+}
+
+/// Waits until a message and its answer are remembered.
+async fn remembered(mut client: Client, session: &str) -> Result<(), Status> {
+    loop {
+        let request = ListMemoriesRequest {
+            filter: Some(MemoryFilter {
+                session_ids: vec![session.to_owned()],
+                ..MemoryFilter::default()
+            }),
+            ..ListMemoriesRequest::default()
+        };
+        let listed = client.memories.list_memories(request).await?.into_inner();
+        if listed.memories.len() >= 2 {
+            return Ok(());
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
 }
 
 fn finished(end: &End) -> Result<(), Error> {

@@ -67,6 +67,19 @@ impl Following {
         })
     }
 
+    /// Of events that have come already.
+    #[cfg(test)]
+    pub(super) fn of(events: Vec<RunEvent>) -> Self {
+        let events = futures_util::stream::iter(events.into_iter().map(Ok));
+        Self {
+            message: None,
+            run: String::new(),
+            cursor: 0,
+            tries: 0,
+            events: events.boxed().peekable(),
+        }
+    }
+
     /// Empty before the first event.
     pub(super) fn run(&self) -> &str {
         &self.run

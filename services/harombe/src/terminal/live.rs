@@ -9,6 +9,8 @@ pub(super) struct Live<W> {
     /// Whether lines can be taken back here; else none of this kind is written.
     erases: bool,
     is_drawn: bool,
+    /// Bytes of everything that stays.
+    written: u64,
 }
 
 /// To the left edge, and nothing from there on (ECMA-48: CR, EL).
@@ -20,6 +22,7 @@ impl<W: Write> Live<W> {
             out,
             erases,
             is_drawn: false,
+            written: 0,
         }
     }
 
@@ -33,6 +36,11 @@ impl<W: Write> Live<W> {
         self.out.flush()
     }
 
+    /// Bytes that were written so far, without what was drawn.
+    pub(super) fn written(&self) -> u64 {
+        self.written
+    }
+
     pub(super) fn erase(&mut self) -> io::Result<()> {
         if std::mem::take(&mut self.is_drawn) {
             write!(self.out, "{ERASE}")?;
@@ -44,7 +52,9 @@ impl<W: Write> Live<W> {
 impl<W: Write> Write for Live<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.erase()?;
-        self.out.write(bytes)
+        let written = self.out.write(bytes)?;
+        self.written += written as u64;
+        Ok(written)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -64,6 +74,7 @@ mod tests {
         live.write_all(b"x\n").unwrap();
         live.write_all(b"y\n").unwrap();
         live.erase().unwrap();
+        assert_eq!(live.written(), 4);
         let expected = "\r\u{1b}[Kone\r\u{1b}[Ktwo\r\u{1b}[Kx\ny\n";
         assert_eq!(String::from_utf8(live.out).unwrap(), expected);
     }

@@ -3,6 +3,7 @@
 
 use std::io::{self, Write};
 
+use super::live::Live;
 use super::style::Style;
 
 /// Where a screen writes.
@@ -26,6 +27,13 @@ const NARROW: usize = 2;
 /// A terminal that is narrower than this breaks lines as it likes.
 const NARROWEST: usize = 40;
 const TAB: usize = 8;
+
+impl<W: Write> Page<Live<W>> {
+    /// Bytes that were written so far.
+    pub(super) fn written(&self) -> u64 {
+        self.out.written()
+    }
+}
 
 impl<W: Write> Page<W> {
     /// A page that many columns wide; without a number, lines are as long as they are.

@@ -1,6 +1,5 @@
 //! Run events as lines for a person.
 
-use std::collections::HashMap;
 use std::io::{self, Stdout, Write};
 
 use harombe_proto::hitl::v1::Approval;
@@ -11,8 +10,9 @@ use harombe_proto::types::v1::{
 };
 use serde_json::Value;
 
+use super::output::{Left, Outputs};
 use super::page::Page;
-use super::streaming::{Streaming, Words, unseen};
+use super::streaming::{Streaming, Words};
 use super::style::Style;
 use super::text::{model_name, printable, shortened};
 use super::words;
@@ -22,7 +22,7 @@ use super::words;
 pub struct Screen<W> {
     page: Page<W>,
     text: Streaming,
-    output_shown: HashMap<(String, i32), u64>,
+    outputs: Outputs,
 }
 
 /// How many lines of a message and of a tool's answer are shown; executed code shows all of its output.
@@ -41,7 +41,7 @@ impl<W: Write> Screen<W> {
         Self {
             page: Page::new(out, style, columns),
             text: Streaming::default(),
-            output_shown: HashMap::new(),
+            outputs: Outputs::default(),
         }
     }
 
@@ -221,20 +221,19 @@ impl<W: Write> Screen<W> {
     }
 
     fn tool_output(&mut self, output: &ToolOutput) -> io::Result<()> {
-        let shown = self
-            .output_shown
-            .entry((output.call_id.clone(), output.stream))
-            .or_default();
-        let Some(new) = unseen(*shown, output.offset, &output.data) else {
+        let Some(new) = self.outputs.hear(output) else {
             return Ok(());
         };
-        *shown = output.offset + output.data.len() as u64;
+        if new.missed > 0 {
+            self.detail(&words::missed(new.missed))?;
+        }
         let rule = if output.stream == OutputStream::Stderr as i32 {
             "!"
         } else {
             "│"
         };
-        self.page.exact(rule, &printable(&String::from_utf8_lossy(new)))
+        self.page
+            .exact(rule, &printable(&String::from_utf8_lossy(new.data)))
     }
 
     fn tool_finished(&mut self, finished: &ToolFinished) -> io::Result<()> {
@@ -242,7 +241,18 @@ impl<W: Write> Screen<W> {
             return Ok(());
         }
         let (line, outcome) = words::outcome(self.style(), finished);
-        // Executed code has shown its output; of everything else, what the model is told is worth seeing.
+        match self.outputs.left(finished) {
+            Left::Nothing => {}
+            Left::All(text) => {
+                self.page.end_line()?;
+                self.page.exact("│", &printable(text))?;
+            }
+            Left::Parts(text) => {
+                self.detail(words::AGAIN)?;
+                self.page.exact("│", &printable(text))?;
+            }
+        }
+        // Executed code has shown its output by now; of everything else, what the model is told is worth seeing.
         let told = shortened(&printable(&finished.result), MOST_LINES);
         if finished.exit_code.is_none() && outcome == ToolOutcome::Ok {
             self.page.end_line()?;

@@ -60,12 +60,6 @@ impl Streaming {
     }
 }
 
-/// The part of `data` (which begins at `offset`) that lies after the first `shown` bytes.
-pub(super) fn unseen(shown: u64, offset: u64, data: &[u8]) -> Option<&[u8]> {
-    let skip = usize::try_from(shown.saturating_sub(offset)).ok()?;
-    data.get(skip..).filter(|rest| !rest.is_empty())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

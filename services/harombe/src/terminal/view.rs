@@ -17,6 +17,7 @@ pub use self::calls::{Call, Extent};
 use self::doing::Doing;
 use super::live::Live;
 use super::markdown::Markdown;
+use super::output::Outputs;
 use super::page::Page;
 use super::streaming::{Streaming, Words};
 use super::style::Style;
@@ -54,7 +55,7 @@ pub struct View<W: Write> {
     surface: Surface,
     text: Streaming,
     markdown: Option<Markdown>,
-    output_shown: HashMap<(String, i32), u64>,
+    outputs: Outputs,
     /// What isolates the calls that run.
     isolation: HashMap<String, String>,
     /// The run, and its newest stored event that was shown.
@@ -81,7 +82,7 @@ impl<W: Write> View<W> {
             surface,
             text: Streaming::default(),
             markdown: None,
-            output_shown: HashMap::new(),
+            outputs: Outputs::default(),
             isolation: HashMap::new(),
             seen: (String::new(), 0),
             doing: None,
@@ -104,6 +105,12 @@ impl<W: Write> View<W> {
 
     pub fn style(&self) -> Style {
         self.surface.style
+    }
+
+    /// How much was printed so far: another number than before means that something else stands last.
+    #[must_use]
+    pub fn printed(&self) -> u64 {
+        self.page.written()
     }
 
     /// A message is on its way.
@@ -165,7 +172,7 @@ impl<W: Write> View<W> {
     fn begin_run(&mut self, run: &str) {
         self.seen = (run.to_owned(), 0);
         self.text = Streaming::default();
-        self.output_shown.clear();
+        self.outputs = Outputs::default();
         self.isolation.clear();
     }
 
@@ -217,7 +224,7 @@ impl<W: Write> View<W> {
             count => self.aside(&format!("recalled {count} memories"))?,
         }
         if !context.recall_fault.is_empty() {
-            self.warn(&format!("nothing was recalled: {}", context.recall_fault))?;
+            self.warn(&format!("recalling: {}", context.recall_fault))?;
         }
         for left in &context.left_out {
             self.aside(&format!("left out {} {}: {}", left.count, left.what, left.reason))?;

@@ -56,6 +56,15 @@ pub(super) fn outcome(style: Style, finished: &ToolFinished) -> (String, ToolOut
     (line, outcome)
 }
 
+/// Output that did not get here while it was printed.
+pub(super) fn missed(bytes: u64) -> String {
+    format!("… {bytes} bytes of the output did not get here")
+}
+
+/// Stands above all of an output of which parts were shown before.
+pub(super) const AGAIN: &str =
+    "not all of the output got here as it was printed; this is what the model is told of it:";
+
 /// That a person or the deadline said no is told where it was decided.
 pub(super) fn is_told_already(finished: &ToolFinished) -> bool {
     matches!(finished.reason.as_str(), "APPROVAL_DENIED" | "APPROVAL_EXPIRED")

@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
+use std::time::Duration;
 
 use rustix::process::Signal;
 
@@ -24,15 +25,27 @@ text = "It is {{result}}"
 when_user_contains = "note"
 [[turn.calls]]
 tool = "file_write"
-arguments = { path = "notes.txt", content = "one\ntwo\n" }
+arguments = { path = "notes.sh", content = "one\ntwo\n" }
 [[turn]]
 when_user_contains = "note"
 [[turn.calls]]
 tool = "file_write"
-arguments = { path = "notes.txt", content = "one\nthree\n" }
+arguments = { path = "notes.sh", content = "one\nthree\n" }
 [[turn]]
 when_user_contains = "note"
 text = "Noted."
+
+[[turn]]
+when_user_contains = "both"
+[[turn.calls]]
+tool = "code_execute"
+arguments = { language = "shell", code = "for i in $(seq 100); do echo a-tick-$i; echo >a-tick-$i; sleep 0.1; done" }
+[[turn.calls]]
+tool = "code_execute"
+arguments = { language = "shell", code = "for i in $(seq 100); do echo b-tick-$i; echo >b-tick-$i; sleep 0.1; done" }
+[[turn]]
+when_user_contains = "both"
+text = "Both."
 
 [[turn]]
 text = """
@@ -121,21 +134,126 @@ fn over_a_pipe_somebody_else_approves() {
 #[test]
 fn a_file_that_is_written_again_is_shown_as_what_changes() {
     let home = Home::new();
-    let ran = piped(&home, &[], "note it\n").good();
-    assert!(
-        ran.out.contains("┌─ notes.txt\n  │ one\n  │ two\n"),
-        "{}",
-        ran.out
-    );
-    let second = ran.out.rsplit("▸ file_write").next().unwrap();
-    // The call may have been carried out before its file was read.
-    let changes = "┌─ changes of notes.txt\n  │   one\n  │ - two\n  │ + three\n";
-    let content = "┌─ notes.txt\n  │ one\n  │ three\n";
-    assert!(
-        second.contains(changes) || second.contains(content),
-        "{}",
-        ran.out
-    );
+    let mut chat = Live::start(chat(&home, &[]));
+    chat.type_in("note it\n");
+    // Nothing is written before it is approved: what the file has until then is there to be compared with.
+    for _ in 0..2 {
+        let approval = word_after(&chat.wait_for("approvals approve "), "approvals approve ");
+        home.run(["approvals", "approve", &approval]).good();
+    }
+    chat.wait_for("Noted.");
+    assert!(chat.end().success(), "{}", chat.seen);
+    for part in [
+        "┌─ notes.sh\n  │ one\n  │ two\n",
+        "┌─ changes of notes.sh\n  │   one\n  │ - two\n  │ + three\n",
+    ] {
+        assert_eq!(chat.seen.matches(part).count(), 1, "{part:?}: {}", chat.seen);
+    }
+}
+
+#[test]
+fn who_approves_a_change_has_been_shown_the_content() {
+    let home = Home::new();
+    let mut chat = at_terminal(&home, "--no-history", |command| {
+        command.env("NO_COLOR", "1");
+    });
+    chat.wait_for(PROMPT);
+    chat.type_in("note it\r");
+    chat.wait_for(QUESTION);
+    chat.type_in("y\r");
+    chat.wait_for("changes of notes.sh");
+    chat.wait_for("run all of this? [y]es [n]o [c]omment [v]iew whole");
+    chat.type_in("y\r");
+    chat.wait_for("┌─ notes.sh");
+    chat.wait_for("│ three");
+    chat.wait_for(QUESTION);
+    chat.type_in("y\r");
+    chat.wait_for("Noted.");
+    chat.wait_for(PROMPT);
+    chat.type_in("/quit\r");
+    assert!(chat.end().success(), "{}", chat.seen);
+}
+
+/// Files that the calls which were told to tick have made so far.
+fn ticks(home: &Home) -> usize {
+    let mut folders = vec![home.data().join("broker/workspaces")];
+    let mut count = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                folders.push(entry.path());
+            } else {
+                count += usize::from(entry.file_name().to_string_lossy().contains("-tick-"));
+            }
+        }
+    }
+    count
+}
+
+fn wait_for_ticks(home: &Home, least: usize) {
+    while ticks(home) < least {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn what_another_call_prints_takes_no_question_back_and_hides_nothing() {
+    let home = Home::new();
+    let mut chat = at_terminal(&home, "--no-history", |command| {
+        command.env("NO_COLOR", "1");
+    });
+    chat.wait_for(PROMPT);
+    chat.type_in("both of them\r");
+    chat.wait_for(QUESTION);
+    chat.type_in("y\r");
+    chat.wait_for(QUESTION);
+    // One prints while the other is decided about.
+    wait_for_ticks(&home, 5);
+    chat.type_in("y");
+    wait_for_ticks(&home, ticks(&home) + 5);
+    chat.type_in("\r");
+    // What happened meanwhile comes now, with nothing missing.
+    chat.wait_for("approved by");
+    chat.wait_for("-tick-10");
+    chat.wait_for("approved by");
+    chat.type_in("\u{3}");
+    chat.wait_for("cancelled");
+    chat.wait_for(PROMPT);
+    chat.type_in("/quit\r");
+    assert!(chat.end().success(), "{}", chat.seen);
+    assert!(!chat.seen.contains("did not get here"), "{}", chat.seen);
+}
+
+#[test]
+fn what_ran_while_nobody_was_connected_is_shown_with_its_output() {
+    let home = Home::new();
+    let model = format!("scripted:{}", home.file("model.toml", MODEL));
+    let _server = home.up(["--model", &model]);
+    let mut first = Live::start(home.harombe(["chat"]));
+    first.type_in("both of them\n");
+    let one = word_after(&first.wait_for("approvals approve "), "approvals approve ");
+    let other = word_after(&first.wait_for("approvals approve "), "approvals approve ");
+    home.run(["approvals", "approve", &one]).good();
+    first.wait_for("-tick-100");
+    first.wait_for("finished · exit 0");
+    let mut list = Live::start(home.harombe(["chat"]));
+    list.type_in("/sessions\n");
+    list.wait_for("default");
+    list.wait_for("\n");
+    assert!(list.end().success(), "{}", list.seen);
+    let line = list.seen.lines().find(|line| line.contains("default")).unwrap();
+    let id = line.split_whitespace().next().unwrap();
+    // Output is told as it happens: a stream of what was journalled has none.
+    let mut second = Live::start(home.harombe(["chat", "--session", id]));
+    second.wait_for("a run goes on in it:");
+    second.wait_for("-tick-100");
+    second.wait_for("finished · exit 0");
+    home.run(["approvals", "deny", &other]).good();
+    assert!(first.end().success(), "{}", first.seen);
+    assert!(second.end().success(), "{}", second.seen);
+    for chat in [first, second] {
+        assert_eq!(chat.seen.matches("-tick-1\n").count(), 1, "{}", chat.seen);
+    }
 }
 
 /// The program at a terminal of 80 columns.
@@ -178,6 +296,7 @@ fn at_a_terminal_a_person_talks_and_approves() {
     chat.wait_for(" ◂");
     chat.wait_for(PROMPT);
     chat.type_in("/forget\r");
+    chat.wait_for("What was typed here stays in ");
     chat.wait_for("erase it? [y/N]");
     chat.type_in("yes\r");
     chat.wait_for("erased; the next message begins a session");

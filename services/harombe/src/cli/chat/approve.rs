@@ -2,7 +2,7 @@
 
 use harombe_proto::hitl::v1::Approval;
 use harombe_proto::types::v1::Decision;
-use tonic::Code;
+use tonic::{Code, Status};
 
 use super::super::Error;
 use super::super::following::{is_settled, same_json};
@@ -21,6 +21,16 @@ enum Typed {
     Cancelled,
 }
 
+/// What came of asking.
+enum Asked {
+    /// There is nothing more to ask.
+    Settled,
+    /// Something else comes first.
+    Open,
+    /// Nobody knows whether the answer came through.
+    Lost,
+}
+
 impl Chat {
     /// Sees to it that a pending approval is answered. Until it is, whatever else is heard of the run comes first, and it is
     /// asked again.
@@ -28,7 +38,7 @@ impl Chat {
         let Some(pending) = talk.pending.get_mut(at) else {
             return Ok(());
         };
-        let is_new = !std::mem::replace(&mut pending.is_announced, true);
+        let is_new = !pending.is_announced;
         let approval_id = pending.required.approval_id.clone();
         let approval = match self.client.approval(&approval_id).await {
             Ok(approval) => approval,
@@ -38,9 +48,14 @@ impl Chat {
                     .view
                     .aside("somebody who may approve has to decide; you may not")?);
             }
-            Err(status) if status.code() == Code::Unavailable => {
-                // What broke off here breaks off there too, and the question comes again.
-                pending.is_answered = true;
+            Err(status) if passes(&status) => {
+                if pending.postpone() {
+                    let why = Error::from(status).report();
+                    self.view.warn(&format!(
+                        "who is asked cannot be reached now; trying again: {why}"
+                    ))?;
+                    self.view.is_doing("waiting for an approval");
+                }
                 return Ok(());
             }
             Err(status) => {
@@ -48,7 +63,10 @@ impl Chat {
                 return Ok(self.view.error(&Error::from(status).report())?);
             }
         };
-        if approval.decision != Decision::Unspecified as i32 {
+        pending.is_announced = true;
+        pending.is_out_of_reach = false;
+        let is_here = self.console.keyboard().is_some();
+        if approval.decision != Decision::Unspecified as i32 || !is_new && !is_here {
             pending.is_answered = true;
             return Ok(());
         }
@@ -57,30 +75,39 @@ impl Chat {
             self.view
                 .aside(&format!("denied unless somebody approves within {minutes} min"))?;
         }
-        let mut is_answered = true;
-        if self.console.keyboard().is_none() && is_new {
+        let mut asked = Asked::Settled;
+        if is_here {
+            asked = self.ask(talk, &approval, &mut shown).await?;
+            self.console.hide()?;
+        } else {
             let command = format!("approvals approve {approval_id}");
             let line = format!("answer with: {}", self.place.command(&command));
             self.view.note(&line)?;
-        } else if self.console.keyboard().is_some() {
-            is_answered = self.ask(talk, &approval, &mut shown).await?;
-            self.console.hide()?;
         }
         if let Some(proposed) = talk.proposed.get_mut(&approval.call_id) {
-            proposed.is_whole |= shown.is_whole && same_json(&proposed.call.arguments, &approval.arguments);
+            proposed.is_whole = shown.is_whole && same_json(&proposed.call.arguments, &approval.arguments);
         }
+        // Until something else is printed, the call is what stands there.
+        talk.last.is_printed(&approval.call_id, self.view.printed());
         if let Some(pending) = talk.pending.get_mut(at) {
-            pending.is_answered = is_answered;
+            match asked {
+                Asked::Settled => pending.is_answered = true,
+                Asked::Open => {}
+                Asked::Lost => {
+                    pending.postpone();
+                }
+            }
         }
         self.view.is_doing("waiting for an approval");
         Ok(())
     }
 
     /// What will run is what hitl holds, not what the model's event said; and nothing else stands between it and the question.
-    fn as_held(&mut self, talk: &mut Talk, approval: &Approval) -> Result<Proposed, Error> {
+    fn as_held(&mut self, talk: &Talk, approval: &Approval) -> Result<Proposed, Error> {
         let known = talk.proposed.get(&approval.call_id);
         let known = known.filter(|shown| same_json(&shown.call.arguments, &approval.arguments));
-        if let Some(known) = known.filter(|_| talk.shown_last == approval.call_id) {
+        let stands_there = talk.last.is(&approval.call_id, self.view.printed());
+        if let Some(known) = known.filter(|_| stands_there) {
             return Ok(Proposed {
                 call: known.call.clone(),
                 is_whole: known.is_whole,
@@ -92,17 +119,16 @@ impl Chat {
             before: known.and_then(|known| known.call.before.clone()),
         };
         let is_whole = self.view.call(&call, Extent::Compact)?;
-        talk.shown_last.clone_from(&approval.call_id);
         Ok(Proposed { call, is_whole })
     }
 
-    /// Answers whether there is nothing more to ask.
+    /// Asks until it is answered, or need not be.
     async fn ask(
         &mut self,
         talk: &mut Talk,
         approval: &Approval,
         shown: &mut Proposed,
-    ) -> Result<bool, Error> {
+    ) -> Result<Asked, Error> {
         let mut comment = String::new();
         loop {
             let question = if shown.is_whole {
@@ -110,11 +136,11 @@ impl Chat {
             } else {
                 "run all of this? [y]es [n]o [c]omment [v]iew whole"
             };
-            let answer = match self.typed(talk, question).await? {
+            let answer = match self.typed(talk, approval, question).await? {
                 Typed::Line(line) => line.to_lowercase(),
                 Typed::End => "n".to_owned(),
-                Typed::Withdrawn => return Ok(false),
-                Typed::Cancelled => return Ok(true),
+                Typed::Withdrawn => return Ok(Asked::Open),
+                Typed::Cancelled => return Ok(Asked::Settled),
             };
             let decision = match answer.as_str() {
                 "y" | "yes" if shown.is_whole => Decision::Approved,
@@ -126,11 +152,11 @@ impl Chat {
                     continue;
                 }
                 "c" | "comment" => {
-                    comment = match self.typed(talk, "comment:").await? {
+                    comment = match self.typed(talk, approval, "comment:").await? {
                         Typed::Line(line) => line,
                         Typed::End => String::new(),
-                        Typed::Withdrawn => return Ok(false),
-                        Typed::Cancelled => return Ok(true),
+                        Typed::Withdrawn => return Ok(Asked::Open),
+                        Typed::Cancelled => return Ok(Asked::Settled),
                     };
                     continue;
                 }
@@ -143,18 +169,26 @@ impl Chat {
             match decided {
                 Ok(()) => {}
                 // Somebody was faster, or the deadline was: the next event says so.
-                Err(status) if is_settled(&status) || status.code() == Code::Unavailable => {}
+                Err(status) if is_settled(&status) => {}
+                Err(status) if passes(&status) => {
+                    let why = Error::from(status).report();
+                    self.view
+                        .warn(&format!("nobody knows whether the answer came through: {why}"))?;
+                    self.view.aside("unless it did, it is asked again")?;
+                    return Ok(Asked::Lost);
+                }
                 Err(status) => {
                     self.view.error(&Error::from(status).report())?;
                     self.view
                         .aside("somebody else has to decide; the run waits for them")?;
                 }
             }
-            return Ok(true);
+            return Ok(Asked::Settled);
         }
     }
 
-    async fn typed(&mut self, talk: &mut Talk, question: &str) -> Result<Typed, Error> {
+    /// A line, while which is typed nothing else is shown.
+    async fn typed(&mut self, talk: &mut Talk, approval: &Approval, question: &str) -> Result<Typed, Error> {
         let Some(keyboard) = self.console.keyboard() else {
             return Ok(Typed::Withdrawn);
         };
@@ -162,7 +196,7 @@ impl Chat {
         self.view.ask(question)?;
         let line = tokio::select! {
             line = keyboard.line() => line?,
-            () = talk.following.heard() => {
+            () = talk.course.hold(approval) => {
                 self.view.rests()?;
                 return Ok(Typed::Withdrawn);
             }
@@ -205,6 +239,14 @@ impl Chat {
         self.view.was_answered();
         Ok(answer.is_some_and(|line| matches!(line.trim().to_lowercase().as_str(), "y" | "yes")))
     }
+}
+
+/// Whether what failed may go well the next time.
+fn passes(status: &Status) -> bool {
+    matches!(
+        status.code(),
+        Code::Unavailable | Code::DeadlineExceeded | Code::ResourceExhausted | Code::Cancelled
+    )
 }
 
 fn minutes_left(approval: &Approval) -> Option<i64> {

@@ -202,6 +202,11 @@ impl Chat {
         self.view
             .note(&format!("This erases session {session_id} for good:"))?;
         self.view.note("its messages and runs, the files of its workspace, and what is remembered of it. The log keeps that it took place.")?;
+        if self.typed_before.exists() {
+            let kept = self.typed_before.display();
+            let line = format!("What was typed here stays in {kept}, which you may remove.");
+            self.view.note(&line)?;
+        }
         if !self.confirm("erase it? [y/N]").await? {
             return Ok(self.view.note("it stays")?);
         }
@@ -228,7 +233,10 @@ fn turns_of(mut memories: Vec<Memory>) -> Vec<Turn> {
     let mut turns: Vec<Turn> = Vec::new();
     for memory in memories {
         let provenance = memory.provenance.unwrap_or_default();
-        let is_said = provenance.label == TrustLabel::Person as i32;
+        // Of what was brought along, the speaker tells who said it.
+        let is_brought = provenance.label == TrustLabel::Imported as i32;
+        let is_said =
+            provenance.label == TrustLabel::Person as i32 || is_brought && memory.speaker != provenance.agent;
         let goes_on = turns
             .last()
             .is_some_and(|turn| turn.run == provenance.run_id && (!is_said || turn.answered.is_empty()));
@@ -299,6 +307,37 @@ mod tests {
         assert_eq!(
             turns_of(pieces),
             [turn("a", "hello", "one\n\ntwo"), turn("b", "and now?", "")]
+        );
+    }
+
+    #[test]
+    fn what_a_client_brought_along_is_told_by_its_speaker() {
+        let brought = |ordinal: u32, speaker: &str, text: &str| {
+            let mut memory = piece("", ordinal, TrustLabel::Imported, text);
+            memory.speaker = speaker.to_owned();
+            if let Some(provenance) = &mut memory.provenance {
+                provenance.agent = "default".to_owned();
+            }
+            memory
+        };
+        let pieces = vec![
+            brought(1, "ann", "hello"),
+            brought(2, "default", "good morning"),
+            brought(3, "ann", "and now?"),
+            piece("a", 4, TrustLabel::Person, "go on"),
+        ];
+        let turns: Vec<_> = turns_of(pieces)
+            .into_iter()
+            .map(|turn| (turn.said, turn.answered))
+            .collect();
+        let turn = |said: &str, answered: &str| (said.to_owned(), answered.to_owned());
+        assert_eq!(
+            turns,
+            [
+                turn("hello", "good morning"),
+                turn("and now?", ""),
+                turn("go on", "")
+            ]
         );
     }
 

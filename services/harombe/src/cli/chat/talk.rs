@@ -15,6 +15,8 @@ use tonic::{Code, Status};
 use super::super::Error;
 use super::super::following::Following;
 use super::Chat;
+use super::course::Course;
+use super::pending::{Last, Pending};
 use crate::terminal::{Call, Extent};
 
 /// A call as it stands on the screen.
@@ -24,24 +26,17 @@ pub(super) struct Proposed {
     pub(super) is_whole: bool,
 }
 
-/// An approval that is wanted.
-pub(super) struct Pending {
-    pub(super) required: ApprovalRequired,
-    /// What can be done about it here was done: it is decided elsewhere, or its decision is on its way.
-    pub(super) is_answered: bool,
-    pub(super) is_announced: bool,
-}
-
 /// A run on its way.
 pub(super) struct Talk {
-    pub(super) following: Following,
+    pub(super) course: Course,
     pub(super) proposed: HashMap<String, Proposed>,
     /// Approvals that nobody has decided, in their order.
     pub(super) pending: Vec<Pending>,
-    /// The call that stands at the end of the screen.
-    pub(super) shown_last: String,
+    pub(super) last: Last,
     pub(super) clock: Pulse,
     is_cancelled: bool,
+    /// It is cancelled as soon as it is known which run it is.
+    is_called_off: bool,
 }
 
 /// When to show that time passes.
@@ -58,7 +53,7 @@ const LONGEST: usize = 1024 * 1024;
 /// A file that is larger is not compared with what it will become.
 const LARGEST_FILE: usize = 256 * 1024;
 /// How long the call waits for what the file has now.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Pulse {
     fn start() -> Self {
@@ -95,14 +90,9 @@ impl Chat {
         };
         self.view.sent();
         self.console.hide()?;
-        let following = tokio::select! {
-            following = Following::say(&mut self.client, message.clone()) => following,
-            _ = self.interrupt.recv() => {
-                self.view.rests()?;
-                return self.view.warn("called off before the server took it").map_err(Error::from);
-            }
-        };
+        let (following, is_called_off) = self.hand_over(&message).await?;
         let following = match following {
+            Err(status) if status.code() == Code::Unavailable && is_called_off => Err(not_known()),
             Err(status) if status.code() == Code::Unavailable => {
                 let mut talk = Talk::of(Following::waiting(message));
                 let done = match self.reconnect(&mut talk, Some(status)).await {
@@ -112,14 +102,40 @@ impl Chat {
                 self.view.rests()?;
                 return done;
             }
-            following => following,
+            following => following.map_err(Error::from),
         };
         let done = match following {
-            Ok(following) => self.follow(Talk::of(following)).await,
-            Err(status) => Err(status.into()),
+            Ok(following) => {
+                let mut talk = Talk::of(following);
+                talk.is_called_off = is_called_off;
+                self.follow(talk).await
+            }
+            Err(error) => Err(error),
         };
         self.view.rests()?;
         done
+    }
+
+    /// Sends a message; what came of it, and whether the person called it off before that was known.
+    async fn hand_over(
+        &mut self,
+        message: &SendMessageRequest,
+    ) -> Result<(Result<Following, Status>, bool), Error> {
+        let mut is_called_off = false;
+        let sending = Following::say(&mut self.client, message.clone());
+        tokio::pin!(sending);
+        loop {
+            tokio::select! {
+                following = &mut sending => return Ok((following, is_called_off)),
+                _ = self.interrupt.recv() => {
+                    self.view.rests()?;
+                    if std::mem::replace(&mut is_called_off, true) {
+                        return Err(not_known());
+                    }
+                    self.view.aside(CALLING_OFF)?;
+                }
+            }
+        }
     }
 
     /// Shows a run that goes on already.
@@ -153,12 +169,16 @@ impl Chat {
     async fn follow(&mut self, mut talk: Talk) -> Result<(), Error> {
         self.failed = true;
         loop {
+            if talk.is_called_off && !talk.course.following.run().is_empty() {
+                talk.is_called_off = false;
+                self.cancel(&mut talk).await?;
+            }
             // Calls are made side by side: while one waits for its answer, others go on.
-            if let Some(at) = talk.pending.iter().position(|pending| !pending.is_answered) {
+            if let Some(at) = talk.to_be_asked() {
                 self.answer(&mut talk, at).await?;
             }
             let next = tokio::select! {
-                next = talk.following.next() => next,
+                next = talk.course.next() => next,
                 elapsed = talk.clock.next() => {
                     self.view.tick(elapsed)?;
                     continue;
@@ -175,7 +195,14 @@ impl Chat {
                     continue;
                 }
             };
+            let before = self.view.printed();
             self.view.event(&event)?;
+            if let Some(Event::ApprovalRequired(required)) = &event.event
+                && talk.last.is(&required.call_id, before)
+            {
+                // Why it has to be approved stands below the call itself.
+                talk.last.is_printed(&required.call_id, self.view.printed());
+            }
             if self.react(&mut talk, event).await? {
                 return Ok(());
             }
@@ -217,7 +244,7 @@ impl Chat {
             call.before = timeout(PATIENCE, self.file(path)).await.ok().flatten();
         }
         let is_whole = self.view.call(&call, Extent::Compact)?;
-        talk.shown_last.clone_from(&proposed.call_id);
+        talk.last.is_printed(&proposed.call_id, self.view.printed());
         talk.proposed
             .insert(proposed.call_id, Proposed { call, is_whole });
         Ok(())
@@ -241,7 +268,11 @@ impl Chat {
     /// The person pressed Ctrl-C: the run is not to go on without them. The second time they do not wait for its end.
     pub(super) async fn cancel(&mut self, talk: &mut Talk) -> Result<(), Error> {
         self.view.rests()?;
-        let run_id = talk.following.run().to_owned();
+        let run_id = talk.course.following.run().to_owned();
+        if run_id.is_empty() && !std::mem::replace(&mut talk.is_called_off, true) {
+            self.view.is_doing("calling it off");
+            return Ok(self.view.aside(CALLING_OFF)?);
+        }
         if std::mem::replace(&mut talk.is_cancelled, true) || run_id.is_empty() {
             return Err(Error::Interrupted);
         }
@@ -263,19 +294,22 @@ impl Chat {
     async fn reconnect(&mut self, talk: &mut Talk, mut why: Option<Status>) -> Result<(), Error> {
         let mut is_told = false;
         loop {
-            let pause = talk.following.pause(why, TRIES)?;
+            let pause = talk.course.following.pause(why, TRIES)?;
             if !std::mem::replace(&mut is_told, true) {
-                self.view
-                    .warn("the connection broke off; the run goes on without it")?;
+                self.view.warn(if talk.course.following.run().is_empty() {
+                    "the server cannot be reached; the message is sent again, and counts once"
+                } else {
+                    "the connection broke off; the run goes on without it"
+                })?;
             }
             self.view.is_doing("connecting again");
             self.wait(talk, pause).await?;
-            match talk.following.reopen(&mut self.client).await {
+            match talk.course.following.reopen(&mut self.client).await {
                 Ok(()) => break,
                 Err(status) => why = Some(status),
             }
         }
-        let cursor = talk.following.cursor();
+        let cursor = talk.course.following.cursor();
         self.view
             .aside(&format!("connected again; going on after event {cursor}"))?;
         self.view.is_doing("going on");
@@ -290,6 +324,9 @@ impl Chat {
                 () = &mut end => return Ok(()),
                 elapsed = talk.clock.next() => self.view.tick(elapsed)?,
                 _ = self.interrupt.recv() => {
+                    if talk.course.following.run().is_empty() {
+                        return Err(not_known());
+                    }
                     let told = "not waiting any longer; the run goes on at the server, and /load takes it up again";
                     return Err(Error::Usage(told.to_owned()));
                 }
@@ -307,21 +344,36 @@ impl Talk {
             .iter()
             .any(|known| is_same(known) && known.is_announced);
         self.pending.retain(|known| !is_same(known));
-        self.pending.push(Pending {
-            required,
-            is_answered: false,
-            is_announced,
-        });
+        self.pending.push(Pending::of(required, is_announced));
+    }
+
+    /// The approval to be asked for now: none while there is something to be shown first.
+    fn to_be_asked(&self) -> Option<usize> {
+        if self.course.has_held() {
+            return None;
+        }
+        self.pending.iter().position(Pending::is_due)
     }
 
     fn of(following: Following) -> Self {
         Self {
-            following,
+            course: Course::of(following),
             proposed: HashMap::new(),
             pending: Vec::new(),
-            shown_last: String::new(),
+            last: Last::default(),
             clock: Pulse::start(),
             is_cancelled: false,
+            is_called_off: false,
         }
     }
+}
+
+const CALLING_OFF: &str =
+    "calling it off as soon as the server says which run it is · Ctrl-C again does not wait";
+
+/// The server may have taken a message that it has not confirmed.
+fn not_known() -> Error {
+    let told = "not waiting any longer; whether the server took the message is not known: /load takes its session up again, \
+                with the run if there is one";
+    Error::Usage(told.to_owned())
 }

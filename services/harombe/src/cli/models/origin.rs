@@ -42,6 +42,12 @@ impl FromStr for Origin {
         ) {
             return Err("only https, http to this machine, or a file URL".to_owned());
         }
+        if url
+            .authority()
+            .is_some_and(|authority| authority.as_str().contains('@'))
+        {
+            return Err("leave user and password out: where a model came from is kept, and shown".to_owned());
+        }
         if url.query().is_some() {
             return Err("name the folder, without a query".to_owned());
         }
@@ -89,6 +95,8 @@ mod tests {
             "file://host/path",
             "https://",
             "https://models.example.org/a?b=c",
+            "https://ann:secret@models.example.org/a",
+            "http://ann@127.0.0.1:8000/a",
         ] {
             assert!(bad.parse::<Origin>().is_err(), "{bad}");
         }

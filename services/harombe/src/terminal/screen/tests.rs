@@ -88,6 +88,33 @@ fn output_that_comes_twice_is_shown_once_and_keeps_its_margin() {
 }
 
 #[test]
+fn output_that_did_not_come_is_shown_at_the_end() {
+    let finished = |result: &str| {
+        Event::ToolFinished(ToolFinished {
+            call_id: "c".into(),
+            outcome: ToolOutcome::Ok as i32,
+            exit_code: Some(0),
+            result: result.into(),
+            ..ToolFinished::default()
+        })
+    };
+    let margin = " ".repeat(13);
+    let end = format!("{margin}finished · exit 0 · 0 ms\n");
+    let whole = shown(vec![output(0, "a\n"), finished("a\n")]);
+    assert_eq!(whole, format!("{margin}│ a\n{end}"));
+    let none = shown(vec![finished("a\n")]);
+    assert_eq!(none, whole);
+    let some = shown(vec![output(0, "a\n"), output(4, "c\n"), finished("a\nb\nc\n")]);
+    assert_eq!(
+        some,
+        format!(
+            "{margin}│ a\n{margin}… 2 bytes of the output did not get here\n{margin}│ c\n{margin}not all of the output got here \
+             as it was printed; this is what the model is told of it:\n{margin}│ a\n{margin}│ b\n{margin}│ c\n{end}"
+        )
+    );
+}
+
+#[test]
 fn what_is_approved_cannot_drive_the_terminal() {
     let arguments = r#"{"language":"python","code":"print('\u001b[2J\u202e')\u0007"}"#.to_owned();
     let text = shown(vec![Event::ToolCallProposed(ToolCallProposed {

@@ -7,7 +7,7 @@ use harombe_proto::types::v1::{
 };
 use serde_json::{Map, Value};
 
-use super::super::streaming::unseen;
+use super::super::output::Left;
 use super::super::text::{printable, shortened};
 use super::super::words;
 use super::View;
@@ -62,11 +62,14 @@ impl<W: Write> View<W> {
         self.page.paragraph()?;
         let title = self.style().bold(printable(&call.tool)).to_string();
         self.page.title(&title)?;
-        if let Some((path, content)) = call.writes()
+        if extent == Extent::Compact
+            && let Some((path, content)) = call.writes()
             && let Some(before) = &call.before
             && let Some(changes) = change(before, &content, self.style())
         {
-            return self.framed(&format!("changes of {path}"), &changes, extent);
+            self.framed(&format!("changes of {path}"), &changes, extent)?;
+            // The file may be another by now: only its new content is what is approved.
+            return Ok(false);
         }
         let Ok(Value::Object(mut map)) = serde_json::from_str(&call.arguments) else {
             return self.framed("arguments", &printable(&call.arguments), extent);
@@ -126,15 +129,16 @@ impl<W: Write> View<W> {
     }
 
     pub(super) fn tool_output(&mut self, output: &ToolOutput) -> io::Result<()> {
-        let key = (output.call_id.clone(), output.stream);
-        let shown = self.output_shown.entry(key).or_default();
-        let Some(new) = unseen(*shown, output.offset, &output.data) else {
+        let Some(new) = self.outputs.hear(output) else {
             return Ok(());
         };
-        *shown = output.offset + output.data.len() as u64;
+        if new.missed > 0 {
+            self.aside(&words::missed(new.missed))?;
+        }
         let is_error = output.stream == OutputStream::Stderr as i32;
         let rule = if is_error { "!" } else { "│" };
-        self.page.exact(rule, &printable(&String::from_utf8_lossy(new)))
+        self.page
+            .exact(rule, &printable(&String::from_utf8_lossy(new.data)))
     }
 
     pub(super) fn tool_finished(&mut self, finished: &ToolFinished) -> io::Result<()> {
@@ -146,7 +150,15 @@ impl<W: Write> View<W> {
         if let Some(isolation) = self.isolation.remove(&finished.call_id) {
             line.push_str(&format!(" · isolated by {}", printable(&isolation)));
         }
-        // Executed code has shown its output; of everything else, what the model is told is worth seeing.
+        match self.outputs.left(finished) {
+            Left::Nothing => {}
+            Left::All(text) => self.page.exact("│", printable(text).trim_end_matches('\n'))?,
+            Left::Parts(text) => {
+                self.aside(words::AGAIN)?;
+                self.page.exact("│", printable(text).trim_end_matches('\n'))?;
+            }
+        }
+        // Executed code has shown its output by now; of everything else, what the model is told is worth seeing.
         let told = shortened(&printable(&finished.result), MOST_ANSWER_LINES);
         let is_told = finished.exit_code.is_none() && !told.is_empty();
         if is_told && outcome == ToolOutcome::Ok {
