@@ -40,4 +40,6 @@ pub(crate) use model::{
     Held, Lease, Mark, NewEntry, Owner, Page, Position, Progress, Renewal, Room, Run, RunState, Selection,
     Session, StoredPage, StoredTurn, Turns,
 };
+#[cfg(test)]
+pub(crate) use outside::an_answer;
 pub(crate) use outside::shows_outside;

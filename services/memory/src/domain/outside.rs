@@ -17,3 +17,21 @@ pub(crate) fn shows_outside(messages: &[Message]) -> bool {
     let mut answers = messages.iter().filter(|message| message.author() == Author::Tool);
     answers.any(|answer| !own.contains(answer.call_id.as_str()))
 }
+
+/// A tool's answer, or a model's, as it is kept: for tests of where it is.
+#[cfg(test)]
+pub(crate) fn an_answer(is_a_tools: bool, text: &str) -> Vec<u8> {
+    use prost::Message as _;
+
+    let author = if is_a_tools {
+        Author::Tool
+    } else {
+        Author::Assistant
+    };
+    let message = Message {
+        author: author.into(),
+        text: text.to_owned(),
+        ..Message::default()
+    };
+    message.encode_to_vec()
+}

@@ -1,11 +1,8 @@
 //! Which turns were shown what may be anybody's words, and which sessions have such a turn.
 
-use harombe_proto::memory::v1::{Author, Message};
-use prost::Message as _;
-
 use super::place::{Place, on_each};
 use super::*;
-use crate::domain::ClaimedTurn;
+use crate::domain::{ClaimedTurn, an_answer};
 use crate::store::MemoryStore;
 
 on_each![
@@ -84,16 +81,11 @@ async fn a_session_knows_what_its_turns_saw(place: Place) {
 async fn turns_from_before_are_judged_by_their_messages(place: Place) {
     let (store, memories) = place.both().await;
     let mut runs = Vec::new();
-    for author in [Author::Assistant, Author::Tool] {
+    for is_a_tools in [false, true] {
         let (run, _) = begun(&*store).await;
-        let message = Message {
-            author: author.into(),
-            text: "\u{8}\u{3}".to_owned(),
-            ..Message::default()
-        };
         let end = Finish {
             messages: Content {
-                messages: vec![message.encode_to_vec()],
+                messages: vec![an_answer(is_a_tools, "\u{8}\u{3}")],
                 tokens: 1,
                 bytes: 9,
             },
