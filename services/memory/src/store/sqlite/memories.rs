@@ -8,6 +8,7 @@ use harombe_sql::{Connection, UnitError, UnitFuture};
 use harombe_types::{MemoryId, Timestamp};
 use sqlx::Sqlite;
 use sqlx::pool::PoolConnection;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{Lane, SqliteStore, Unit, sessions};
@@ -56,6 +57,8 @@ async fn take_turn(_tx: &mut Connection, _owner: &Owner) -> Unit<()> {
 
 /// How long the write-ahead log is waited for by who has something erased. Nobody can write meanwhile.
 const ASKED: Duration = Duration::from_secs(2);
+/// How long until then another checkpoint, for which SQLite does not wait, is given to end.
+const AGAIN: Duration = Duration::from_millis(10);
 /// And when it is tried again.
 const REPEATED: Duration = Duration::from_millis(100);
 
@@ -87,7 +90,14 @@ impl SqliteStore {
 
     /// Whether it could be.
     async fn try_to_empty_log(&self, patience: Duration) -> bool {
-        let emptied = sessions::empty_log(self.database.path(), patience).await;
+        let until = Instant::now() + patience;
+        let mut emptied = sessions::empty_log(self.database.path(), patience).await;
+        // while another checkpoint runs, SQLite does not wait
+        while matches!(emptied, Ok(false)) && Instant::now() < until {
+            tokio::time::sleep(AGAIN).await;
+            let left = until.saturating_duration_since(Instant::now());
+            emptied = sessions::empty_log(self.database.path(), left).await;
+        }
         if let Err(error) = &emptied {
             tracing::debug!(%error, "the write-ahead log cannot be emptied");
         }
