@@ -4,8 +4,10 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 use std::time::Duration;
 
+use harombe_types::ServiceName;
 use rustix::process::Signal;
 
+use crate::cluster::Cluster;
 use crate::harness::{Home, Live, Ran, word_after};
 
 const MODEL: &str = r#"
@@ -498,4 +500,55 @@ fn a_server_that_is_started_again_is_found_again_and_nothing_is_shown_twice() {
     ] {
         assert_eq!(chat.seen.matches(once).count(), 1, "{once:?}: {}", chat.seen);
     }
+}
+
+#[test]
+fn an_answer_that_does_not_get_through_is_asked_for_again() {
+    let home = Home::new();
+    let model = home.file("model.toml", MODEL);
+    let sections = format!("[runtime.agents.default]\nmodel = \"scripted:{model}\"\n");
+    let cluster = Cluster::of(home, "[network]\npki = \"pki\"\n", &sections);
+    let mut services = ServiceName::SERVICES.map(|service| (service, cluster.serve(service)));
+    let make = [
+        "keys",
+        "create",
+        "ann",
+        "--role",
+        "user",
+        "--role",
+        "approver",
+        "--allow-self",
+    ];
+    let key = cluster.client(&cluster.admin_key(), &make).good().out;
+    let key = cluster.home.file("ann.key", key);
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let program = env!("CARGO_BIN_EXE_harombe");
+    let there = format!("--server {} --key-file {key}", cluster.url);
+    let line = format!("stty cols 80 rows 24; exec {program} {there} chat --no-history");
+    let mut command = cluster.home.tool("script");
+    command.args(["--quiet", "--return", "--flush", "--command", &line, "/dev/null"]);
+    command
+        .env("SHELL", "/bin/sh")
+        .env("TERM", "xterm")
+        .env("NO_COLOR", "1");
+    let mut chat = Live::start(command);
+    chat.wait_for(PROMPT);
+    chat.type_in("note it\r");
+    chat.wait_for(QUESTION);
+    let of_hitl = services.iter_mut().find(|(name, _)| *name == ServiceName::Hitl);
+    let (_, hitl) = of_hitl.unwrap();
+    hitl.signal(Signal::KILL);
+    hitl.end();
+    chat.type_in("y\r");
+    chat.wait_for("nobody knows whether the answer came through");
+    *hitl = cluster.serve(ServiceName::Hitl);
+    chat.wait_for(QUESTION);
+    chat.type_in("n\r");
+    chat.wait_for("denied by");
+    chat.wait_for(QUESTION);
+    chat.type_in("n\r");
+    chat.wait_for("Noted.");
+    chat.wait_for(PROMPT);
+    chat.type_in("/quit\r");
+    assert!(chat.end().success(), "{}", chat.seen);
 }
