@@ -12,7 +12,11 @@ pub(super) fn glyphs(text: &str) -> impl Iterator<Item = (&str, usize)> {
     std::iter::from_fn(move || {
         let mut chars = rest.char_indices();
         let (_, first) = chars.next()?;
-        let mut columns = first.width().unwrap_or(0);
+        // what it will stand behind may be written before it yet, and widened by it
+        let mut columns = match first {
+            EMOJI_PRESENTATION => 1,
+            first => first.width().unwrap_or(0),
+        };
         let mut end = rest.len();
         for (at, next) in chars {
             if next.width() != Some(0) {
@@ -70,6 +74,7 @@ mod tests {
             ("日本", 4),
             ("e\u{301}", 1),
             ("❤\u{fe0f}", 2),
+            ("\u{fe0f}", 1),
             ("─│", 2),
             ("", 0),
         ] {

@@ -277,6 +277,13 @@ fn piece() -> impl Strategy<Value = String> {
     ]
 }
 
+#[test]
+fn a_line_that_begins_with_a_picture_selector_keeps_its_width() {
+    for line in whole("```\n\u{fe0f}a aa aaaaaa aaaaaa\n```\n", Style::Plain, 20) {
+        assert!(columns(&line) <= 20, "{line:?}");
+    }
+}
+
 proptest! {
     #[test]
     fn whatever_comes_stays_inside_of_its_lines(
