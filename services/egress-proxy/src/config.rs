@@ -141,13 +141,14 @@ mod tests {
             "cached_names",
             "exchange_time",
             "must be named",
+            "services must name",
         ] {
             assert!(
                 faults.iter().any(|fault| fault.contains(key)),
                 "{key} in {faults:?}"
             );
         }
-        assert_eq!(faults.len(), 6, "the upstream is of no use to anyone: {faults:?}");
+        assert_eq!(faults.len(), 7, "{faults:?}");
     }
 
     #[test]
