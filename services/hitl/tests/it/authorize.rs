@@ -6,7 +6,7 @@ use harombe_proto::hitl::v1::authorize_response::Outcome;
 use harombe_proto::types::v1::{Decision, Risk};
 use harombe_trail::Kind;
 use harombe_types::{Clock as _, RunId};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::world::{BROKER, World, approver, call_with_id, details, reason};
 
@@ -58,7 +58,7 @@ async fn what_is_not_waits_for_a_person_who_sees_exactly_what_will_run() {
     let [shown] = &world.list(&approver(), false).await[..] else {
         panic!("one approval")
     };
-    assert_eq!(shown.arguments, args.to_string());
+    assert_eq!(serde_json::from_str::<Value>(&shown.arguments).unwrap(), args);
     assert_eq!(
         (shown.tool.as_str(), shown.requested_by.as_str()),
         ("code_execute", "ann")
