@@ -11,6 +11,8 @@ use crate::domain::Memories;
 
 /// How often is looked for turns that nobody told of: of before the start, or that ended at another process.
 const LOOK: Duration = Duration::from_secs(5);
+/// Turns that end within so long become memories together: who goes on at once does not wait for the disk behind the turn before.
+const TOGETHER: Duration = Duration::from_millis(200);
 /// After a failure.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -29,9 +31,12 @@ impl Collect {
     async fn work(&self) {
         loop {
             match self.memories.collect().await {
-                // there may be more
-                Ok(turns) if turns > 0 => {}
-                Ok(_) => drop(tokio::time::timeout(LOOK, self.ended.notified()).await),
+                Ok(true) => {}
+                Ok(false) => {
+                    if tokio::time::timeout(LOOK, self.ended.notified()).await.is_ok() {
+                        tokio::time::sleep(TOGETHER).await;
+                    }
+                }
                 Err(error) => {
                     tracing::warn!(reason = %error.reason(), error = %error, "turns wait to be remembered; trying again");
                     tokio::time::sleep(PAUSE).await;
