@@ -13,6 +13,8 @@ use crate::domain::Memories;
 const LOOK: Duration = Duration::from_secs(5);
 /// Turns that end within so long become memories together: who goes on at once does not wait for the disk behind the turn before.
 const TOGETHER: Duration = Duration::from_millis(200);
+/// With fewer at a time there is no backlog.
+const FEW: usize = 16;
 /// After a failure.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -31,12 +33,13 @@ impl Collect {
     async fn work(&self) {
         loop {
             match self.memories.collect().await {
-                Ok(true) => {}
-                Ok(false) => {
-                    if tokio::time::timeout(LOOK, self.ended.notified()).await.is_ok() {
-                        tokio::time::sleep(TOGETHER).await;
-                    }
+                Ok(0) => {
+                    drop(tokio::time::timeout(LOOK, self.ended.notified()).await);
+                    tokio::time::sleep(TOGETHER).await;
                 }
+                // there may be more
+                Ok(turns) if turns < FEW => tokio::time::sleep(TOGETHER).await,
+                Ok(_) => {}
                 Err(error) => {
                     tracing::warn!(reason = %error.reason(), error = %error, "turns wait to be remembered; trying again");
                     tokio::time::sleep(PAUSE).await;

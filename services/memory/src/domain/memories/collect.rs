@@ -18,11 +18,11 @@ const TURNS: u32 = 64;
 const AT_ONCE: usize = 16;
 
 impl Memories {
-    /// Makes memories of turns that have none; whether there may be more of them.
+    /// Makes memories of turns that have none; of how many turns.
     ///
     /// # Errors
     /// The store or audit does not answer; the rest is done next time.
-    pub(crate) async fn collect(&self) -> Result<bool, Error> {
+    pub(crate) async fn collect(&self) -> Result<usize, Error> {
         let runs = self.0.store.unremembered(TURNS).await?;
         let mut made = Vec::new();
         for run in &runs {
@@ -38,7 +38,7 @@ impl Memories {
                 recorded => drop(recorded?),
             }
         }
-        Ok(u32::try_from(runs.len()).is_ok_and(|read| read >= TURNS))
+        Ok(runs.len())
     }
 
     /// Saves a turn's memories; answers with what is to be recorded. A turn that cannot be read, or for which there is no room,
