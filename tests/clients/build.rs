@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 fn main() {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/api.md");
+    // Where the crate is now: a build folder may have this program from another clone.
+    let here = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default();
+    let page = Path::new(&here).join("../../docs/api.md");
     println!("cargo::rerun-if-changed={}", page.display());
     let text = std::fs::read_to_string(&page).unwrap_or_default();
     let snippet = text
