@@ -29,6 +29,7 @@ kinds! {
     CallAuthorized = "call.authorized",
     ApprovalRequested = "approval.requested",
     ApprovalDecided = "approval.decided",
+    ApprovalErased = "approval.erased",
     GrantRedeemed = "grant.redeemed",
     GrantRefused = "grant.refused",
     ExecStarted = "exec.started",
