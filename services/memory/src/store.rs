@@ -10,7 +10,7 @@ mod rows;
 mod sqlite;
 
 #[cfg(test)]
-mod contract;
+pub(crate) mod contract;
 
 use async_trait::async_trait;
 use harombe_sql::UnitError;

@@ -9,8 +9,8 @@ fn key(home: &Home) -> String {
     key.trim().to_owned()
 }
 
-/// The log's entries, a line each. One is of the first key, which is made while the program does something else, and at a
-/// later start when it ends before.
+/// The log's entries, a line each. Those of the first key and of remembered turns are made while the program does something
+/// else, and at a later start when it ends before.
 fn entries(home: &Home) -> Vec<String> {
     let Ran { out, .. } = home.run(["audit", "query"]).good();
     out.lines().map(str::to_owned).collect()
@@ -96,8 +96,8 @@ fn entries_are_found_by_kind_service_and_place() {
         out.lines().map(str::to_owned).collect()
     };
     let all = lines(&[]);
-    let keys = lines(&["--kind", "key.created"]).len();
-    assert_eq!(all.len(), 4 + keys);
+    let others = lines(&["--kind", "key.created"]).len() + lines(&["--kind", "memory.saved"]).len();
+    assert_eq!(all.len(), 4 + others);
     assert_eq!(lines(&["--kind", "run.started"]).len(), 2);
     assert_eq!(lines(&["--kind", "run.finished"]).len(), 2);
     assert_eq!(lines(&["--service", "hitl"]).len(), 0);

@@ -6,7 +6,7 @@ mod forgetting;
 mod generations;
 mod leases;
 mod limits;
-mod memories;
+pub(crate) mod memories;
 mod outbox;
 mod outside;
 mod pages;

@@ -44,7 +44,7 @@ async fn remember(rig: &Rig, run: &TestRun, text: &str, label: pb::TrustLabel) -
     saved.memory.expect("memory").memory_id
 }
 
-fn turn(session: SessionId, ordinal: u32, text: &str) -> pb::Memory {
+pub(crate) fn turn(session: SessionId, ordinal: u32, text: &str) -> pb::Memory {
     pb::Memory {
         memory_id: MemoryId::generate(&SystemClock).to_string(),
         kind: pb::MemoryKind::Turn.into(),

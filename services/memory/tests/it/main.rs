@@ -9,6 +9,7 @@
 mod claimed;
 mod consolidation;
 mod conversations;
+mod deleting;
 mod disk;
 mod faults;
 mod forgetting;

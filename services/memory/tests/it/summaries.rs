@@ -11,7 +11,7 @@ use harombe_trail::Kind;
 use harombe_types::{MemoryId, SessionId, SystemClock};
 use tonic::Request;
 
-use crate::consolidation::{often, until};
+use crate::consolidation::{self, often, until};
 use crate::rig::{Rig, TestRun, answer};
 
 /// Nothing happens by itself.
@@ -21,22 +21,8 @@ fn rarely(config: &mut Config) {
 
 fn turn(session: SessionId, ordinal: u32, text: &str) -> pb::Memory {
     pb::Memory {
-        memory_id: MemoryId::generate(&SystemClock).to_string(),
-        kind: pb::MemoryKind::Turn.into(),
-        text: text.to_owned(),
         speaker: "ann".to_owned(),
-        time: Some(prost_types::Timestamp {
-            seconds: 1_700_000_000 + i64::from(ordinal),
-            nanos: 0,
-        }),
-        importance: 0.5,
-        provenance: Some(pb::Provenance {
-            agent: "default".to_owned(),
-            session_id: session.to_string(),
-            ordinal,
-            ..pb::Provenance::default()
-        }),
-        ..pb::Memory::default()
+        ..consolidation::turn(session, ordinal, text)
     }
 }
 

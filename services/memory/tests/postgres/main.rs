@@ -13,6 +13,8 @@ mod consolidating;
 mod consolidation;
 #[path = "../it/conversations.rs"]
 mod conversations;
+#[path = "../it/deleting.rs"]
+mod deleting;
 mod faults;
 #[path = "../it/forgetting.rs"]
 mod forgetting;

@@ -10,18 +10,17 @@ use harombe_embedding::{Embedder, Error, Model, Purpose};
 use harombe_rpc::Metrics;
 use harombe_sql::StoreConfig;
 use harombe_testkit::postgres::Database;
-use harombe_types::{Clock, EventId, MemoryId, SystemClock};
+use harombe_types::{Clock, EventId, SystemClock};
 use harombe_vectors::Vectors;
 use uuid::Uuid;
 
 use super::*;
 use crate::domain::recall::{Meanings, Workers};
 use crate::domain::{
-    Actor, Erasure, Generation, Label, Memory, MemoryKind, MemoryLimits, NewMemory, Owner, Saving, Source,
-    Which,
+    Actor, Erasure, Generation, Memory, MemoryLimits, NewMemory, Owner, Saving, Source, Which,
 };
 use crate::metrics::IndexNumbers;
-use crate::store::{Opened, Outbox, open};
+use crate::store::{Opened, Outbox, contract, open};
 
 /// Three batches of memories, the last one not full.
 const MEMORIES: usize = 150;
@@ -65,23 +64,8 @@ fn ann() -> Owner {
 
 fn fact(number: usize) -> NewMemory {
     NewMemory {
-        id: MemoryId::generate(&SystemClock),
-        point: Uuid::now_v7(),
-        kind: MemoryKind::Fact,
-        text: format!("box {number} is in the cellar"),
-        speaker: "ann".to_owned(),
         time: SystemClock.now(),
-        valid_to: None,
-        superseded_by: None,
-        supersedes: None,
-        agent: "default".to_owned(),
-        session: None,
-        run: None,
-        ordinal: Some(0),
-        label: Label::Person,
-        importance: 0.5,
-        hidden_at: None,
-        erased_at: None,
+        ..contract::memories::fact(&format!("box {number} is in the cellar"))
     }
 }
 

@@ -27,7 +27,8 @@ pub(super) fn event() -> EventId {
     EventId::generate(&SystemClock)
 }
 
-pub(super) fn fact(text: &str) -> NewMemory {
+/// A person's own fact, said at the time of the contract.
+pub(crate) fn fact(text: &str) -> NewMemory {
     NewMemory {
         id: MemoryId::generate(&SystemClock),
         point: *MemoryId::generate(&SystemClock).as_uuid(),

@@ -8,13 +8,10 @@ use harombe_sql::StoreConfig;
 use harombe_types::{Clock, EventId, MemoryId, SystemClock};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Executor as _};
-use uuid::Uuid;
 
 use super::*;
-use crate::domain::{
-    Act, Actor, Change, Hide, Label, MemoryKind, MemoryLimits, NewMemory, Saved, Saving, Step,
-};
-use crate::store::{Outbox, open};
+use crate::domain::{Act, Actor, Change, Hide, MemoryLimits, NewMemory, Saved, Saving, Step};
+use crate::store::{Outbox, contract, open};
 
 /// A store of the test's own.
 struct Rig {
@@ -80,23 +77,8 @@ impl Rig {
 
 fn fact(text: &str) -> NewMemory {
     NewMemory {
-        id: MemoryId::generate(&SystemClock),
-        point: Uuid::now_v7(),
-        kind: MemoryKind::Fact,
-        text: text.to_owned(),
-        speaker: "ann".to_owned(),
         time: SystemClock.now(),
-        valid_to: None,
-        superseded_by: None,
-        supersedes: None,
-        agent: "default".to_owned(),
-        session: None,
-        run: None,
-        ordinal: Some(0),
-        label: Label::Person,
-        importance: 0.5,
-        hidden_at: None,
-        erased_at: None,
+        ..contract::memories::fact(text)
     }
 }
 

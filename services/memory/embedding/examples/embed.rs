@@ -1,4 +1,4 @@
-//! Measures the local model on this machine: `cargo run -p harombe-embedding --example speed -- FOLDER FILE`, where each
+//! Measures the local model on this machine: `cargo run -p harombe-embedding --example embed -- FOLDER FILE`, where each
 //! line of FILE is a text.
 
 use std::io::Write as _;
