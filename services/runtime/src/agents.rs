@@ -135,21 +135,22 @@ fn build_agent(
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::time::Duration;
 
     use super::*;
 
-    #[test]
-    fn an_agent_must_have_room_for_a_message() {
-        let vocabularies = Vocabularies::default();
-        let built = |prompt: &str, context| Agent {
+    /// An agent without tools, whose model's tokens are counted as those of `counted_as`.
+    pub(crate) fn agent(prompt: &str, counted_as: &str, context: u32) -> Agent {
+        Agent {
             name: "default".parse().unwrap(),
             description: String::new(),
             prompt: prompt.to_owned(),
             model_name: "scripted".to_owned(),
             model: Arc::new(Scripted::built_in().unwrap()),
-            counter: vocabularies.counter(&harombe_tokens::openai("gpt-4o")).unwrap(),
+            counter: Vocabularies::default()
+                .counter(&harombe_tokens::openai(counted_as))
+                .unwrap(),
             tools: Vec::new(),
             limits: Limits {
                 steps: 1,
@@ -160,7 +161,13 @@ mod tests {
                 result: 1024,
             },
             sums_up: false,
-        };
+        }
+    }
+
+    #[test]
+    fn an_agent_must_have_room_for_a_message() {
+        let vocabularies = Vocabularies::default();
+        let built = |prompt: &str, context| agent(prompt, "gpt-4o", context);
         let long = "Be careful. ".repeat(100);
         check(&built("Be careful.", 100), &vocabularies).unwrap();
         check(&built(&long, 4000), &vocabularies).unwrap();

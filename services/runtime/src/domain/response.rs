@@ -1,9 +1,12 @@
 //! Whether a model's response can be taken, and in which words a run fails when it cannot.
 
+use std::time::Duration;
+
 use harombe_error::Reason;
 
 use super::events::{Entry, Stop};
-use super::model::{ModelError, Response, Stopped};
+use super::model::{ModelError, Response, Stopped, Usage};
+use crate::metrics::Asked;
 
 /// Longest response that is taken from a model, text and calls together, in bytes.
 const MAX_RESPONSE: usize = 1 << 20;
@@ -65,9 +68,9 @@ pub(super) fn check_step(entries: &[Entry]) -> Result<(), Stop> {
     Ok(())
 }
 
-/// What became of a question to a model, in a word.
-pub(super) fn outcome(answer: &Result<Response, Stop>) -> &'static str {
-    match answer {
+/// What became of a question to a model, and what it cost.
+pub(super) fn asked(answer: &Result<Response, Stop>, took: Duration, usage: Usage) -> Asked {
+    let outcome = match answer {
         Ok(_) => "ok",
         Err(Stop::Fail { reason, .. }) => match reason {
             Reason::ModelInvalid => "invalid",
@@ -75,6 +78,12 @@ pub(super) fn outcome(answer: &Result<Response, Stop>) -> &'static str {
             _ => "failed",
         },
         Err(Stop::Finish(_) | Stop::Leave) => "broken_off",
+    };
+    Asked {
+        outcome,
+        took,
+        read: usage.input,
+        written: usage.output,
     }
 }
 

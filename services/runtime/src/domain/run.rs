@@ -29,7 +29,7 @@ use super::state::{OpenCall, Progress, State};
 use super::{budget, repetition, response};
 use crate::audit;
 use crate::live::LiveRun;
-use crate::metrics::{Asked, Numbers};
+use crate::metrics::Numbers;
 use crate::room::Seat;
 
 /// A run that this node drives.
@@ -215,12 +215,7 @@ impl Run {
             Ok(Err(Unanswered { error, usage })) => (Err(response::unusable(error)), usage),
             Err(stop) => (Err(stop), Usage::default()),
         };
-        let asked = Asked {
-            outcome: response::outcome(&answer),
-            took: begun.elapsed(),
-            read: usage.input,
-            written: usage.output,
-        };
+        let asked = response::asked(&answer, begun.elapsed(), usage);
         self.numbers.asked(&self.agent.model_name, asked);
         if answer.is_err() {
             self.progress.usage.add(usage);

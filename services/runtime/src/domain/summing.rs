@@ -15,7 +15,7 @@ use super::context::blocks::{self, Block};
 use super::events::Stop;
 use super::model::{Message, ModelError, Request, Response, Unanswered, Usage, framed};
 use super::response;
-use crate::metrics::{Asked, Numbers, Summed};
+use crate::metrics::{Numbers, Summed};
 use crate::peers::Memory;
 
 /// What the model is told to do.
@@ -139,12 +139,7 @@ impl Summing {
             Ok(Err(Unanswered { error, usage })) => (Err(response::unusable(error)), usage),
             Err(_) => (Err(Stop::Leave), Usage::default()),
         };
-        let asked = Asked {
-            outcome: response::outcome(&answer),
-            took: begun.elapsed(),
-            read: usage.input,
-            written: usage.output,
-        };
+        let asked = response::asked(&answer, begun.elapsed(), usage);
         self.numbers.asked(&self.agent.model_name, asked);
         match answer {
             Ok(response) => Ok(response.text),

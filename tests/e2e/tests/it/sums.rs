@@ -2,14 +2,13 @@
 
 use harombe::attach::Client;
 use harombe_e2e::{Answer, Stage, Talk};
-use harombe_proto::agent::v1::CreateSessionRequest;
 use harombe_proto::memory::v1::{
     GetMemoryStatsRequest, ListMemoriesRequest, Memory, MemoryFilter, MemoryKind, TrustLabel,
 };
 use serde_json::Value;
 
 use crate::memories::leave_tokens_out;
-use crate::quoted::{READER, listening, text, with_reader};
+use crate::quoted::{listening, session_of_reader, text, with_reader};
 use crate::support::{ANSWER, ending, start_with, until};
 
 both!(a_long_conversation_is_summed_up_by_its_model);
@@ -54,12 +53,7 @@ async fn a_long_conversation_is_summed_up_by_its_model(stage: &Stage) {
     let (address, heard) = listening().await;
     let world = start_with(stage, ANSWER, |setup| with_reader(setup, address)).await;
     let mut client = world.client();
-    let session = CreateSessionRequest {
-        agent: READER.to_owned(),
-        ..CreateSessionRequest::default()
-    };
-    let session = client.agent.create_session(session).await.unwrap();
-    let session = session.into_inner().session.unwrap().session_id;
+    let session = session_of_reader(&mut client).await;
     let mut talk = Talk::of(client.clone(), session);
     for at in 1..=LONG {
         let said = match at {

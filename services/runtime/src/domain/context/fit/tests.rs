@@ -1,36 +1,12 @@
-use std::time::Duration;
-
 use harombe_proto::memory::v1::{Author, Message as Stored, Provenance, TrustLabel};
-use harombe_tokens::Vocabularies;
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::agent::Limits;
-use crate::models::scripted::Scripted;
 
 const BOUNDARY: &str = "9f2c4e7a1b03";
 
 fn agent(context: u32) -> Agent {
-    Agent {
-        name: "default".parse().unwrap(),
-        description: String::new(),
-        prompt: "You are a careful assistant.".to_owned(),
-        model_name: "scripted".to_owned(),
-        model: std::sync::Arc::new(Scripted::built_in().unwrap()),
-        counter: Vocabularies::default()
-            .counter(&harombe_tokens::openai("llama"))
-            .unwrap(),
-        tools: Vec::new(),
-        limits: Limits {
-            steps: 1,
-            tokens: 1,
-            wall: Duration::MAX,
-            context,
-            recall: 8,
-            result: 1024,
-        },
-        sums_up: false,
-    }
+    crate::agents::tests::agent("You are a careful assistant.", "llama", context)
 }
 
 fn turn(text: &str) -> Turn {
