@@ -27,6 +27,8 @@ pub enum Error {
     TooManyPending { whose: Whose, most: u32 },
     #[error(transparent)]
     Id(#[from] harombe_types::InvalidId),
+    #[error(transparent)]
+    Name(#[from] harombe_types::InvalidName),
     #[error("{0}")]
     Argument(&'static str),
     #[error("there is no such {0}")]
@@ -58,6 +60,12 @@ impl Error {
             _ => false,
         }
     }
+
+    /// Whether a record was found that does not read back as this program writes it.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Self::Store(harombe_sql::Error::Handler(_)))
+    }
 }
 
 impl ServiceError for Error {
@@ -68,6 +76,7 @@ impl ServiceError for Error {
             | Self::ToolUnknown
             | Self::Limit { .. }
             | Self::Id(_)
+            | Self::Name(_)
             | Self::Argument(_) => Code::InvalidArgument,
             Self::NotFound(_) => Code::NotFound,
             Self::TooManyPending { .. } => Code::ResourceExhausted,
@@ -86,7 +95,7 @@ impl ServiceError for Error {
             Self::CallMismatch(_) => Reason::CallMismatch,
             Self::ToolUnknown => Reason::ToolUnknown,
             Self::Limit { .. } | Self::TooManyPending { .. } => Reason::LimitExceeded,
-            Self::Id(_) | Self::Argument(_) => Reason::InvalidArgument,
+            Self::Id(_) | Self::Name(_) | Self::Argument(_) => Reason::InvalidArgument,
             Self::NotFound(_) => Reason::NotFound,
             Self::OwnRun => Reason::NotAllowed,
             Self::AlreadyDecided => Reason::AlreadyDecided,

@@ -3,6 +3,7 @@
 mod approvals;
 mod authorizations;
 mod convert;
+mod erasure;
 
 use harombe_error::{Code, Failure, Reason};
 use tokio::sync::mpsc;
@@ -10,6 +11,7 @@ use tonic::Status;
 
 pub(crate) use approvals::Approvals;
 pub(crate) use authorizations::Authorizations;
+pub(crate) use erasure::Erasures;
 
 /// Ends a stream so that its reader knows to open it again, and does not take the end for an answer.
 fn say_goodbye<T>(updates: &mpsc::Sender<Result<T, Status>>) {

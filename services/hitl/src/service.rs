@@ -8,6 +8,7 @@ use harombe_grant::{Signer, Verifier};
 use harombe_identity::{ServiceIdentity, TokenVerifier};
 use harombe_proto::hitl::v1::approval_service_server::ApprovalServiceServer;
 use harombe_proto::hitl::v1::authorization_service_server::AuthorizationServiceServer;
+use harombe_proto::hitl::v1::erasure_service_server::ErasureServiceServer;
 use harombe_rpc::{Door, Metrics, Refusals, Server, TaskSet};
 use harombe_trail::Trail;
 use harombe_types::{Clock, ServiceName};
@@ -16,7 +17,7 @@ use tokio::sync::mpsc;
 use crate::config::Config;
 use crate::domain::risk::{DEFAULT_RULES, Faults, HostSet, RuleSet};
 use crate::domain::{Authority, Parts};
-use crate::grpc::{Approvals, Authorizations};
+use crate::grpc::{Approvals, Authorizations, Erasures};
 use crate::metrics::Numbers;
 use crate::store::{self, Opened, Store};
 use crate::tasks;
@@ -115,9 +116,10 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
             tasks.clone(),
         )))
         .service(ApprovalServiceServer::new(Approvals::new(
-            authority,
+            authority.clone(),
             tasks.clone(),
         )))
+        .service(ErasureServiceServer::new(Erasures(authority)))
         .health()
         .tasks(tasks)
         .build()

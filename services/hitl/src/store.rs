@@ -15,11 +15,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use harombe_sql::Error;
-use harombe_types::{ApprovalId, CallId, Clock, RunId, Tenant, Timestamp};
+use harombe_types::{ApprovalId, CallId, Clock, RunId, Subject, Tenant, Timestamp};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::{Added, Approval, Decided, Decision, Order, PendingLimits, Position, Redemption};
+use crate::domain::{Added, Approval, Decided, Decision, Kept, Order, PendingLimits, Position, Redemption};
 
 pub(crate) use open::{Opened, open};
 
@@ -102,6 +102,27 @@ pub trait Store: Send + Sync + 'static {
     /// Removes requests, at most so many, that were decided before `before` and whose audit events are both in the log; how
     /// many. Redemptions stay for ever.
     async fn remove_decided(&self, before: Timestamp, limit: u32) -> Result<u64, Error>;
+
+    /// What runs of the subject have asked people, in the order of the ids beyond `after`.
+    async fn requests_of(
+        &self,
+        tenant: &Tenant,
+        subject: &Subject,
+        after: Option<ApprovalId>,
+        limit: u32,
+    ) -> Result<Vec<Kept>, Error>;
+
+    /// Erases these of the subject's requests, whatever has become of them; how many there were. Redemptions stay for ever. In
+    /// a file their bytes are overwritten.
+    async fn erase_requests(
+        &self,
+        tenant: &Tenant,
+        subject: &Subject,
+        requests: &[ApprovalId],
+    ) -> Result<u64, Error>;
+
+    /// Does what erasing has left to do later, if it has left anything.
+    async fn finish_erasing(&self);
 
     /// Finishes what waits and lets the database go.
     async fn close(&self);

@@ -39,6 +39,7 @@ pub(crate) async fn sweep(authority: Authority, numbers: Numbers, stop: Cancella
             numbers.round_failed();
             tracing::warn!(%error, "requests that were decided long ago wait to be removed");
         }
+        authority.finish_erasing().await;
         if let Err(error) = authority.measure(&aside).await {
             tracing::warn!(%error, "the requests that wait were not counted");
         }

@@ -70,8 +70,8 @@ impl Approval {
 pub struct Change {
     pub tenant: Tenant,
     pub id: ApprovalId,
-    /// Whether there is a decision that may be acted on.
-    pub decided: bool,
+    /// What was decided, once that may be acted on.
+    pub decision: Option<Decision>,
 }
 
 impl Change {
@@ -81,7 +81,17 @@ impl Change {
         Self {
             tenant: approval.tenant().clone(),
             id: approval.id,
-            decided: approval.effective().is_some(),
+            decision: approval.effective().map(|decided| decided.decision),
+        }
+    }
+
+    /// To nothing: it is erased. Whatever was decided, nothing can come of it any more.
+    #[must_use]
+    pub fn gone(tenant: &Tenant, id: ApprovalId) -> Self {
+        Self {
+            tenant: tenant.clone(),
+            id,
+            decision: Some(Decision::Denied),
         }
     }
 }

@@ -10,7 +10,7 @@ use tokio::sync::broadcast;
 
 use super::limits::LimitPolicy;
 use super::risk::RuleSet;
-use super::{Approval, Change, GRANT_LIFETIME, PendingLimits};
+use super::{Change, GRANT_LIFETIME, PendingLimits};
 use crate::Error;
 use crate::metrics::Numbers;
 use crate::store::{Mark, Peers, Store};
@@ -67,16 +67,16 @@ impl Authority {
     }
 
     /// Tells whoever watches, here and at other processes.
-    pub(super) fn announce(&self, approval: &Approval) {
-        self.announce_here(approval);
+    pub(super) fn announce(&self, change: Change) {
         if let Some(peers) = &self.parts.peers {
-            peers.tell(approval.tenant(), approval.id);
+            peers.tell(&change.tenant, change.id);
         }
+        self.announce_here(change);
     }
 
     /// Tells whoever watches here; nobody may be watching.
-    pub(super) fn announce_here(&self, approval: &Approval) {
-        let _ = self.changes.send(Change::of(approval));
+    pub(super) fn announce_here(&self, change: Change) {
+        let _ = self.changes.send(change);
     }
 
     /// A grant for exactly `call`, valid from now for [`GRANT_LIFETIME`].

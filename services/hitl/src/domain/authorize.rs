@@ -5,7 +5,7 @@ use harombe_grant::audience_for;
 use harombe_types::{ApprovalId, CallId, EventId, Risk, RunPrincipal};
 
 use super::authority::Authority;
-use super::{Added, Approval, record};
+use super::{Added, Approval, Change, record};
 use crate::Error;
 use crate::store::Mark;
 
@@ -144,7 +144,7 @@ impl Authority {
             self.parts.trail.record(record::requested(&approval)).await?;
             self.parts.store.mark(vec![Mark::Request(approval.id)]).await?;
             approval.recorded = true;
-            self.announce(&approval);
+            self.announce(Change::of(&approval));
         }
         Ok(approval)
     }

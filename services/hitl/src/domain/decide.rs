@@ -3,7 +3,7 @@
 use harombe_types::{ApprovalId, EventId, Person};
 
 use super::authority::Authority;
-use super::{Approval, Decided, Decision, record};
+use super::{Approval, Change, Decided, Decision, record};
 use crate::Error;
 use crate::store::Mark;
 
@@ -89,7 +89,7 @@ impl Authority {
     }
 
     /// Keeps a decision, unless there is one or it comes too late, and settles the one that is kept.
-    async fn keep(&self, approval: &Approval, decided: Decided) -> Result<Approval, Error> {
+    pub(super) async fn keep(&self, approval: &Approval, decided: Decided) -> Result<Approval, Error> {
         let event = decided.event;
         let kept = self
             .parts
@@ -117,7 +117,7 @@ impl Authority {
         if let Some(decided) = &mut approval.decided {
             decided.recorded = true;
         }
-        self.announce(&approval);
+        self.announce(Change::of(&approval));
         Ok(approval)
     }
 

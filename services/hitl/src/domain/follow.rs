@@ -19,7 +19,7 @@ impl Known {
     /// A request was announced here.
     pub fn note(&mut self, change: Change) {
         let name = (change.tenant, change.id);
-        if change.decided {
+        if change.decision.is_some() {
             self.0.remove(&name);
         } else {
             self.0.insert(name);
@@ -28,13 +28,15 @@ impl Known {
 }
 
 impl Authority {
-    /// Announces here a request that another process has changed.
+    /// Announces here a request that another process has changed, or erased.
     ///
     /// # Errors
     /// The store cannot be read.
     pub async fn hear(&self, tenant: &Tenant, id: ApprovalId) -> Result<(), Error> {
-        if let Some(approval) = self.known(tenant, id).await? {
-            self.announce_here(&approval);
+        match self.parts.store.approval(tenant, id).await? {
+            Some(approval) if approval.recorded => self.announce_here(Change::of(&approval)),
+            Some(_) => {}
+            None => self.announce_here(Change::gone(tenant, id)),
         }
         Ok(())
     }

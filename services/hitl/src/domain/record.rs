@@ -3,7 +3,7 @@
 use harombe_canonical::{CanonicalCall, Digest};
 use harombe_grant::Grant;
 use harombe_trail::{Event, Kind, Outcome};
-use harombe_types::{Person, Principal, Risk, RunPrincipal, ServiceName};
+use harombe_types::{Person, Principal, Risk, RunPrincipal, ServiceName, Subject};
 use serde_json::{Value, json};
 
 use super::{Approval, Decided, Decision, Redemption};
@@ -96,6 +96,14 @@ pub(super) fn refused(event: Event, redeemer: ServiceName, reason: &str, grant: 
         "digest": grant.map(|grant| Digest(grant.digest).to_string()),
     });
     event.outcome(Outcome::Denied).details(details)
+}
+
+/// An admin has so many requests erased that runs of a person made. It is about the admin, so that it can be read when what
+/// opens the person's events is gone.
+pub(super) fn erased(admin: &Person, subject: &Subject, approvals: usize) -> Event {
+    Event::new(Kind::ApprovalErased, &admin.tenant)
+        .principal(&Principal::Person(admin.clone()))
+        .details(json!({ "subject": subject, "approvals": approvals }))
 }
 
 /// Whoever decided is in the details; the event is the run's, so that its story can be read in one query.

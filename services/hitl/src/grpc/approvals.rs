@@ -9,7 +9,7 @@ use harombe_proto::hitl::v1::{
     DecideRequest, DecideResponse, ListRequest, ListResponse, WatchRequest, WatchResponse,
 };
 use harombe_rpc::{CallerExt as _, TaskSet};
-use harombe_types::{ApprovalId, Tenant};
+use harombe_types::Tenant;
 use prost::Message as _;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Semaphore, broadcast, mpsc};
@@ -19,7 +19,7 @@ use tonic::{Request, Response, Status};
 
 use super::convert;
 use crate::Error;
-use crate::domain::{Approval, Authority, Change, Listed, Order, Position, Wanted};
+use crate::domain::{Authority, Change, Listed, Order, Position, Wanted};
 use crate::store::Which;
 
 /// Requests that a slow reader may leave unread before its stream waits. Each may be of the longest.
@@ -156,7 +156,7 @@ impl Watch {
             };
             open = match change {
                 Ok(change) if change.tenant != self.tenant => true,
-                Ok(change) => self.send_changed(change.id).await,
+                Ok(change) => self.send_changed(&change).await,
                 // Too far behind: what is pending now says more than what was missed.
                 Err(RecvError::Lagged(_)) => self.send_pending().await,
                 Err(RecvError::Closed) => false,
@@ -178,7 +178,7 @@ impl Watch {
                 Err(error) => return self.fail(&error).await,
             };
             for approval in &listed.approvals {
-                if !self.send(approval).await {
+                if !self.send(convert::approval(approval)).await {
                     return false;
                 }
             }
@@ -190,11 +190,14 @@ impl Watch {
     }
 
     /// Tells of one that has changed, as it is now: its next change may be in it already.
-    async fn send_changed(&self, id: ApprovalId) -> bool {
-        match self.read(self.authority.known(&self.tenant, id)).await {
-            Ok(Some(approval)) => self.send(&approval).await,
-            Ok(None) => true,
-            Err(error) => self.fail(&error).await,
+    async fn send_changed(&self, change: &Change) -> bool {
+        let found = self.read(self.authority.known(&self.tenant, change.id)).await;
+        match (found, change.decision) {
+            (Ok(Some(approval)), _) => self.send(convert::approval(&approval)).await,
+            // erased since: whoever has seen it wait learns that it does not
+            (Ok(None), Some(decision)) => self.send(convert::gone(change.id, decision)).await,
+            (Ok(None), None) => true,
+            (Err(error), _) => self.fail(&error).await,
         }
     }
 
@@ -210,9 +213,9 @@ impl Watch {
         false
     }
 
-    async fn send(&self, approval: &Approval) -> bool {
+    async fn send(&self, approval: proto::Approval) -> bool {
         let update = WatchResponse {
-            approval: Some(convert::approval(approval)),
+            approval: Some(approval),
         };
         self.updates.send(Ok(update)).await.is_ok()
     }

@@ -126,6 +126,8 @@ impl Wait {
             let (update, patience) = match delivery {
                 Ok(Delivery::Waiting(left)) => (Ok(convert::waiting()), Some(left.min(HEARTBEAT))),
                 Ok(Delivery::Decided(decided, grant)) => (Ok(convert::decided(*decided, grant)), None),
+                // it was there at the first look
+                Err(Error::NotFound(_)) => (Ok(convert::erased()), None),
                 Err(error) => (Err(to_status(&error)), None),
             };
             let sent = self.updates.send(update).await.is_ok();
@@ -146,7 +148,7 @@ impl Wait {
     async fn changed(&self, changes: &mut broadcast::Receiver<Change>) {
         loop {
             match changes.recv().await {
-                Ok(change) if change.id != self.id || !change.decided => {}
+                Ok(change) if change.id != self.id || change.decision.is_none() => {}
                 Ok(_) | Err(RecvError::Lagged(_)) => return,
                 Err(RecvError::Closed) => return std::future::pending().await,
             }

@@ -2,10 +2,10 @@
 
 use harombe_proto::hitl::v1 as proto;
 use harombe_proto::types::v1 as types;
-use harombe_types::Risk;
+use harombe_types::{ApprovalId, Risk};
 
 use crate::Error;
-use crate::domain::{Approval, Authorized, Choice, Decided, Decision, Outcome, Position};
+use crate::domain::{Approval, Authorized, Choice, Decided, Decision, Outcome, Position, WHY};
 
 pub(super) fn risk(risk: Risk) -> types::Risk {
     match risk {
@@ -87,6 +87,16 @@ pub(super) fn approval(approval: &Approval) -> proto::Approval {
     }
 }
 
+/// What is said to watchers of a request that has been erased since it was decided like this.
+pub(super) fn gone(id: ApprovalId, decided: Decision) -> proto::Approval {
+    proto::Approval {
+        approval_id: id.to_string(),
+        decision: decision(decided).into(),
+        comment: WHY.to_owned(),
+        ..proto::Approval::default()
+    }
+}
+
 pub(super) fn authorized(authorized: Authorized) -> proto::AuthorizeResponse {
     use proto::authorize_response::Outcome as Wire;
     let outcome = match authorized.outcome {
@@ -122,5 +132,18 @@ pub(super) fn decided(decided: Decided, grant: Option<String>) -> proto::AwaitDe
     };
     proto::AwaitDecisionResponse {
         update: Some(Update::Decided(decided)),
+    }
+}
+
+/// What is said to a run whose request has been erased while it waited: nothing can come of it any more.
+pub(super) fn erased() -> proto::AwaitDecisionResponse {
+    use proto::await_decision_response::Update;
+    let denied = proto::Decided {
+        decision: types::Decision::Denied.into(),
+        comment: WHY.to_owned(),
+        ..proto::Decided::default()
+    };
+    proto::AwaitDecisionResponse {
+        update: Some(Update::Decided(denied)),
     }
 }

@@ -95,6 +95,7 @@ macro_rules! on_each {
 }
 
 mod bounds;
+mod erasing;
 mod lists;
 
 on_each![

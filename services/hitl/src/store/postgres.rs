@@ -2,6 +2,7 @@
 //! requests are counted, which changes nothing when it is repeated, so that it is repeated when its connection breaks.
 
 mod adding;
+mod marks;
 mod peers;
 
 use std::sync::Arc;
@@ -10,18 +11,19 @@ use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use harombe_sql::pg::{PgArguments, PgConnection, PgRow};
 use harombe_sql::{Error, Migrator, Postgres, PostgresConfig};
-use harombe_types::{ApprovalId, CallId, Clock, RunId, Tenant, Timestamp};
+use harombe_types::{ApprovalId, CallId, Clock, RunId, Subject, Tenant, Timestamp};
 use sqlx::Connection as _;
 use sqlx::query::Query;
 use tokio::sync::Semaphore;
 
 use super::statements::{
-    self, BY_CALL, BY_ID, OPEN, OVERDUE, REDEMPTION, UNRECORDED, UNRECORDED_REDEMPTIONS, WAITING,
+    self, BY_CALL, BY_ID, OF_SUBJECT, OPEN, OVERDUE, REDEMPTION, UNRECORDED, UNRECORDED_REDEMPTIONS, WAITING,
 };
 use super::{CallName, Mark, Page, Store, call_texts, lands_before, rows};
-use crate::domain::{Added, Approval, Decided, PendingLimits, Redemption};
+use crate::domain::{Added, Approval, Decided, Kept, PendingLimits, Redemption};
 
 use adding::Adding;
+use marks::Marks;
 pub(crate) use peers::PostgresPeers;
 
 static MIGRATIONS: Migrator = harombe_sql::migrate!("migrations/postgres");
@@ -40,6 +42,7 @@ const REMOVE_DECIDED: &str = "WITH old AS MATERIALIZED (SELECT approval_id FROM 
                               AND request_recorded AND decision_recorded ORDER BY decided_at LIMIT $2 \
                               FOR UPDATE SKIP LOCKED) \
                               DELETE FROM approvals USING old WHERE approvals.approval_id = old.approval_id";
+const ERASE: &str = "DELETE FROM approvals WHERE approval_id = ANY ($1) AND tenant = $2 AND subject = $3";
 const MARK_REQUESTS: &str = "UPDATE approvals SET request_recorded = TRUE WHERE approval_id = ANY ($1)";
 const MARK_DECISIONS: &str = "UPDATE approvals SET decision_recorded = TRUE WHERE approval_id = ANY ($1)";
 const MARK_REDEMPTIONS: &str = "UPDATE redemptions SET recorded = TRUE \
@@ -331,6 +334,43 @@ impl Store for PostgresStore {
         removed.await
     }
 
+    async fn requests_of(
+        &self,
+        tenant: &Tenant,
+        subject: &Subject,
+        after: Option<ApprovalId>,
+        limit: u32,
+    ) -> Result<Vec<Kept>, Error> {
+        let query = || {
+            sqlx::query(OF_SUBJECT)
+                .bind(tenant.to_string())
+                .bind(subject.to_string())
+                .bind(after.map_or_else(String::new, |id| id.to_string()))
+                .bind(i64::from(limit))
+        };
+        self.many(query, rows::kept).await
+    }
+
+    async fn erase_requests(
+        &self,
+        tenant: &Tenant,
+        subject: &Subject,
+        requests: &[ApprovalId],
+    ) -> Result<u64, Error> {
+        let ids: Vec<_> = requests.iter().map(ToString::to_string).collect();
+        let erased = self.postgres.idempotent(|connection| {
+            let erase = sqlx::query(ERASE)
+                .bind(ids.clone())
+                .bind(tenant.to_string())
+                .bind(subject.to_string());
+            Box::pin(async move { Ok(erase.execute(connection).await?.rows_affected()) })
+        });
+        erased.await
+    }
+
+    /// The server frees what rows have left by itself.
+    async fn finish_erasing(&self) {}
+
     async fn close(&self) {
         self.postgres.close().await;
     }
@@ -353,32 +393,4 @@ fn redeem(redemption: &Redemption) -> Statement<'static> {
     .bind(redemption.policy_version.clone())
     .bind(redemption.at.as_millis())
     .bind(redemption.event.to_string())
-}
-
-/// Marks by table, as arrays.
-#[derive(Default)]
-struct Marks {
-    requests: Vec<String>,
-    decisions: Vec<String>,
-    /// Tenants, runs, calls.
-    redemptions: [Vec<String>; 3],
-}
-
-impl Marks {
-    fn of(recorded: Vec<Mark>) -> Self {
-        let mut marks = Self::default();
-        for mark in recorded {
-            match mark {
-                Mark::Request(id) => marks.requests.push(id.to_string()),
-                Mark::Decision(id) => marks.decisions.push(id.to_string()),
-                Mark::Redemption(tenant, run, call) => {
-                    let [tenants, runs, calls] = &mut marks.redemptions;
-                    tenants.push(tenant.to_string());
-                    runs.push(run.to_string());
-                    calls.push(call.to_string());
-                }
-            }
-        }
-        marks
-    }
 }

@@ -6,7 +6,7 @@ use harombe_types::{ApprovalId, RunPrincipal, Tenant, Timestamp};
 
 use super::CallName;
 use super::columns::Columns;
-use crate::domain::{Approval, Decided, Redemption};
+use crate::domain::{Approval, Decided, Kept, Redemption};
 
 /// A column's text does not say what this program writes there.
 #[derive(Debug, thiserror::Error)]
@@ -92,6 +92,14 @@ pub(super) fn redemption(row: &impl Columns) -> Result<Redemption, Error> {
 /// Whose request, and which.
 pub(super) fn name(row: &impl Columns) -> Result<(Tenant, ApprovalId), Error> {
     Ok((parsed(row, "tenant")?, parsed(row, "approval_id")?))
+}
+
+/// Which request, and whether it has ended.
+pub(super) fn kept(row: &impl Columns) -> Result<Kept, Error> {
+    Ok(Kept {
+        id: parsed(row, "approval_id")?,
+        ended: row.flag("ended")?,
+    })
 }
 
 /// Whose call, and which.

@@ -1,20 +1,24 @@
 //! The store on one SQLite file, with the shared group-commit writer.
 
+mod log;
+mod writes;
+
 use std::convert::Infallible;
 use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use harombe_sql::{Connection, Database, Error, Limits, Migrator, UnitError, Units};
-use harombe_types::{ApprovalId, CallId, Clock, RunId, Tenant, Timestamp};
+use harombe_types::{ApprovalId, CallId, Clock, RunId, Subject, Tenant, Timestamp};
 use sqlx::sqlite::SqliteRow;
 
 use super::statements::{
-    self, BY_CALL, BY_ID, OPEN, OVERDUE, PENDING_BY_INDEX, REDEMPTION, UNRECORDED, UNRECORDED_REDEMPTIONS,
-    WAITING,
+    self, BY_CALL, BY_ID, OF_SUBJECT, OPEN, OVERDUE, REDEMPTION, UNRECORDED, UNRECORDED_REDEMPTIONS, WAITING,
 };
-use super::{CallName, Mark, Page, Store, call_texts, counts_after, lands_before, rows};
-use crate::domain::{Added, Approval, Decided, PendingLimits, Redemption};
+use super::{CallName, Mark, Page, Store, call_texts, rows};
+use crate::domain::{Added, Approval, Decided, Kept, PendingLimits, Redemption};
+
+use log::Log;
 
 static MIGRATIONS: Migrator = harombe_sql::migrate!("migrations/sqlite");
 
@@ -22,10 +26,14 @@ const REMOVE_DECIDED: &str = "DELETE FROM approvals WHERE approval_id IN (SELECT
                               WHERE decided_at < ? AND request_recorded AND decision_recorded \
                               ORDER BY decided_at LIMIT ?)";
 
+/// Requests that are erased in one write: each is as large as its call, and nobody's write shall wait for many.
+const ERASED_AT_ONCE: usize = 4;
+
 /// SQLite adapter. Writers take turns by tenant.
 pub(crate) struct SqliteStore {
     database: Database,
     units: Units<Option<Tenant>>,
+    log: Log,
 }
 
 impl SqliteStore {
@@ -38,6 +46,7 @@ impl SqliteStore {
         Ok(Self {
             database,
             units: Units::start(writer, Limits::default()),
+            log: Log::of(path),
         })
     }
 
@@ -53,6 +62,25 @@ impl SqliteStore {
                 UnitError::Store(error) => error,
                 UnitError::Refused(never) => match never {},
             })
+    }
+
+    /// Pages are overwritten as the file was opened; what was written before is still in the log.
+    async fn delete(
+        &self,
+        tenant: &Tenant,
+        subject: &Subject,
+        requests: &[ApprovalId],
+    ) -> Result<u64, Error> {
+        let mut deleted = 0;
+        for part in requests.chunks(ERASED_AT_ONCE) {
+            let (part, owner, subject) = (part.to_vec(), tenant.clone(), subject.clone());
+            self.log.fills();
+            let done = self.write(Some(tenant), move |tx| {
+                Box::pin(async move { Ok(writes::erase(tx, &owner, &subject, &part).await?) })
+            });
+            deleted += done.await?;
+        }
+        Ok(deleted)
     }
 
     async fn one<T>(
@@ -85,7 +113,7 @@ impl Store for SqliteStore {
     async fn add_approval(&self, approval: Approval, most: PendingLimits) -> Result<Added, Error> {
         let tenant = approval.tenant().clone();
         self.write(Some(&tenant), move |tx| {
-            Box::pin(async move { Ok(insert_approval(tx, approval, most).await?) })
+            Box::pin(async move { Ok(writes::insert_approval(tx, approval, most).await?) })
         })
         .await
     }
@@ -131,7 +159,7 @@ impl Store for SqliteStore {
     ) -> Result<Option<Approval>, Error> {
         let (owner, clock) = (tenant.clone(), Arc::clone(clock));
         self.write(Some(tenant), move |tx| {
-            Box::pin(async move { Ok(insert_decision(tx, &owner, id, &decided, &*clock).await?) })
+            Box::pin(async move { Ok(writes::insert_decision(tx, &owner, id, &decided, &*clock).await?) })
         })
         .await
     }
@@ -139,7 +167,7 @@ impl Store for SqliteStore {
     async fn redeem(&self, redemption: Redemption) -> Result<Redemption, Error> {
         let tenant = redemption.run.tenant.clone();
         self.write(Some(&tenant), |tx| {
-            Box::pin(async move { Ok(insert_redemption(tx, &redemption).await?) })
+            Box::pin(async move { Ok(writes::insert_redemption(tx, &redemption).await?) })
         })
         .await
     }
@@ -161,7 +189,7 @@ impl Store for SqliteStore {
         self.write(None, |tx| {
             Box::pin(async move {
                 for mark in &recorded {
-                    set_recorded(tx, mark).await?;
+                    writes::set_recorded(tx, mark).await?;
                 }
                 Ok(())
             })
@@ -232,140 +260,39 @@ impl Store for SqliteStore {
         .await
     }
 
+    async fn requests_of(
+        &self,
+        tenant: &Tenant,
+        subject: &Subject,
+        after: Option<ApprovalId>,
+        limit: u32,
+    ) -> Result<Vec<Kept>, Error> {
+        let query = sqlx::query(OF_SUBJECT)
+            .bind(tenant.as_str())
+            .bind(subject.as_str())
+            .bind(after.map_or_else(String::new, |id| id.to_string()))
+            .bind(limit);
+        self.many(query, rows::kept).await
+    }
+
+    async fn erase_requests(
+        &self,
+        tenant: &Tenant,
+        subject: &Subject,
+        requests: &[ApprovalId],
+    ) -> Result<u64, Error> {
+        let erased = self.delete(tenant, subject, requests).await;
+        self.log.empty().await;
+        erased
+    }
+
+    async fn finish_erasing(&self) {
+        self.log.empty_what_was_left().await;
+    }
+
     async fn close(&self) {
         // The writer last: SQLite folds its write-ahead log into the file when the last connection closes.
         self.database.close().await;
         self.units.shutdown().await;
     }
-}
-
-async fn insert_approval(
-    tx: &mut Connection,
-    approval: Approval,
-    most: PendingLimits,
-) -> Result<Added, Error> {
-    let (run, call) = (approval.run_id().to_string(), approval.call.call());
-    let earlier = sqlx::query(BY_CALL)
-        .bind(approval.tenant().as_str())
-        .bind(&run)
-        .bind(call)
-        .fetch_optional(&mut *tx)
-        .await?;
-    if let Some(earlier) = earlier {
-        return Ok(Added::Kept(Box::new(rows::approval(&earlier)?)));
-    }
-    let waiting = sqlx::query(PENDING_BY_INDEX)
-        .bind(approval.tenant().as_str())
-        .bind(approval.run.subject.as_str())
-        .bind(counts_after(&approval))
-        .fetch_one(&mut *tx)
-        .await?;
-    let (of_subject, of_tenant) = rows::pending(&waiting)?;
-    if let Some(whose) = most.reached(of_subject, of_tenant) {
-        return Ok(Added::Full(whose));
-    }
-    sqlx::query(
-        "INSERT INTO approvals (approval_id, tenant, subject, agent, session, run, call, document, risk, reasons, \
-         policy_version, requested_at, deadline, request_event) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    )
-    .bind(approval.id.to_string())
-    .bind(approval.tenant().as_str())
-    .bind(approval.run.subject.as_str())
-    .bind(approval.agent().as_str())
-    .bind(approval.session().to_string())
-    .bind(&run)
-    .bind(call)
-    .bind(approval.call.bytes())
-    .bind(approval.risk.as_str())
-    .bind(serde_json::to_string(&approval.reasons).map_err(Error::handler)?)
-    .bind(&approval.policy_version)
-    .bind(approval.requested_at.as_millis())
-    .bind(approval.deadline.as_millis())
-    .bind(approval.event.to_string())
-    .execute(tx)
-    .await?;
-    Ok(Added::Kept(Box::new(approval)))
-}
-
-async fn insert_decision(
-    tx: &mut Connection,
-    tenant: &Tenant,
-    id: ApprovalId,
-    decided: &Decided,
-    clock: &dyn Clock,
-) -> Result<Option<Approval>, Error> {
-    sqlx::query(
-        "UPDATE approvals SET decision = ?, decided_by = ?, own = ?, unattended = ?, comment = ?, decided_at = ?, \
-         decision_event = ? WHERE approval_id = ? AND tenant = ? AND decision IS NULL AND deadline > ?",
-    )
-    .bind(decided.decision.as_str())
-    .bind(decided.by.as_ref().map(|by| by.as_str().to_owned()))
-    .bind(decided.own)
-    .bind(decided.unattended)
-    .bind(&decided.comment)
-    .bind(decided.at.as_millis())
-    .bind(decided.event.to_string())
-    .bind(id.to_string())
-    .bind(tenant.as_str())
-    .bind(lands_before(decided, clock))
-    .execute(&mut *tx)
-    .await?;
-    let kept = sqlx::query(BY_ID)
-        .bind(id.to_string())
-        .bind(tenant.as_str())
-        .fetch_optional(tx)
-        .await?;
-    kept.as_ref().map(rows::approval).transpose()
-}
-
-async fn insert_redemption(tx: &mut Connection, redemption: &Redemption) -> Result<Redemption, Error> {
-    let (run, call) = (redemption.run.run.to_string(), redemption.call.to_string());
-    let inserted = sqlx::query(
-        "INSERT INTO redemptions (tenant, run, call, subject, agent, session, tool, digest, grant_id, redeemer, \
-         policy_version, redeemed_at, event) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) \
-         ON CONFLICT (tenant, run, call) DO NOTHING",
-    )
-    .bind(redemption.run.tenant.as_str())
-    .bind(&run)
-    .bind(&call)
-    .bind(redemption.run.subject.as_str())
-    .bind(redemption.run.agent.as_str())
-    .bind(redemption.run.session.to_string())
-    .bind(&redemption.tool)
-    .bind(redemption.digest.as_slice())
-    .bind(redemption.grant.to_string())
-    .bind(redemption.redeemer.as_str())
-    .bind(&redemption.policy_version)
-    .bind(redemption.at.as_millis())
-    .bind(redemption.event.to_string())
-    .execute(&mut *tx)
-    .await?;
-    if inserted.rows_affected() == 1 {
-        return Ok(redemption.clone());
-    }
-    let tenant = redemption.run.tenant.as_str();
-    let kept = sqlx::query(REDEMPTION)
-        .bind(tenant)
-        .bind(&run)
-        .bind(&call)
-        .fetch_one(tx)
-        .await?;
-    rows::redemption(&kept)
-}
-
-async fn set_recorded(tx: &mut Connection, mark: &Mark) -> Result<(), Error> {
-    let query = match mark {
-        Mark::Request(id) => sqlx::query("UPDATE approvals SET request_recorded = 1 WHERE approval_id = ?")
-            .bind(id.to_string()),
-        Mark::Decision(id) => sqlx::query("UPDATE approvals SET decision_recorded = 1 WHERE approval_id = ?")
-            .bind(id.to_string()),
-        Mark::Redemption(tenant, run, call) => {
-            sqlx::query("UPDATE redemptions SET recorded = 1 WHERE tenant = ? AND run = ? AND call = ?")
-                .bind(tenant.as_str().to_owned())
-                .bind(run.to_string())
-                .bind(call.to_string())
-        }
-    };
-    query.execute(tx).await?;
-    Ok(())
 }

@@ -17,6 +17,9 @@ pub(super) const OVERDUE: &str = "SELECT tenant, approval_id FROM approvals \
 pub(super) const UNRECORDED: &str = "SELECT tenant, approval_id FROM approvals \
                                      WHERE (NOT request_recorded OR (decision IS NOT NULL AND NOT decision_recorded)) \
                                      AND approval_id > $1 ORDER BY approval_id LIMIT $2";
+pub(super) const OF_SUBJECT: &str = "SELECT approval_id, (request_recorded AND decision IS NOT NULL AND decision_recorded) AS ended \
+                                     FROM approvals WHERE tenant = $1 AND subject = $2 AND approval_id > $3 \
+                                     ORDER BY approval_id LIMIT $4";
 pub(super) const UNRECORDED_REDEMPTIONS: &str = "SELECT tenant, run, call FROM redemptions \
                                                  WHERE NOT recorded AND redeemed_at < $1 \
                                                  AND (tenant, run, call) > ($2, $3, $4) \

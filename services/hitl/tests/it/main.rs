@@ -8,6 +8,7 @@
 mod authorize;
 mod decide;
 mod disk;
+mod erasing;
 mod faults;
 mod list;
 mod numbers;
