@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use harombe_identity::{ServiceIdentity, TokenVerifier};
 use harombe_proto::memory::v1::conversation_service_server::ConversationServiceServer;
+use harombe_proto::memory::v1::erasure_service_server::ErasureServiceServer;
 use harombe_proto::memory::v1::memory_service_server::MemoryServiceServer;
 use harombe_proto::memory::v1::personal_memory_service_server::PersonalMemoryServiceServer;
 use harombe_proto::memory::v1::run_journal_service_server::RunJournalServiceServer;
-use harombe_rpc::{Door, GrpcChannel, Metrics, Server};
+use harombe_rpc::{Door, GrpcChannel, Metrics, Server, TaskSet};
 use harombe_trail::Trail;
 use harombe_types::{Clock, ServiceName, Timestamp};
 use tokio::sync::Notify;
@@ -20,12 +21,12 @@ use tokio::sync::Notify;
 use self::consolidation::Consolidation;
 use self::recall::Recall;
 use crate::Config;
-use crate::domain::recall::Meanings;
-use crate::domain::{Contexts, Conversations, Follow, Journal, Memories, MemoriesDeps, Validity};
-use crate::grpc::{ConversationGrpc, JournalGrpc, PersonalGrpc, RecallGrpc};
+use crate::domain::recall::{Meanings, Recaller};
+use crate::domain::{Contexts, Conversations, Erasures, Follow, Journal, Memories, MemoriesDeps, Validity};
+use crate::grpc::{ConversationGrpc, ErasureGrpc, JournalGrpc, PersonalGrpc, RecallGrpc};
 use crate::metrics::{MemoryNumbers, Numbers};
-use crate::store::{self, MemoryStore, Opened, Outbox, Store};
-use crate::tasks::{Collect, Erase, Overdue, Peering};
+use crate::store::{self, MemoryStore, Opened, Outbox, Peers, Store};
+use crate::tasks::{Collect, Erase, Overdue, Peering, Tidy};
 
 /// What the service needs from outside.
 #[derive(Clone)]
@@ -105,6 +106,13 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
         tokens,
         follow.clone(),
         lease,
+        numbers.clone(),
+    );
+    let erasures = Erasures::new(
+        Arc::clone(&store),
+        journal.clone(),
+        memories.clone(),
+        recall.recaller.clone(),
         numbers,
     );
     let server = Server::builder(ServiceName::Memory, door(&deps, verifier))
@@ -121,33 +129,45 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
             meanings: recall.meanings.clone(),
             clock: deps.clock,
         }))
+        .service(ErasureServiceServer::new(ErasureGrpc(erasures)))
         .health()
         .build()?;
     let tasks = server.tasks();
-    tasks.spawn(
-        Overdue {
-            journal,
-            every: lease,
-        }
-        .run(tasks.token()),
-    );
     tasks.spawn(recall.index.run(tasks.token()));
-    if config.remember_turns {
-        let memories = memories.clone();
-        tasks.spawn(Collect { memories, ended }.run(tasks.token()));
-    }
     if let Some(consolidate) = consolidation.task(&memories) {
         tasks.spawn(consolidate.run(tasks.token()));
     }
-    tasks.spawn(Erase { memories }.run(tasks.token()));
+    keep_up(tasks, &config, journal, (memories, ended));
     if let Some(peers) = peers {
-        tasks.spawn(Peering { follow, peers }.run(tasks.token()));
+        beside(tasks, &peers, follow, recall.recaller);
     }
     Ok(Service {
         server,
         store,
         vectors: recall.vectors,
     })
+}
+
+/// What is due is done: runs are ended, turns become memories, memories are erased.
+fn keep_up(tasks: &TaskSet, config: &Config, journal: Journal, (memories, ended): (Memories, Arc<Notify>)) {
+    let every = config.lease.as_duration();
+    tasks.spawn(Overdue { journal, every }.run(tasks.token()));
+    if config.remember_turns {
+        let memories = memories.clone();
+        tasks.spawn(Collect { memories, ended }.run(tasks.token()));
+    }
+    tasks.spawn(Erase { memories }.run(tasks.token()));
+}
+
+/// What other processes do is followed.
+fn beside(tasks: &TaskSet, peers: &Arc<dyn Peers>, follow: Follow, recaller: Recaller) {
+    let tidy = Tidy {
+        recaller,
+        peers: Arc::clone(peers),
+    };
+    tasks.spawn(tidy.run(tasks.token()));
+    let peers = Arc::clone(peers);
+    tasks.spawn(Peering { follow, peers }.run(tasks.token()));
 }
 
 fn keeper(config: &Config, deps: &Deps, store: Arc<dyn MemoryStore>, meanings: Meanings) -> Memories {

@@ -19,8 +19,9 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::{
-    ActiveRuns, Begin, Begun, Claimed, Entry, Expired, ExpiredPage, Finish, Header, Held, Lease, Mark,
-    NewEntry, Owner, Position, Progress, Renewal, Room, Run, RunState, Selection, Session, StoredPage,
+    ActiveRuns, Begin, Begun, Belongings, Claimed, Entry, ErasedSession, Expired, ExpiredPage, Finish,
+    Header, Held, Lease, Mark, NewEntry, Owner, Position, Progress, Renewal, Room, Run, RunState, Selection,
+    Session, StoredPage,
 };
 use crate::error::Error;
 
@@ -57,6 +58,11 @@ pub(crate) trait Store: Send + Sync + 'static {
     ) -> Result<Vec<Session>, Error>;
     /// Erases the session and all that hangs on it; answers with its workspace.
     async fn delete_session(&self, owner: &Owner, id: SessionId) -> Result<Option<String>, Error>;
+    /// What there is of a person, no more sessions and runs than these.
+    async fn belongings(&self, owner: &Owner, sessions: u32, runs: u32) -> Result<Belongings, Error>;
+    /// As [`Store::delete_session`], but what it leaves in the database's own files is there until [`MemoryStore::erase_person`]
+    /// or [`MemoryStore::sweep`].
+    async fn erase_session(&self, owner: &Owner, id: SessionId) -> Result<ErasedSession, Error>;
     /// Binds the workspace unless the session has one; answers with the one that it has.
     async fn attach_workspace(
         &self,
@@ -134,6 +140,9 @@ pub(crate) trait Peers: Send + Sync + 'static {
 
     /// Where the journals of these runs stand; one that is gone is left out.
     async fn positions(&self, runs: Vec<(Tenant, RunId)>) -> Result<Vec<(RunId, Position)>, Error>;
+
+    /// Those of these owners, each with the incarnation that is known here, who are no more, or are others of the name.
+    async fn gone(&self, owners: Vec<(Owner, u64)>) -> Result<Vec<Owner>, Error>;
 }
 
 /// What a peer tells.

@@ -6,6 +6,7 @@ mod erase;
 mod index;
 mod overdue;
 mod peering;
+mod tidy;
 
 pub(crate) use collect::Collect;
 pub(crate) use consolidate::Consolidate;
@@ -13,3 +14,4 @@ pub(crate) use erase::Erase;
 pub(crate) use index::Index;
 pub(crate) use overdue::Overdue;
 pub(crate) use peering::Peering;
+pub(crate) use tidy::Tidy;

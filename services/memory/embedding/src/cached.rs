@@ -58,4 +58,11 @@ impl<E: Embedder> Embedder for Cached<E> {
             Purpose::Passage => self.inner.embed(texts, purpose).await,
         }
     }
+
+    async fn forget_queries(&self) {
+        self.cache.invalidate_all();
+        // until then they are found no more, and still there
+        self.cache.run_pending_tasks().await;
+        self.inner.forget_queries().await;
+    }
 }

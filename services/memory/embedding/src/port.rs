@@ -39,6 +39,9 @@ pub trait Embedder: Send + Sync + 'static {
     /// See [`Error`]; [`Error::is_retryable`] tells whether the same call may succeed later. There are vectors for all
     /// texts or for none.
     async fn embed(&self, texts: Vec<String>, purpose: Purpose) -> Result<Vec<Vec<f32>>, Error>;
+
+    /// Nothing of the queries so far is in memory afterwards. Only who remembers any has something to do.
+    async fn forget_queries(&self) {}
 }
 
 #[async_trait]
@@ -49,6 +52,10 @@ impl<E: Embedder + ?Sized> Embedder for std::sync::Arc<E> {
 
     async fn embed(&self, texts: Vec<String>, purpose: Purpose) -> Result<Vec<Vec<f32>>, Error> {
         (**self).embed(texts, purpose).await
+    }
+
+    async fn forget_queries(&self) {
+        (**self).forget_queries().await;
     }
 }
 

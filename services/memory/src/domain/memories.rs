@@ -4,14 +4,17 @@ pub(crate) mod check;
 mod collect;
 mod keeper;
 mod model;
+mod person;
 mod pieces;
+mod revision;
 mod step;
 mod upkeep;
 
 pub(crate) use keeper::{Memories, MemoriesDeps};
 pub(crate) use model::{
     Act, Change, Changed, Erasure, Fact, Hide, Label, Listing, Memory, MemoryFilter, MemoryKind,
-    MemoryLimits, NewMemory, OfRun, Revision, Saved, Saving, SessionTurn, Shown, Stats, Stored, Unremembered,
-    Unshown, What, Which, Work,
+    MemoryLimits, NewMemory, OfRun, Saved, Saving, SessionTurn, Shown, Stats, Stored, Unremembered, Unshown,
+    What, Which, Work,
 };
+pub(crate) use revision::Revision;
 pub(crate) use step::{Actor, Deed, Step};

@@ -10,7 +10,7 @@ use harombe_proto::memory::v1 as pb;
 use harombe_types::{InvalidId, InvalidName, Person};
 use tonic::Status;
 
-use crate::domain::{Claimed, Held, Lease, Owner, Renewal, Run, RunState, Session};
+use crate::domain::{Claimed, Erased, ErasedSession, Held, Lease, Owner, Renewal, Run, RunState, Session};
 use crate::error::Error;
 
 impl From<Error> for Status {
@@ -35,6 +35,27 @@ impl From<Person> for Owner {
             subject: person.subject,
         }
     }
+}
+
+impl From<Erased> for pb::ErasePersonResponse {
+    fn from(erased: Erased) -> Self {
+        Self {
+            sessions: u64::try_from(erased.sessions.len()).unwrap_or(u64::MAX),
+            memories: erased.memories,
+            workspaces: erased.sessions.into_iter().filter_map(workspace).collect(),
+            sessions_in_use: erased.in_use,
+            more: erased.more,
+        }
+    }
+}
+
+/// The workspace of a session that is no more, if it had one.
+fn workspace(session: ErasedSession) -> Option<pb::ErasedWorkspace> {
+    Some(pb::ErasedWorkspace {
+        session_id: session.id.to_string(),
+        agent: session.agent,
+        workspace_id: session.workspace?,
+    })
 }
 
 impl From<Session> for pb::Session {

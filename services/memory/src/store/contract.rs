@@ -2,6 +2,7 @@
 
 mod consolidation;
 mod conversations;
+mod erasing;
 mod forgetting;
 mod generations;
 mod leases;
@@ -10,6 +11,7 @@ pub(crate) mod memories;
 mod outbox;
 mod outside;
 mod pages;
+mod person;
 mod place;
 mod races;
 mod remembering;

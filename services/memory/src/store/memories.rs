@@ -8,8 +8,8 @@ use harombe_types::{MemoryId, Timestamp};
 use uuid::Uuid;
 
 use crate::domain::{
-    Change, Changed, Erasure, Listing, Memory, OfRun, Owner, Revision, Saved, Saving, SessionTurn, Stats,
-    Step, Stored, Unremembered, Unshown, Work,
+    Change, Changed, Erasure, Listing, Memory, OfRun, Owner, Part, Revision, Saved, Saving, SessionTurn,
+    Stats, Step, Stored, Unremembered, Unshown, Work,
 };
 use crate::error::Error;
 
@@ -60,6 +60,11 @@ pub(crate) trait MemoryStore: Send + Sync + 'static {
     /// # Errors
     /// [`Error::NotFound`] when it was one, and neither it nor a step that erased it is there.
     async fn erase(&self, erasure: Erasure) -> Result<Vec<Step>, Error>;
+    /// Erases so many of an owner's memories for good, the oldest first, hidden and unrecorded ones included; with the last ones
+    /// all else that is known of the owner, but what is still to be told of them, to the audit log or to vectors.
+    async fn erase_person(&self, owner: &Owner, limit: u32) -> Result<Part, Error>;
+    /// The oldest steps of an owner's that wait because the audit log may not have them, however long.
+    async fn steps_of(&self, owner: &Owner, limit: u32) -> Result<Vec<Step>, Error>;
     /// Removes what an erasure has left in the database's own files, where that is ours to do.
     async fn sweep(&self) -> Result<(), Error>;
     /// Owners of memories whose time to be erased has come.

@@ -24,8 +24,9 @@ use super::newest::newest;
 use super::rows::{active_runs, expired_page};
 use super::{Store, Unit, refuse};
 use crate::domain::{
-    ActiveRuns, Begin, Begun, Claimed, Entry, Expired, ExpiredPage, Finish, Header, Held, Lease, Mark,
-    NewEntry, Owner, Progress, Renewal, Room, Run, RunState, Selection, Session, StoredPage,
+    ActiveRuns, Begin, Begun, Belongings, Claimed, Entry, ErasedSession, Expired, ExpiredPage, Finish,
+    Header, Held, Lease, Mark, NewEntry, Owner, Progress, Renewal, Room, Run, RunState, Selection, Session,
+    StoredPage,
 };
 use crate::error::Error;
 
@@ -130,11 +131,22 @@ impl Store for PostgresStore {
     }
 
     async fn delete_session(&self, owner: &Owner, id: SessionId) -> Result<Option<String>, Error> {
+        Ok(self.erase_session(owner, id).await?.workspace)
+    }
+
+    async fn belongings(&self, owner: &Owner, sessions: u32, runs: u32) -> Result<Belongings, Error> {
+        self.at_once(with!(owner; |connection| {
+            memories::statements::belongings(connection, &owner, sessions, runs)
+        }))
+        .await
+    }
+
+    async fn erase_session(&self, owner: &Owner, id: SessionId) -> Result<ErasedSession, Error> {
         let outbox = self.outbox;
-        let deleted = self
+        let erased = self
             .postgres
             .transaction(with!(owner; |tx| sessions::delete(tx, &owner, id, outbox)));
-        Ok(deleted.await?)
+        Ok(erased.await?)
     }
 
     async fn attach_workspace(

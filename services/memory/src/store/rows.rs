@@ -1,9 +1,11 @@
 //! Rows as both schemas have them, and what they mean.
 
-use harombe_types::{RunId, Timestamp};
+use harombe_types::{RunId, SessionId, Timestamp};
 use sqlx::FromRow;
 
-use crate::domain::{ActiveRuns, Entry, Expired, ExpiredPage, Header, Mark, Renewal, Run, RunState, Session};
+use crate::domain::{
+    ActiveRuns, Entry, ErasedSession, Expired, ExpiredPage, Header, Mark, Renewal, Run, RunState, Session,
+};
 use crate::error::Error;
 
 #[derive(Debug, FromRow)]
@@ -24,6 +26,18 @@ pub(super) struct SessionRow {
     /// A turn is claimed, or its run was shown what may be anybody's words; only where one session is looked up.
     #[sqlx(default)]
     pub(super) saw_outside: bool,
+}
+
+impl SessionRow {
+    /// What is told of it when it is no more.
+    pub(super) fn erased(self, id: SessionId, memories: u64) -> ErasedSession {
+        ErasedSession {
+            id,
+            agent: self.agent,
+            workspace: self.workspace_id,
+            memories,
+        }
+    }
 }
 
 impl TryFrom<SessionRow> for Session {

@@ -11,15 +11,16 @@ mod sessions;
 mod turns;
 
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use harombe_sql::{Connection, Database, Limits, UnitFuture, Units};
 use harombe_types::{AgentName, RunId, RunPrincipal, SessionId, Tenant, Timestamp, WorkspaceId};
 
 use crate::domain::{
-    ActiveRuns, Begin, Begun, Claimed, Entry, Expired, ExpiredPage, Finish, Header, Held, Lease, Mark,
-    NewEntry, Owner, Progress, Renewal, Room, Run, RunState, Selection, Session, StoredPage,
+    ActiveRuns, Begin, Begun, Belongings, Claimed, Entry, ErasedSession, Expired, ExpiredPage, Finish,
+    Header, Held, Lease, Mark, NewEntry, Owner, Progress, Renewal, Room, Run, RunState, Selection, Session,
+    StoredPage,
 };
 use crate::error::Error;
 use crate::store::memories::Outbox;
@@ -140,15 +141,29 @@ impl Store for SqliteStore {
     }
 
     async fn delete_session(&self, owner: &Owner, id: SessionId) -> Result<Option<String>, Error> {
+        let session = self.erase_session(owner, id).await?;
+        self.empty_log().await;
+        Ok(session.workspace)
+    }
+
+    async fn belongings(&self, owner: &Owner, sessions: u32, runs: u32) -> Result<Belongings, Error> {
+        let owner = owner.clone();
+        self.read(|reader| {
+            Box::pin(async move { memories::statements::belongings(reader, &owner, sessions, runs).await })
+        })
+        .await
+    }
+
+    async fn erase_session(&self, owner: &Owner, id: SessionId) -> Result<ErasedSession, Error> {
         let (owner, outbox) = (owner.clone(), self.outbox);
         let tenant = owner.tenant.clone();
-        let workspace = self
+        let session = self
             .write(&tenant, move |tx| {
                 Box::pin(sessions::delete(tx, owner, id, outbox))
             })
             .await?;
-        self.empty_log().await;
-        Ok(workspace)
+        self.log_is_full.store(true, Ordering::Release);
+        Ok(session)
     }
 
     async fn attach_workspace(

@@ -1,11 +1,13 @@
-//! A session that is deleted is nowhere any more.
+//! A session that is deleted, or a person who is erased, is nowhere any more.
 
 use harombe_error::{Code, Reason};
 use harombe_proto::memory::v1 as pb;
 use harombe_rpc::RequestExt as _;
+use harombe_types::{RunId, SessionId, SystemClock};
 use tonic::Request;
 
 use crate::conversations::turn;
+use crate::person::{forget, saved, stats, until};
 use crate::rig::{Rig, answer, refused};
 
 /// Every file below the folder.
@@ -20,6 +22,15 @@ fn files(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
         }
     }
     found
+}
+
+#[track_caller]
+fn is_nowhere(rig: &Rig, word: &str) {
+    for path in files(rig.directory.path()) {
+        let bytes = std::fs::read(&path).expect("bytes");
+        let found = bytes.windows(word.len()).any(|window| window == word.as_bytes());
+        assert!(!found, "{} still has it", path.display());
+    }
 }
 
 #[tokio::test]
@@ -49,13 +60,7 @@ async fn deleting_erases_every_byte() {
         .expect("finish");
     answer(gateway.delete_session(delete()).await).expect("delete");
 
-    for path in files(rig.directory.path()) {
-        let bytes = std::fs::read(&path).expect("bytes");
-        let found = bytes
-            .windows(SECRET.len())
-            .any(|window| window == SECRET.as_bytes());
-        assert!(!found, "{} still has it", path.display());
-    }
+    is_nowhere(&rig, SECRET);
     refused(rig.session(session).await, Code::NotFound, Reason::NotFound);
     refused(rig.get_run(run.run).await, Code::NotFound, Reason::NotFound);
     refused(
@@ -64,4 +69,38 @@ async fn deleting_erases_every_byte() {
         Reason::NotFound,
     );
     assert_eq!(rig.session(kept).await.expect("the other one").turns, 1);
+}
+
+#[tokio::test]
+async fn erasing_a_person_erases_every_byte_and_the_name() {
+    const NAME: &str = "zoe-whom-nobody-is-to-remember";
+    const SECRET: &str = "another sentence that must not survive anywhere on the disk";
+    let rig = Rig::new().await;
+    turn(&rig, rig.new_session().await, "m1", "stays", "here").await;
+    let zoe = rig.person("acme", NAME);
+    let session = SessionId::generate(&SystemClock);
+    let create = pb::CreateSessionRequest {
+        session_id: session.to_string(),
+        agent: "default".to_owned(),
+    };
+    let create = Request::new(create).with_token(&zoe);
+    let created = rig.as_gateway().conversations.create_session(create).await;
+    answer(created).expect("session");
+    let run = rig.run_of("acme", NAME, session, RunId::generate(&SystemClock));
+    // long enough for pages of its own
+    let begun = rig.begin(&run, "m1", &SECRET.repeat(500)).await.expect("begin");
+    rig.finish(&run, begun.lease.expect("lease").epoch, SECRET)
+        .await
+        .expect("finish");
+    saved(&rig, &zoe, SECRET).await;
+    let hidden = saved(&rig, &zoe, &format!("hidden: {SECRET}")).await;
+    forget(&rig, &zoe, &hidden.memory_id).await.expect("hidden");
+    until(async || (stats(&rig, &zoe).await.turns > 0).then_some(())).await;
+
+    let admin = rig.admin("acme");
+    let erased = rig.erase_person(&admin, NAME).await.expect("erased");
+    assert_eq!((erased.sessions, erased.more), (1, false));
+    is_nowhere(&rig, SECRET);
+    is_nowhere(&rig, NAME);
+    until(async || (stats(&rig, &rig.ann()).await.turns == 2).then_some(())).await;
 }

@@ -11,6 +11,7 @@ mod consolidation;
 mod conversations;
 mod deleting;
 mod disk;
+mod erasing;
 mod faults;
 mod forgetting;
 mod imports;

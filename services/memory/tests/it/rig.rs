@@ -9,6 +9,7 @@ use harombe_identity::{CertificateAuthority, ServiceIdentity, Token, TokenMinter
 use harombe_memory::{Config, Deps, Service, build};
 use harombe_proto::memory::v1 as pb;
 use harombe_proto::memory::v1::conversation_service_client::ConversationServiceClient;
+use harombe_proto::memory::v1::erasure_service_client::ErasureServiceClient;
 use harombe_proto::memory::v1::memory_service_client::MemoryServiceClient;
 use harombe_proto::memory::v1::personal_memory_service_client::PersonalMemoryServiceClient;
 use harombe_proto::memory::v1::run_journal_service_client::RunJournalServiceClient;
@@ -175,6 +176,7 @@ impl Rig {
         let channel = GrpcChannel::local(self.service.server(), name);
         Clients {
             conversations: ConversationServiceClient::new(channel.clone()),
+            erasure: ErasureServiceClient::new(channel.clone()),
             personal: PersonalMemoryServiceClient::new(channel.clone()),
             memory: MemoryServiceClient::new(channel.clone()),
             journal: RunJournalServiceClient::new(channel),
@@ -182,10 +184,14 @@ impl Rig {
     }
 
     pub(crate) fn person(&self, tenant: &str, subject: &str) -> Token {
+        self.person_with(tenant, subject, &[Role::User])
+    }
+
+    pub(crate) fn person_with(&self, tenant: &str, subject: &str, roles: &[Role]) -> Token {
         let person = Person {
             tenant: tenant.parse().expect("tenant"),
             subject: subject.parse().expect("subject"),
-            roles: [Role::User].into(),
+            roles: roles.iter().copied().collect(),
             allow_self: false,
         };
         self.minter
@@ -389,6 +395,7 @@ pub(crate) async fn start(
 
 pub(crate) struct Clients {
     pub(crate) conversations: ConversationServiceClient<GrpcChannel>,
+    pub(crate) erasure: ErasureServiceClient<GrpcChannel>,
     pub(crate) personal: PersonalMemoryServiceClient<GrpcChannel>,
     pub(crate) memory: MemoryServiceClient<GrpcChannel>,
     pub(crate) journal: RunJournalServiceClient<GrpcChannel>,

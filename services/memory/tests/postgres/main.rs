@@ -15,6 +15,8 @@ mod consolidation;
 mod conversations;
 #[path = "../it/deleting.rs"]
 mod deleting;
+#[path = "../it/erasing.rs"]
+mod erasing;
 mod faults;
 #[path = "../it/forgetting.rs"]
 mod forgetting;

@@ -10,6 +10,7 @@ use sqlx::Connection as _;
 use sqlx::postgres::PgConnection;
 use tonic::Request;
 
+use crate::person::saved;
 use crate::rig::{LEASE, Rig, answer, entry, start};
 
 /// A second process beside `one`; each may go without the other.
@@ -141,4 +142,22 @@ async fn a_wish_to_stop_at_one_reaches_the_driver_at_the_other() {
     });
     answer(other.as_runtime().journal.request_cancel(cancel).await).expect("cancel");
     assert!(crate::leases::renew(&one, &run, epoch).await.cancel_requested);
+}
+
+/// Their index at a process is theirs, whatever another process does.
+#[tokio::test]
+async fn who_is_erased_at_one_is_not_found_at_the_other() {
+    let one = Rig::new().await;
+    let other = replica(&one).await;
+    let ann = one.ann();
+    for text in ["an old boat", "an old oar", "an old net"] {
+        saved(&one, &ann, text).await;
+    }
+    assert_eq!(other.search(&ann, "old boat").await[0], "an old boat");
+    let erased = one.erase_person(&one.admin("acme"), "ann").await.expect("erased");
+    assert_eq!((erased.memories, erased.more), (3, false));
+    assert!(other.search(&ann, "old boat").await.is_empty());
+    // fewer than there were
+    saved(&one, &ann, "a new boat").await;
+    assert_eq!(other.search(&ann, "boat").await, ["a new boat"]);
 }

@@ -81,3 +81,18 @@ async fn failures_are_told_and_not_remembered() {
     }
     assert_eq!(inner.computed.load(Ordering::SeqCst), 2);
 }
+
+#[tokio::test]
+async fn what_is_forgotten_is_computed_anew() {
+    let inner = counting();
+    inner.go.notify_one();
+    let cached = Cached::new(Arc::clone(&inner), 100);
+    let query = async || cached.embed(vec!["a".to_owned()], Purpose::Query).await.unwrap();
+    query().await;
+    query().await;
+    assert_eq!(inner.computed.load(Ordering::SeqCst), 1);
+    cached.forget_queries().await;
+    query().await;
+    query().await;
+    assert_eq!(inner.computed.load(Ordering::SeqCst), 2);
+}

@@ -54,6 +54,7 @@ impl Memories {
         });
         let of_run = OfRun {
             row: run.row,
+            run: run.run,
             claimed,
         };
         match self.save_turn(run, of_run, memories).await {

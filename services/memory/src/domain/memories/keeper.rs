@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use harombe_trail::Trail;
+use harombe_trail::{Event, Trail};
 use harombe_types::{AgentName, Clock, EventId, MemoryId, RunPrincipal, SessionId, Timestamp};
 
 use super::{
@@ -291,12 +291,17 @@ impl Memories {
             deed: Deed::session_erased(session),
         };
         let event = step.event().session(session).first_id(step.event);
+        self.announce(event, step.deed.what()).await
+    }
+
+    /// Has it on record before it is done.
+    pub(super) async fn announce(&self, event: Event, what: &'static str) -> Result<(), Error> {
         self.0
             .trail
             .record_within(PATIENCE, event)
             .await
             .map_err(Error::Unrecorded)?;
-        self.0.numbers.forgotten(step.deed.what());
+        self.0.numbers.forgotten(what);
         Ok(())
     }
 

@@ -182,15 +182,6 @@ pub(crate) struct Saved {
     pub(crate) steps: Vec<Step>,
 }
 
-/// Where an owner's memories stand.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Revision {
-    /// Higher with each change.
-    pub(crate) rev: u64,
-    /// Higher with each erasure, which no memory's revision tells of.
-    pub(crate) epoch: u64,
-}
-
 /// Narrows a search or a list; what is empty does not.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct MemoryFilter {
@@ -388,6 +379,7 @@ pub(crate) struct SessionTurn {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct OfRun {
     pub(crate) row: i64,
+    pub(crate) run: RunId,
     /// What a client brought along is among them.
     pub(crate) claimed: bool,
 }

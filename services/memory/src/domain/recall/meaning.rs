@@ -113,6 +113,14 @@ impl Meanings {
         known.map_or(Meaning::Away, |meaning| meaning.clone())
     }
 
+    /// Lets the model that serves forget what it was asked.
+    pub(crate) async fn forget_questions(&self) {
+        let meaning = self.0.meaning.borrow().clone();
+        if let Meaning::By(model) = meaning {
+            model.embedder.forget_queries().await;
+        }
+    }
+
     /// The name of the model that serves.
     pub(crate) fn model(&self) -> Option<String> {
         match &*self.0.meaning.borrow() {

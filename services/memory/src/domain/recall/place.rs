@@ -60,7 +60,7 @@ impl Place {
 
     pub(super) fn is_at(&self, revision: Revision) -> bool {
         let at = self.known().at;
-        at.is_some_and(|at| at.epoch == revision.epoch && at.rev >= revision.rev)
+        at.is_some_and(|at| at.is_of(revision) && at.rev >= revision.rev)
     }
 
     pub(super) fn turn(&self) -> &Semaphore {

@@ -20,7 +20,7 @@ use super::{Ask, Found, Hit, Means, Recalled, item};
 use crate::domain::{Memory, Owner};
 use crate::error::Error;
 use crate::metrics::RecallNumbers;
-use crate::store::MemoryStore;
+use crate::store::{MemoryStore, Peers};
 
 /// Ranked beyond what is wanted: some may be gone by the time they are fetched.
 const SPARE: usize = 10;
@@ -70,6 +70,20 @@ impl Recaller {
             numbers,
             failing: AtomicBool::new(false),
         }))
+    }
+
+    /// Lets go what is in memory of an owner who was erased: their index, and the vectors of all questions, whoever asked them.
+    pub(crate) async fn forget(&self, owner: &Owner) {
+        self.0.shelf.forget(owner).await;
+        self.0.meanings.forget_questions().await;
+    }
+
+    /// Lets the indexes of owners go who were erased at another process.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn tidy(&self, peers: &dyn Peers) -> Result<(), Error> {
+        self.0.shelf.tidy(peers).await
     }
 
     /// The memories that answer the question, best first.

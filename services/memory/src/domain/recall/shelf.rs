@@ -12,10 +12,12 @@ use super::workers::Workers;
 use crate::domain::{Memory, Owner, Revision};
 use crate::error::Error;
 use crate::metrics::{IndexUse, RecallNumbers};
-use crate::store::MemoryStore;
+use crate::store::{MemoryStore, Peers};
 
 /// Memories that are read at once.
 const PAGE: u32 = 1_000;
+/// Owners who are asked for at once.
+const COMPARED: usize = 1_000;
 /// No memory takes less of an index, in bytes.
 const MEMORY_LEAST: usize = 256;
 /// How many times as many changes are read when those that were read do not fill the index.
@@ -65,6 +67,29 @@ impl Shelf {
             places: Mutex::new(places),
             numbers,
         }
+    }
+
+    /// Lets the owner's index go.
+    pub(crate) async fn forget(&self, owner: &Owner) {
+        let (held, gone) = self.places.lock().remove(owner);
+        self.numbers.set_index_bytes(held);
+        if let Some(gone) = gone {
+            self.workers.run(move || drop(gone)).await;
+        }
+    }
+
+    /// Lets the indexes of owners go who are no more, or are others of the name.
+    ///
+    /// # Errors
+    /// The store's; the rest is done next time.
+    pub(crate) async fn tidy(&self, peers: &dyn Peers) -> Result<(), Error> {
+        let loaded: Vec<(Owner, u64)> = self.places.lock().loaded();
+        for some in loaded.chunks(COMPARED) {
+            for owner in peers.gone(some.to_vec()).await? {
+                self.forget(&owner).await;
+            }
+        }
+        Ok(())
     }
 
     /// The owner's index, with all that was changed before now.
@@ -117,7 +142,7 @@ impl Shelf {
 
     async fn bring_up(&self, owner: &Owner, place: &Arc<Place>, revision: Revision) -> Result<(), Error> {
         match place.known().at {
-            Some(at) if at.epoch == revision.epoch => {
+            Some(at) if at.is_of(revision) => {
                 self.numbers.index_used(IndexUse::BroughtUp);
                 self.catch_up(owner, place, at.rev, revision.rev).await
             }
@@ -246,6 +271,22 @@ impl Places {
         slot.used = used;
         self.by_use.insert(used, owner.clone());
         Arc::clone(&slot.place)
+    }
+
+    /// Takes the owner's place away, if there is one; the bytes of all that stay.
+    fn remove(&mut self, owner: &Owner) -> (usize, Option<Arc<Place>>) {
+        let slot = self.by_owner.remove(owner);
+        if let Some(slot) = &slot {
+            self.by_use.remove(&slot.used);
+            self.bytes = self.bytes.saturating_sub(slot.bytes);
+        }
+        (self.bytes, slot.map(|slot| slot.place))
+    }
+
+    /// Whose indexes there are, and of which of the name.
+    fn loaded(&self) -> Vec<(Owner, u64)> {
+        let of = |(owner, slot): (&Owner, &Slot)| Some((owner.clone(), slot.place.known().at?.incarnation));
+        self.by_owner.iter().filter_map(of).collect()
     }
 
     /// Notes how large the owner's index is, and lets others go that were not used for long if it is too much. Answers

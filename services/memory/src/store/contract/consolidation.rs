@@ -161,7 +161,7 @@ async fn links_are_seen_when_they_are_on_record(place: Place) {
     );
     let hidden = Plan {
         links: vec![link(new, gone)],
-        ..plan(4, 5)
+        ..plan(4, 4)
     };
     let steps = consolidations.consolidate(hidden).await.unwrap().unwrap();
     hide(&*store, gone).await;

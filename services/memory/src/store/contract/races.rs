@@ -25,7 +25,7 @@ on_each![
 type Stores = Vec<Arc<dyn Store>>;
 
 /// The replicas in turn.
-fn in_turn(replicas: &Stores, count: usize) -> impl Iterator<Item = (usize, Arc<dyn Store>)> {
+pub(super) fn in_turn(replicas: &Stores, count: usize) -> impl Iterator<Item = (usize, Arc<dyn Store>)> {
     replicas
         .iter()
         .cloned()

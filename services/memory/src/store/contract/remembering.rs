@@ -27,6 +27,7 @@ async fn a_turn_is_remembered_once(place: Place) {
     assert!(said.claimed.is_empty());
     let of_run = OfRun {
         row: runs[0].row,
+        run: run.run,
         claimed: false,
     };
     let turn = |text: &str| {
@@ -52,6 +53,7 @@ async fn a_turn_is_remembered_once(place: Place) {
     sessions.delete_session(&ann(), run.session).await.unwrap();
     let of_run = OfRun {
         row: runs[0].row,
+        run: run.run,
         claimed: false,
     };
     assert!(store.said_in(&runs[0]).await.unwrap().is_none());

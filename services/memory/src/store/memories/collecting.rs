@@ -82,10 +82,13 @@ pub(in crate::store) async fn remember(
     .bind(run.row)
     .fetch_optional(&mut *tx)
     .await?;
-    let marked = sqlx::query("UPDATE runs SET remembered = TRUE WHERE id = $1 AND NOT remembered")
-        .bind(run.row)
-        .execute(&mut *tx)
-        .await?;
+    // by its name too: the row of a run that is gone may be another's by now
+    let marked =
+        sqlx::query("UPDATE runs SET remembered = TRUE WHERE id = $1 AND run_id = $2 AND NOT remembered")
+            .bind(run.row)
+            .bind(run.run.to_string())
+            .execute(&mut *tx)
+            .await?;
     let (Some(session), 1) = (session, marked.rows_affected()) else {
         return Ok(None);
     };

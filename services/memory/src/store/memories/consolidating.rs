@@ -133,7 +133,8 @@ pub(in crate::store) async fn consolidate(tx: &mut Connection, plan: &Plan) -> U
         .bind(owner.id)
         .fetch_one(&mut *tx)
         .await?;
-    if looked != signed(plan.from) {
+    // whose changes do not reach as far is another of the name
+    if looked != signed(plan.from) || owner.rev < signed(plan.to) {
         return Ok(None);
     }
     for summary in &plan.summaries {

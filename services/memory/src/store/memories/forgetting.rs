@@ -142,15 +142,15 @@ async fn doomed(tx: &mut Connection, owner: &OwnerRow, erasure: &Erasure) -> Uni
     Ok(rows)
 }
 
-/// Erases the memories of a session.
+/// Erases the memories of a session; how many.
 pub(in crate::store) async fn erase_session(
     tx: &mut Connection,
     whose: &Owner,
     session: SessionId,
     kept: Outbox,
-) -> Unit<()> {
+) -> Unit<u64> {
     let Some(mut owner) = owners::hold_known(tx, whose).await? else {
-        return Ok(());
+        return Ok(0);
     };
     let session = session.to_string();
     if kept == Outbox::Kept {
@@ -182,7 +182,7 @@ pub(in crate::store) async fn erase_session(
         owners::count(tx, whose, &mut owner, -fewer).await?;
         owners::keep(tx, &owner).await?;
     }
-    Ok(())
+    Ok(erased)
 }
 
 pub(in crate::store) async fn due_erasures(

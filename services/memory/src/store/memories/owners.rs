@@ -1,25 +1,30 @@
 //! Statements on whose memories they are, and how many.
 
+use harombe_types::EventId;
+
 use super::{Connection, Unit};
 use crate::domain::{MemoryLimits, Owner};
 use crate::store::memories::rows::OwnerRow;
 use crate::store::refuse;
-use crate::store::rows::unsigned;
+use crate::store::rows::{signed, unsigned};
 
 /// A tenant's count is kept in so many parts.
 const PARTS: i64 = 16;
 /// So far below a tenant's limit nobody waits for others: as many as may be saved at the same time.
 const NEAR: u64 = 64 * 256;
 
-/// The owner, made now if there is none, held until the transaction ends.
-pub(super) async fn hold(tx: &mut Connection, owner: &Owner) -> Unit<OwnerRow> {
+/// The owner, made by this event if there is none, held until the transaction ends.
+pub(super) async fn hold(tx: &mut Connection, owner: &Owner, event: EventId) -> Unit<OwnerRow> {
+    // its random part: no other of the name has had it
+    let (_, incarnation) = event.as_uuid().as_u64_pair();
     let row = sqlx::query_as(
-        "INSERT INTO owners (tenant, subject) VALUES ($1, $2) \
+        "INSERT INTO owners (tenant, subject, incarnation) VALUES ($1, $2, $3) \
          ON CONFLICT (tenant, subject) DO UPDATE SET rev = owners.rev \
-         RETURNING id, rev, epoch, memories",
+         RETURNING id, incarnation, rev, epoch, memories",
     )
     .bind(owner.tenant.as_str())
     .bind(owner.subject.as_str())
+    .bind(signed(incarnation >> 2))
     .fetch_one(tx)
     .await?;
     Ok(row)
@@ -28,7 +33,8 @@ pub(super) async fn hold(tx: &mut Connection, owner: &Owner) -> Unit<OwnerRow> {
 /// As [`hold`], if there is one.
 pub(super) async fn hold_known(tx: &mut Connection, owner: &Owner) -> Unit<Option<OwnerRow>> {
     let row = sqlx::query_as(
-        "UPDATE owners SET rev = rev WHERE tenant = $1 AND subject = $2 RETURNING id, rev, epoch, memories",
+        "UPDATE owners SET rev = rev WHERE tenant = $1 AND subject = $2 \
+         RETURNING id, incarnation, rev, epoch, memories",
     )
     .bind(owner.tenant.as_str())
     .bind(owner.subject.as_str())
@@ -39,12 +45,13 @@ pub(super) async fn hold_known(tx: &mut Connection, owner: &Owner) -> Unit<Optio
 
 /// The owner without a hold.
 pub(super) async fn find(connection: &mut Connection, owner: &Owner) -> Unit<Option<OwnerRow>> {
-    let row =
-        sqlx::query_as("SELECT id, rev, epoch, memories FROM owners WHERE tenant = $1 AND subject = $2")
-            .bind(owner.tenant.as_str())
-            .bind(owner.subject.as_str())
-            .fetch_optional(connection)
-            .await?;
+    let row = sqlx::query_as(
+        "SELECT id, incarnation, rev, epoch, memories FROM owners WHERE tenant = $1 AND subject = $2",
+    )
+    .bind(owner.tenant.as_str())
+    .bind(owner.subject.as_str())
+    .fetch_optional(connection)
+    .await?;
     Ok(row)
 }
 

@@ -15,6 +15,7 @@ use crate::store::rows::unsigned;
 #[derive(Debug, FromRow)]
 pub(in crate::store) struct OwnerRow {
     pub(in crate::store) id: i64,
+    incarnation: i64,
     pub(in crate::store) rev: i64,
     pub(in crate::store) epoch: i64,
     pub(in crate::store) memories: i64,
@@ -29,6 +30,7 @@ impl OwnerRow {
 
     pub(in crate::store) fn revision(&self) -> Revision {
         Revision {
+            incarnation: unsigned(self.incarnation),
             rev: unsigned(self.rev),
             epoch: unsigned(self.epoch),
         }

@@ -38,7 +38,7 @@ async fn hold_session(tx: &mut Connection, owner: &Owner, session: SessionId) ->
 
 /// Saves what is new.
 pub(super) async fn save(tx: &mut Connection, saving: &Saving) -> Unit<Saved> {
-    let mut owner = owners::hold(tx, &saving.owner).await?;
+    let mut owner = owners::hold(tx, &saving.owner, saving.event).await?;
     let mut known = known(tx, &owner, saving).await?;
     let new: Vec<&NewMemory> = saving
         .memories

@@ -49,6 +49,46 @@ pub(in crate::store) async fn take_up_again(tx: &mut Connection) -> Unit<u64> {
     Ok(changed.rows_affected())
 }
 
+/// Whether the log refuses some of an owner's.
+pub(super) async fn are_set_aside(connection: &mut Connection, owner: &Owner) -> Unit<bool> {
+    let refused = sqlx::query_scalar(
+        "SELECT EXISTS (SELECT 1 FROM steps WHERE tenant = $1 AND subject = $2 AND set_aside)",
+    )
+    .bind(owner.tenant.as_str())
+    .bind(owner.subject.as_str())
+    .fetch_one(connection)
+    .await?;
+    Ok(refused)
+}
+
+/// Those of an owner's that the log refuses will never be in it.
+pub(super) async fn forget_set_aside(tx: &mut Connection, owner: &Owner) -> Unit<()> {
+    sqlx::query("DELETE FROM steps WHERE tenant = $1 AND subject = $2 AND set_aside")
+        .bind(owner.tenant.as_str())
+        .bind(owner.subject.as_str())
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+/// The oldest that wait of an owner's.
+pub(in crate::store) async fn steps_of(
+    connection: &mut Connection,
+    owner: &Owner,
+    limit: u32,
+) -> Unit<Vec<Step>> {
+    let rows: Vec<StepRow> = sqlx::query_as(
+        "SELECT id, event, tenant, subject, made_ms, body FROM steps \
+         WHERE tenant = $1 AND subject = $2 AND NOT set_aside ORDER BY id LIMIT $3",
+    )
+    .bind(owner.tenant.as_str())
+    .bind(owner.subject.as_str())
+    .bind(i64::from(limit))
+    .fetch_all(connection)
+    .await?;
+    Ok(readable(rows))
+}
+
 /// Those about a memory, and the one that saved it: in the order in which they were made.
 pub(super) async fn about(
     tx: &mut Connection,

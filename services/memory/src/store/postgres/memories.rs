@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use super::{PostgresStore, SCHEMA, Unit};
 use crate::domain::{
-    Change, Changed, Erasure, Listing, Memory, OfRun, Owner, Revision, Saved, Saving, SessionTurn, Stats,
-    Step, Stored, Unremembered, Unshown, Work,
+    Change, Changed, Erasure, Listing, Memory, OfRun, Owner, Part, Revision, Saved, Saving, SessionTurn,
+    Stats, Step, Stored, Unremembered, Unshown, Work,
 };
 use crate::error::Error;
 use crate::store::memories::MemoryStore;
@@ -65,6 +65,14 @@ async fn overwrite(_tx: &mut Connection) -> Unit<()> {
 async fn take_turn(tx: &mut Connection, owner: &Owner) -> Unit<()> {
     sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended($1, 1))")
         .bind(format!("{SCHEMA} {}", owner.tenant))
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+/// Waits for who has begun to add one; nobody else does until the transaction ends.
+async fn no_new_generation(tx: &mut Connection) -> Unit<()> {
+    sqlx::query("LOCK TABLE generations IN SHARE MODE")
         .execute(tx)
         .await?;
     Ok(())
@@ -174,6 +182,17 @@ impl MemoryStore for PostgresStore {
     async fn erase(&self, erasure: Erasure) -> Result<Vec<Step>, Error> {
         let (erasure, kept) = (Arc::new(erasure), self.outbox);
         self.whole(with!(erasure; |tx| statements::erase(tx, &erasure, kept)))
+            .await
+    }
+
+    async fn erase_person(&self, owner: &Owner, limit: u32) -> Result<Part, Error> {
+        let kept = self.outbox;
+        self.whole(with!(owner; |tx| statements::erase_person(tx, &owner, limit, kept)))
+            .await
+    }
+
+    async fn steps_of(&self, owner: &Owner, limit: u32) -> Result<Vec<Step>, Error> {
+        self.at_once(with!(owner; |connection| statements::steps_of(connection, &owner, limit)))
             .await
     }
 

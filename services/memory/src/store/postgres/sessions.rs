@@ -4,7 +4,7 @@ use harombe_sql::pg::PgConnection;
 use harombe_types::{AgentName, SessionId, Timestamp, WorkspaceId};
 
 use super::{Unit, memories, refuse};
-use crate::domain::{Owner, Session};
+use crate::domain::{ErasedSession, Owner, Session};
 use crate::error::Error;
 use crate::store::memories::Outbox;
 use crate::store::rows::SessionRow;
@@ -107,17 +107,17 @@ pub(super) async fn delete(
     owner: &Owner,
     id: SessionId,
     outbox: Outbox,
-) -> Unit<Option<String>> {
+) -> Unit<ErasedSession> {
     let session = held(tx, owner, id).await?;
     if session.active_run.is_some() {
         return refuse(Error::SessionBusy);
     }
-    memories::erase_session(tx, owner, id, outbox).await?;
+    let memories = memories::erase_session(tx, owner, id, outbox).await?;
     sqlx::query("DELETE FROM sessions WHERE id = $1")
         .bind(session.id)
         .execute(tx)
         .await?;
-    Ok(session.workspace_id)
+    Ok(session.erased(id, memories))
 }
 
 pub(super) async fn attach(

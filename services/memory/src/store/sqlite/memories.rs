@@ -13,8 +13,8 @@ use uuid::Uuid;
 
 use super::{Lane, SqliteStore, Unit, sessions};
 use crate::domain::{
-    Change, Changed, Erasure, Listing, Memory, OfRun, Owner, Revision, Saved, Saving, SessionTurn, Stats,
-    Step, Stored, Unremembered, Unshown, Work,
+    Change, Changed, Erasure, Listing, Memory, OfRun, Owner, Part, Revision, Saved, Saving, SessionTurn,
+    Stats, Step, Stored, Unremembered, Unshown, Work,
 };
 use crate::error::Error;
 use crate::store::memories::MemoryStore;
@@ -52,6 +52,11 @@ pub(super) async fn overwrite(tx: &mut Connection) -> Unit<()> {
 
 /// Nobody else writes at the same time.
 async fn take_turn(_tx: &mut Connection, _owner: &Owner) -> Unit<()> {
+    Ok(())
+}
+
+/// As [`take_turn`].
+async fn no_new_generation(_tx: &mut Connection) -> Unit<()> {
     Ok(())
 }
 
@@ -214,6 +219,23 @@ impl MemoryStore for SqliteStore {
         let steps = steps.await?;
         self.empty_log().await;
         Ok(steps)
+    }
+
+    async fn erase_person(&self, owner: &Owner, limit: u32) -> Result<Part, Error> {
+        let (owner, kept) = (owner.clone(), self.outbox);
+        let tenant = owner.tenant.clone();
+        let erased = self.write(&tenant, move |tx| {
+            Box::pin(async move { statements::erase_person(tx, &owner, limit, kept).await })
+        });
+        let part = erased.await?;
+        self.empty_log().await;
+        Ok(part)
+    }
+
+    async fn steps_of(&self, owner: &Owner, limit: u32) -> Result<Vec<Step>, Error> {
+        let owner = owner.clone();
+        self.read(|reader| Box::pin(async move { statements::steps_of(reader, &owner, limit).await }))
+            .await
     }
 
     async fn sweep(&self) -> Result<(), Error> {

@@ -9,7 +9,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _, SqliteExecutor};
 
 use super::{Unit, memories, refuse};
-use crate::domain::{Owner, Session};
+use crate::domain::{ErasedSession, Owner, Session};
 use crate::error::Error;
 use crate::store::memories::Outbox;
 use crate::store::rows::SessionRow;
@@ -96,18 +96,18 @@ pub(super) async fn delete(
     owner: Owner,
     id: SessionId,
     outbox: Outbox,
-) -> Unit<Option<String>> {
+) -> Unit<ErasedSession> {
     let session = owned(tx, &owner, id).await?;
     if session.active_run.is_some() {
         return refuse(Error::SessionBusy);
     }
     memories::overwrite(tx).await?;
-    memories::erase_session(tx, &owner, id, outbox).await?;
+    let memories = memories::erase_session(tx, &owner, id, outbox).await?;
     sqlx::query("DELETE FROM sessions WHERE id = ?")
         .bind(session.id)
         .execute(&mut *tx)
         .await?;
-    Ok(session.workspace_id)
+    Ok(session.erased(id, memories))
 }
 
 /// Copies the write-ahead log into the file and truncates it: what was erased is in neither afterwards. Whether it could: not
