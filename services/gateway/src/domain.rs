@@ -1,5 +1,6 @@
 //! The gateway's few rules, in plain types.
 
+pub(crate) mod erasure;
 pub(crate) mod key;
 pub(crate) mod keys;
 pub(crate) mod logins;

@@ -78,6 +78,11 @@ pub enum Error {
         "this key is for some agents only: name one of them in filter.agent, or use a key for all agents"
     )]
     AllAgents,
+    #[error(
+        "a key cannot erase the person whose it is; let another admin do it, or do it at the terminal of the machine that \
+         runs `harombe up`"
+    )]
+    OwnPerson,
     /// It ended while the call was under way.
     #[error("the key has expired or was revoked")]
     KeyEnded,
@@ -130,7 +135,9 @@ impl ServiceError for Error {
             | Self::ManyCalls { .. }
             | Self::QuotaSpent { .. }
             | Self::ManySessions { .. } => Code::ResourceExhausted,
-            Self::OtherTenant | Self::OtherAgent(_) | Self::AllAgents => Code::PermissionDenied,
+            Self::OtherTenant | Self::OtherAgent(_) | Self::AllAgents | Self::OwnPerson => {
+                Code::PermissionDenied
+            }
             Self::NoSuchKey | Self::NoSuchTenant => Code::NotFound,
             Self::KeyEnded => Code::Unauthenticated,
             _ => Code::InvalidArgument,

@@ -3,11 +3,13 @@
 mod agent;
 mod approvals;
 mod convert;
+mod erasure;
 mod files;
 mod follow;
 mod keys;
 mod log;
 mod memories;
+mod people;
 mod visitor;
 mod workspaces;
 
@@ -23,6 +25,7 @@ pub(crate) use approvals::ApprovalGrpc;
 pub(crate) use keys::KeyGrpc;
 pub(crate) use log::LogGrpc;
 pub(crate) use memories::MemoryGrpc;
+pub(crate) use people::PeopleGrpc;
 pub(crate) use visitor::Visitor;
 pub(crate) use workspaces::Workspaces;
 

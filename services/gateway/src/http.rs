@@ -34,9 +34,10 @@ use cors::Cors;
 pub(crate) use inside::Inside;
 
 /// The services that clients reach.
-const SERVICES: [&str; 5] = [
+const SERVICES: [&str; 6] = [
     "harombe.agent.v1.AgentService",
     "harombe.agent.v1.KeyService",
+    "harombe.agent.v1.PeopleService",
     "harombe.memory.v1.PersonalMemoryService",
     "harombe.hitl.v1.ApprovalService",
     "harombe.audit.v1.AuditService",

@@ -6,9 +6,12 @@ use std::time::Duration;
 use harombe_error::{Code, Failure, Reason};
 use harombe_identity::TokenMinter;
 use harombe_proto::audit::v1::audit_service_client::AuditServiceClient;
+use harombe_proto::audit::v1::erasure_service_client::ErasureServiceClient as LogErasureClient;
 use harombe_proto::hitl::v1::approval_service_client::ApprovalServiceClient;
+use harombe_proto::hitl::v1::erasure_service_client::ErasureServiceClient as ApprovalErasureClient;
 use harombe_proto::memory::v1 as memory;
 use harombe_proto::memory::v1::conversation_service_client::ConversationServiceClient;
+use harombe_proto::memory::v1::erasure_service_client::ErasureServiceClient as MemoryErasureClient;
 use harombe_proto::memory::v1::personal_memory_service_client::PersonalMemoryServiceClient;
 use harombe_proto::memory::v1::run_journal_service_client::RunJournalServiceClient;
 use harombe_proto::runtime::v1::runtime_service_client::RuntimeServiceClient;
@@ -36,12 +39,26 @@ pub(crate) struct Peers {
     pub(crate) memories: PersonalMemoryServiceClient<GrpcChannel>,
     pub(crate) approvals: ApprovalServiceClient<GrpcChannel>,
     pub(crate) log: AuditServiceClient<GrpcChannel>,
+    pub(crate) erasures: Erasures,
     pub(crate) tokens: Arc<Tokens>,
     pub(crate) uses: Arc<Uses>,
 }
 
+/// Clients of what each service erases of a person.
+#[derive(Clone)]
+pub(crate) struct Erasures {
+    pub(crate) memory: MemoryErasureClient<GrpcChannel>,
+    pub(crate) approvals: ApprovalErasureClient<GrpcChannel>,
+    pub(crate) log: LogErasureClient<GrpcChannel>,
+}
+
 impl Peers {
     pub(crate) fn new(channels: Channels, tokens: Tokens, uses: Arc<Uses>) -> Self {
+        let erasures = Erasures {
+            memory: MemoryErasureClient::new(channels.memory.clone()),
+            approvals: ApprovalErasureClient::new(channels.hitl.clone()),
+            log: LogErasureClient::new(channels.audit.clone()),
+        };
         Self {
             runtime: RuntimeServiceClient::new(channels.runtime),
             sessions: ConversationServiceClient::new(channels.memory.clone()),
@@ -49,6 +66,7 @@ impl Peers {
             memories: PersonalMemoryServiceClient::new(channels.memory),
             approvals: ApprovalServiceClient::new(channels.hitl),
             log: AuditServiceClient::new(channels.audit),
+            erasures,
             tokens: Arc::new(tokens),
             uses,
         }
@@ -200,6 +218,11 @@ pub(crate) fn passed_on(peer: Peer, status: &Status) -> Status {
             tracing::error!(peer = peer.name, why = %failure, "a peer does not accept the gateway's word");
             let name = peer.name;
             let told = format!("{name} does not accept the gateway's word; the gateway's log says why");
+            Failure::new(Code::Unavailable, peer.unreachable, told).to_status()
+        }
+        // It is older than this gateway, as during an upgrade: nothing of the client's is missing.
+        _ if status.code() == tonic::Code::Unimplemented => {
+            let told = format!("{} is of an earlier version and cannot do that yet", peer.name);
             Failure::new(Code::Unavailable, peer.unreachable, told).to_status()
         }
         (Code::Unavailable, Reason::Unavailable) => {

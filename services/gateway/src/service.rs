@@ -8,6 +8,7 @@ use std::time::Duration;
 use harombe_identity::{ServiceIdentity, TokenMinter};
 use harombe_proto::agent::v1::agent_service_server::AgentServiceServer;
 use harombe_proto::agent::v1::key_service_server::KeyServiceServer;
+use harombe_proto::agent::v1::people_service_server::PeopleServiceServer;
 use harombe_proto::audit::v1::audit_service_server::AuditServiceServer;
 use harombe_proto::hitl::v1::approval_service_server::ApprovalServiceServer;
 use harombe_proto::memory::v1::personal_memory_service_server::PersonalMemoryServiceServer;
@@ -23,7 +24,7 @@ use crate::domain::logins::Logins;
 use crate::domain::quota::Quota;
 use crate::domain::uses::{Defaults, Uses};
 use crate::door::{FrontDoor, Owner};
-use crate::grpc::{AgentGrpc, ApprovalGrpc, KeyGrpc, LogGrpc, MemoryGrpc, Workspaces};
+use crate::grpc::{AgentGrpc, ApprovalGrpc, KeyGrpc, LogGrpc, MemoryGrpc, PeopleGrpc, Workspaces};
 use crate::http::PublicDoor;
 use crate::metrics::Numbers;
 use crate::peers::{Channels, Peers, Tokens};
@@ -201,14 +202,22 @@ fn server(
         refusals: Arc::new(deps.trail),
         metrics: deps.metrics,
     };
+    let workspaces = Workspaces::new(peers.clone(), tasks.clone());
+    let people = PeopleGrpc {
+        peers: peers.clone(),
+        keys: Arc::clone(&keys),
+        workspaces: workspaces.clone(),
+        stop: tasks.token(),
+    };
     let agent = AgentGrpc {
         peers: peers.clone(),
         quota,
-        workspaces: Workspaces::new(peers.clone(), tasks.clone()),
+        workspaces,
     };
     Server::builder(ServiceName::Gateway, stack)
         .service(AgentServiceServer::new(agent))
         .service(KeyServiceServer::new(KeyGrpc { keys, uses }))
+        .service(PeopleServiceServer::new(people))
         .service(ApprovalServiceServer::new(ApprovalGrpc(peers.clone())))
         .service(PersonalMemoryServiceServer::new(MemoryGrpc(peers.clone())))
         .service(AuditServiceServer::new(LogGrpc(peers)))

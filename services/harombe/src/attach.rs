@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use harombe_proto::agent::v1::agent_service_client::AgentServiceClient;
 use harombe_proto::agent::v1::key_service_client::KeyServiceClient;
+use harombe_proto::agent::v1::people_service_client::PeopleServiceClient;
 use harombe_proto::audit::v1::audit_service_client::AuditServiceClient;
 use harombe_proto::hitl::v1::approval_service_client::ApprovalServiceClient;
 use harombe_proto::hitl::v1::{Approval, DecideRequest, ListRequest};
@@ -127,6 +128,7 @@ pub struct Client {
     pub audit: AuditServiceClient<GrpcChannel>,
     pub keys: KeyServiceClient<GrpcChannel>,
     pub memories: PersonalMemoryServiceClient<GrpcChannel>,
+    pub people: PeopleServiceClient<GrpcChannel>,
 }
 
 impl Client {
@@ -154,7 +156,8 @@ impl Client {
             approvals: ApprovalServiceClient::new(channel.clone()),
             audit: AuditServiceClient::new(channel.clone()),
             keys: KeyServiceClient::new(channel.clone()),
-            memories: PersonalMemoryServiceClient::new(channel),
+            memories: PersonalMemoryServiceClient::new(channel.clone()),
+            people: PeopleServiceClient::new(channel),
         }
     }
 

@@ -13,6 +13,7 @@ mod keys;
 mod memory;
 mod models;
 mod moments;
+mod people;
 mod pki;
 mod run;
 mod sandbox;
@@ -81,6 +82,9 @@ enum Command {
     /// Make, show and revoke API keys
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Erase what is kept of a person
+    #[command(subcommand)]
+    People(people::Command),
     /// Keep credentials for the world outside
     #[command(subcommand)]
     Secrets(secrets::Command),
@@ -130,6 +134,7 @@ impl Cli {
             Command::Run(args) => run::run(place, args).await,
             Command::Approvals(command) => approvals::run(place, command).await,
             Command::Keys(command) => keys::run(place, command).await,
+            Command::People(command) => people::run(place, command).await,
             Command::Secrets(command) => secrets::run(place, command).await,
             Command::Models(command) => models::run(place, command).await,
             Command::Memory(command) => memory::run(place, command).await,

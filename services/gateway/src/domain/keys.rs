@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use harombe_trail::{Event, Kind, Outcome, Trail};
-use harombe_types::{Clock, EventId, Person, Principal, Tenant, Timestamp};
+use harombe_types::{Clock, EventId, Person, Principal, Subject, Tenant, Timestamp};
 use serde_json::{Value, json};
 
 use super::key::{Bearer, Key, Revocation, Revoker, Unfit};
@@ -99,6 +99,23 @@ impl Keys {
         let key = key.ok_or(Error::NoSuchKey)?;
         self.record_revoked(&key).await.map_err(Error::Unrecorded)?;
         Ok(key)
+    }
+
+    /// The keys of a person of one's own tenant that are not revoked, or whose revocation the log may not have.
+    pub(crate) async fn to_revoke(&self, by: &Person, subject: &Subject) -> Result<Vec<Key>, Error> {
+        let (mut found, mut after) = (Vec::new(), None);
+        loop {
+            let page = self.store.list(&by.tenant, MOST_LISTED, after.as_ref()).await?;
+            let last = page.last().map(|key| key.id.clone());
+            let full = page.len() >= usize::try_from(MOST_LISTED).unwrap_or(usize::MAX);
+            let settled = |key: &Key| key.revoked.as_ref().is_some_and(|revoked| revoked.recorded);
+            let theirs = |key: &Key| key.bearer.subject == *subject && !settled(key);
+            found.extend(page.into_iter().filter(theirs));
+            match last {
+                Some(last) if full => after = Some(last),
+                _ => return Ok(found),
+            }
+        }
     }
 
     /// The key whose secret this is, if it may be used now.

@@ -1,6 +1,7 @@
 //! Stand-ins for the services that the gateway passes calls on to. They are served by the real stack, so a call without
 //! the right caller and token does not reach them.
 
+mod erasures;
 mod hitl;
 mod log;
 mod runtime;
@@ -15,6 +16,7 @@ use harombe_testkit::TestPki;
 use harombe_types::Clock;
 use tonic::{Response, Status};
 
+pub(crate) use erasures::{Erased, Erasures, memory};
 pub(crate) use hitl::{Hitl, hitl};
 pub(crate) use log::{Log, log};
 pub(crate) use runtime::{Runtime, runtime};

@@ -21,6 +21,7 @@ mod memories;
 mod network;
 mod openai;
 mod pair;
+mod people;
 mod postgres;
 mod runs;
 mod sessions;

@@ -35,7 +35,7 @@ fn public() -> Vec<Method> {
             "agent.v1",
             "memory.v1.PersonalMemoryService",
             "hitl.v1.ApprovalService",
-            "audit.v1",
+            "audit.v1.AuditService",
         ];
         if !services.iter().any(|name| service.full_name().contains(name)) {
             continue;

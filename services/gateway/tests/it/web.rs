@@ -349,8 +349,8 @@ fn reachable() -> Vec<String> {
         let auth = options.get_extension(&auth);
         let auth: harombe_proto::options::v1::Auth = auth.as_message().unwrap().transcode_to().unwrap();
         let service = method.parent_service();
-        let forwarded = ["harombe.hitl.v1", "harombe.audit.v1"].contains(&service.package_name())
-            || service.name() == "PersonalMemoryService";
+        let forwarded =
+            ["ApprovalService", "AuditService", "PersonalMemoryService"].contains(&service.name());
         let person = auth.principal() == harombe_proto::options::v1::PrincipalKind::Person;
         let for_gateway = forwarded && person && auth.callers.iter().any(|caller| caller == "gateway");
         if for_gateway || auth.callers.iter().any(|caller| caller == "client") {

@@ -20,7 +20,7 @@ use harombe_types::{ManualClock, ServiceName};
 use tempfile::TempDir;
 use tonic::{Response, Status, Streaming};
 
-use crate::doubles::{self, Hitl, Log, Runtime};
+use crate::doubles::{self, Erasures, Hitl, Log, Runtime};
 use crate::flaky::Flaky;
 use crate::network::Network;
 
@@ -33,6 +33,7 @@ pub(crate) struct World {
     pub(crate) runtime: Arc<Runtime>,
     pub(crate) hitl: Arc<Hitl>,
     pub(crate) log: Arc<Log>,
+    pub(crate) erasures: Arc<Erasures>,
     pub(crate) memory: harombe_memory::Service,
     pub(crate) gateway: Service,
     pub(crate) agent: AgentServiceClient<GrpcChannel>,
@@ -80,6 +81,7 @@ impl World {
         )));
         let flaky = Arc::new(Flaky::default());
         let (hitl, log) = (Arc::new(Hitl::default()), Arc::new(Log::default()));
+        let erasures = Arc::new(Erasures::default());
         let deps = Deps {
             metrics: harombe_rpc::Metrics::new(),
             clock: clock.clone(),
@@ -90,8 +92,8 @@ impl World {
             admin_key: data.path().join("admin.key"),
             runtime: doubles::runtime(&runtime, &pki, clock.clone()).tapped(flaky.clone()),
             memory: GrpcChannel::local(memory.server(), ServiceName::Gateway).tapped(flaky.clone()),
-            hitl: doubles::hitl(&hitl, &pki, clock.clone()),
-            audit: doubles::log(&log, &pki, clock.clone()),
+            hitl: doubles::hitl(&hitl, &erasures, &pki, clock.clone()),
+            audit: doubles::log(&log, &erasures, &pki, clock.clone()),
         };
         let gateway = harombe_gateway::build(config, deps.clone()).await.unwrap();
         let agent = AgentServiceClient::new(GrpcChannel::local(gateway.server(), ServiceName::Client));
@@ -103,6 +105,7 @@ impl World {
             runtime,
             hitl,
             log,
+            erasures,
             memory,
             gateway,
             agent,
@@ -127,6 +130,24 @@ impl World {
             ..self.deps.clone()
         };
         harombe_gateway::build(config, deps).await.unwrap()
+    }
+
+    /// Another gateway, to which memory is the stand-in for what it erases of people.
+    pub(crate) async fn erasing(&self) -> Service {
+        self.before(doubles::memory(&self.erasures, &self.pki, self.clock.clone()))
+            .await
+    }
+
+    /// Another gateway, to which `memory` is the memory.
+    pub(crate) async fn before(&self, memory: GrpcChannel) -> Service {
+        let data = self.folder("another");
+        let deps = Deps {
+            admin_key: data.join("admin.key"),
+            data,
+            memory,
+            ..self.deps.clone()
+        };
+        harombe_gateway::build(Config::default(), deps).await.unwrap()
     }
 
     /// The folder of the gateway that is called so.

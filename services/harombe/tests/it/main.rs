@@ -17,6 +17,7 @@ mod harness;
 mod log;
 mod memory;
 mod models;
+mod people;
 mod readme;
 mod reconnect;
 mod sandbox;

@@ -11,7 +11,7 @@ use harombe_types::{Clock, Person, ServiceName};
 use parking_lot::Mutex;
 use tonic::{Request, Response, Status};
 
-use super::{Answers, deps, stream, unavailable};
+use super::{Answers, Erasures, deps, stream, unavailable};
 
 /// Records who asks; can be told to fail.
 #[derive(Default)]
@@ -22,10 +22,16 @@ pub(crate) struct Hitl {
 
 struct HitlGrpc(Arc<Hitl>);
 
-pub(crate) fn hitl(double: &Arc<Hitl>, pki: &TestPki, clock: Arc<dyn Clock>) -> GrpcChannel {
+pub(crate) fn hitl(
+    double: &Arc<Hitl>,
+    erasures: &Arc<Erasures>,
+    pki: &TestPki,
+    clock: Arc<dyn Clock>,
+) -> GrpcChannel {
     let service = ApprovalServiceServer::new(HitlGrpc(Arc::clone(double)));
     let server = Server::builder(ServiceName::Hitl, deps(pki, clock))
         .service(service)
+        .service(erasures.of_hitl())
         .build()
         .unwrap();
     GrpcChannel::local(&server, ServiceName::Gateway)

@@ -10,7 +10,7 @@ use harombe_types::{Clock, Person, ServiceName};
 use parking_lot::Mutex;
 use tonic::{Request, Response, Status};
 
-use super::{Answers, deps, stream};
+use super::{Answers, Erasures, deps, stream};
 
 #[derive(Default)]
 pub(crate) struct Log {
@@ -19,10 +19,16 @@ pub(crate) struct Log {
 
 struct LogGrpc(Arc<Log>);
 
-pub(crate) fn log(double: &Arc<Log>, pki: &TestPki, clock: Arc<dyn Clock>) -> GrpcChannel {
+pub(crate) fn log(
+    double: &Arc<Log>,
+    erasures: &Arc<Erasures>,
+    pki: &TestPki,
+    clock: Arc<dyn Clock>,
+) -> GrpcChannel {
     let service = AuditServiceServer::new(LogGrpc(Arc::clone(double)));
     let server = Server::builder(ServiceName::Audit, deps(pki, clock))
         .service(service)
+        .service(erasures.of_audit())
         .build()
         .unwrap();
     GrpcChannel::local(&server, ServiceName::Gateway)
