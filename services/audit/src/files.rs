@@ -10,7 +10,7 @@ pub use harombe_sql::PostgresConfig;
 use crate::Error;
 pub use crate::domain::{Filter, Leaf};
 pub use crate::log::Entry;
-use crate::log::{matches, opened};
+use crate::log::{Opener, matches, opened};
 use crate::store::sqlite::{DATA_KEYS_FILE, LOG_FILE, SqliteKeys, SqliteReader};
 use crate::store::{CHECKPOINT_FILE, DataKeys, KEYS_DIRECTORY, Reader, VERIFIER_FILE, postgres};
 
@@ -117,6 +117,7 @@ impl Log {
         from: u64,
         limit: usize,
     ) -> Result<(Vec<Entry>, Option<u64>), Error> {
+        let opener = Opener::default();
         let mut found = Vec::new();
         let mut at = from;
         loop {
@@ -133,7 +134,7 @@ impl Log {
                     return Ok((found, Some(row.index)));
                 }
                 found.push(match &self.keys {
-                    Some(keys) => opened(keys, row).await?,
+                    Some(keys) => opened(keys, &opener, row).await?,
                     None => Entry {
                         index: row.index,
                         leaf: row.body,

@@ -2,6 +2,7 @@
 //! what is their tenant's.
 
 mod convert;
+mod erasure;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -18,7 +19,8 @@ use harombe_rpc::CallerExt as _;
 use tonic::{Request, Response, Status};
 
 use crate::Error;
-use crate::log::Log;
+use crate::log::{Log, Opener};
+pub(crate) use erasure::ErasureHandler;
 
 /// The handler.
 pub(crate) struct Handler {
@@ -81,11 +83,13 @@ impl AuditService for Handler {
             next_index: found.next,
         };
         let log = Arc::clone(&self.log);
-        let filter = Arc::new(filter);
+        let reading = Arc::new((Opener::default(), filter));
         let entries = stream::iter(found.indexes).filter_map(move |index| {
-            let (log, filter) = (Arc::clone(&log), Arc::clone(&filter));
+            let (log, reading) = (Arc::clone(&log), Arc::clone(&reading));
             async move {
-                let entry = log.matching(&filter, index).await.map_err(refused).transpose()?;
+                let (opener, filter) = &*reading;
+                let entry = log.matching(opener, filter, index).await;
+                let entry = entry.map_err(refused).transpose()?;
                 Some(entry.map(|entry| QueryResponse {
                     item: Some(query_response::Item::Entry(convert::entry(entry))),
                 }))

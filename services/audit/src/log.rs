@@ -10,9 +10,13 @@ use harombe_types::ServiceName;
 use crate::Error;
 use crate::domain::{Event, Filter, Leaf, Limits, MAX_BATCH};
 use crate::metrics::Numbers;
+pub(crate) use crate::store::Opener;
 use crate::store::{
-    Appended, DataKeys, Head, Index, Lane, Opened, Place, Row, Store, consistency, inclusion, open,
+    Appended, DataKeys, Head, Index, Lane, Opened, Place, Row, Store, Term, consistency, inclusion, open,
 };
+pub(crate) use erasures::Erasures;
+
+mod erasures;
 
 /// Entries that the index has not yet taken in and that a query looks at one by one.
 const TAIL: u64 = 10_000;
@@ -97,15 +101,21 @@ impl Log {
             return Ok(Appended::default());
         };
         let lane: Lane = (service, first.tenant.as_str().to_owned());
+        let term = self.term()?;
         let mut drafts = Vec::with_capacity(events.len());
         for event in events {
             // Before a key is made for an owner that only a bad event names.
             event.validate()?;
             let (tenant, subject) = event.key_owner();
-            let key = self.keys.of(tenant, subject).await?;
+            let key = self.keys.of(tenant, subject, term).await?;
             drafts.push(event.draft(&key, Scanner::shared(), self.limits)?);
         }
-        self.store.append(&lane, drafts).await
+        self.store.append(&lane, term, drafts).await
+    }
+
+    /// The term in which this instance writes.
+    fn term(&self) -> Result<Term, Error> {
+        self.store.term().ok_or(Error::NotWriter)
     }
 
     pub(crate) async fn head(&self) -> Result<Arc<Head>, Error> {
@@ -159,10 +169,15 @@ impl Log {
     }
 
     /// One entry with its details, unless `filter` does not mean it: what the index says is only a help.
-    pub(crate) async fn matching(&self, filter: &Filter, index: u64) -> Result<Option<Entry>, Error> {
+    pub(crate) async fn matching(
+        &self,
+        opener: &Opener,
+        filter: &Filter,
+        index: u64,
+    ) -> Result<Option<Entry>, Error> {
         let row = self.store.reader().entry(index).await?;
         match row.ok_or(Error::NoSuchEntry)? {
-            row if matches(filter, &row) => Ok(Some(opened(&self.keys, row).await?)),
+            row if matches(filter, &row) => Ok(Some(opened(&self.keys, opener, row).await?)),
             _ => Ok(None),
         }
     }
@@ -176,7 +191,7 @@ impl Log {
             .entry(index)
             .await?
             .ok_or(Error::NoSuchEntry)?;
-        opened(&self.keys, row).await
+        opened(&self.keys, &Opener::default(), row).await
     }
 
     /// The proof that entry `index`, which must be the tenant's, is among the first `size` entries (0: among all).
@@ -249,10 +264,10 @@ pub(crate) fn matches(filter: &Filter, row: &Row) -> bool {
     Leaf::decode(&row.body).is_ok_and(|leaf| filter.matches(&leaf))
 }
 
-pub(crate) async fn opened(keys: &DataKeys, row: Row) -> Result<Entry, Error> {
+pub(crate) async fn opened(keys: &DataKeys, opener: &Opener, row: Row) -> Result<Entry, Error> {
     let event: Option<&[u8; 16]> = row.event_id.as_slice().try_into().ok();
     let details = match (event, &row.details) {
-        (Some(event), Some(sealed)) => keys.open_details(event, sealed).await?,
+        (Some(event), Some(sealed)) => keys.open_details(opener, event, sealed).await?,
         _ => None,
     };
     let details = String::from_utf8(details.unwrap_or_default()).unwrap_or_default();

@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use harombe_identity::{ServiceIdentity, TokenVerifier};
 use harombe_proto::audit::v1::audit_service_server::AuditServiceServer;
+use harombe_proto::audit::v1::erasure_service_server::ErasureServiceServer;
 use harombe_rpc::{Door, LogRefusals, Metrics, Server};
 use harombe_sql::fair::Bounds;
 use harombe_types::{Clock, ServiceName};
 
 use crate::config::Config;
 use crate::domain::Limits;
-use crate::grpc::Handler;
-use crate::log::Log;
+use crate::grpc::{ErasureHandler, Handler};
+use crate::log::{Erasures, Log};
 use crate::metrics::Numbers;
 use crate::{Error, tasks};
 
@@ -69,6 +70,7 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
     };
     let numbers = Numbers::new(&deps.metrics);
     let log = Arc::new(Log::open(config.place(&deps.data), queue, limits, &numbers).await?);
+    let erasures = Erasures::new(Arc::clone(&log), Arc::clone(&deps.clock));
     let door = Door::Internal(Arc::new(TokenVerifier::new(deps.identity.roots().clone())));
     // A refusal of the log's own door cannot be recorded in the log by somebody who was refused there.
     let server_deps = harombe_rpc::Deps {
@@ -79,6 +81,7 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
     };
     let server = Server::builder(ServiceName::Audit, server_deps)
         .service(AuditServiceServer::new(Handler::new(Arc::clone(&log))))
+        .service(ErasureServiceServer::new(ErasureHandler::new(erasures)))
         .health()
         .build()?;
     let stop = server.tasks().token();
@@ -89,7 +92,7 @@ pub async fn build(config: Config, deps: Deps) -> Result<Service, BuildError> {
         stop.clone(),
     ));
     // Before the first call comes: an instance that does not write must not be asked to.
-    server.set_serving(*log.store().writes().borrow());
+    server.set_serving(log.store().term().is_some());
     let ready = tasks::readiness(Arc::clone(&log), server.clone(), numbers.clone(), stop.clone());
     server.tasks().spawn(ready);
     server.tasks().spawn(tasks::publish(

@@ -23,11 +23,11 @@ pub(crate) mod sqlite;
 use harombe_types::ServiceName;
 
 use crate::domain::Draft;
-pub(crate) use data_keys::DataKeys;
+pub(crate) use data_keys::{DataKeys, Opener};
 pub(crate) use head::Head;
 pub(crate) use ledger::Appended;
 pub(crate) use open::{Opened, Place, open};
-pub(crate) use port::{Index, Reader, Row, Store};
+pub(crate) use port::{Index, Reader, Row, Store, Term};
 pub(crate) use proofs::{consistency, inclusion};
 pub(crate) use signer::{SIGNER_FILE, VERIFIER_FILE, load_verifier, write_whole};
 pub(crate) use snapshot::Snapshot;

@@ -50,7 +50,7 @@ pub(crate) async fn index(log: Arc<Log>, every: Duration, numbers: Numbers, stop
 pub(crate) async fn readiness(log: Arc<Log>, server: Server, numbers: Numbers, stop: CancellationToken) {
     let mut writes = log.store().writes();
     loop {
-        let serving = *writes.borrow_and_update();
+        let serving = writes.borrow_and_update().is_some();
         server.set_serving(serving);
         numbers.writer.set(i64::from(serving));
         tokio::select! {

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use bytes::Bytes;
 use harombe_proto::audit::v1 as wire;
 use harombe_tlog::Hash;
-use harombe_types::{CallId, RunId, ServiceName, SessionId, Tenant, Timestamp};
+use harombe_types::{CallId, RunId, ServiceName, SessionId, Subject, Tenant, Timestamp};
 
 use crate::Error;
 use crate::domain::{Event, Filter};
@@ -58,6 +58,10 @@ pub(super) fn filter(query: wire::QueryRequest, tenant: Tenant) -> Result<Filter
             .transpose()?
             .map(Timestamp::as_millis),
     })
+}
+
+pub(super) fn erased(request: &wire::ErasePersonRequest) -> Result<Subject, Error> {
+    parsed("subject", &request.subject)
 }
 
 pub(super) fn entry(entry: Entry) -> wire::Entry {

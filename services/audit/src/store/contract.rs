@@ -2,6 +2,7 @@
 
 mod appends;
 mod bench;
+mod erasures;
 mod proofs;
 mod queries;
 
@@ -10,7 +11,7 @@ use harombe_tlog::{Checkpoint, VerifyingKey, verify_inclusion};
 use crate::domain::{Filter, Leaf};
 use crate::fixture::Writer;
 use crate::log::Log;
-pub(crate) use bench::{Bench, persist, written};
+pub(crate) use bench::{Bench, admin, erase, erasing, persist, written};
 
 async fn leaf(log: &Log, index: u64) -> Leaf {
     Leaf::decode(&log.entry(index).await.unwrap().leaf).unwrap()
@@ -71,6 +72,11 @@ on_both! {
         a_bad_event_refuses_its_batch,
         a_failed_commit_leaves_nothing_and_the_log_goes_on,
         a_log_that_was_put_back_under_its_writer_is_not_gone_on_with;
+    erasures:
+        what_an_erased_person_did_stays_without_its_details,
+        an_erasure_that_cannot_be_recorded_is_not_done,
+        an_admin_may_erase_themself,
+        what_is_appended_after_an_erasure_can_be_read;
     proofs:
         many_callers_get_distinct_places_and_proofs,
         proofs_hold_across_tiles_and_restarts,

@@ -51,7 +51,7 @@ pub(crate) async fn open(place: &Place, limits: Limits, numbers: &Numbers) -> Re
         let index = SqliteIndex::open(directory).await?;
         return Ok(Opened {
             store: Box::new(store),
-            keys,
+            keys: DataKeys::new(keys),
             index: Box::new(index),
         });
     };
@@ -60,8 +60,8 @@ pub(crate) async fn open(place: &Place, limits: Limits, numbers: &Numbers) -> Re
     let index = PostgresIndex::new(database.clone());
     let store = PostgresStore::open(&place.directory, &place.signing_key, database, limits, numbers).await?;
     Ok(Opened {
+        keys: keys.destroyed_by(&store),
         store: Box::new(store),
-        keys,
         index: Box::new(index),
     })
 }

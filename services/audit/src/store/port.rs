@@ -20,11 +20,21 @@ pub(crate) struct Row {
     pub(crate) details: Option<Vec<u8>>,
 }
 
+/// A time of being the one that writes, numbered by the instance. What was made ready in one term is not written in another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(crate) struct Term(u64);
+
+impl Term {
+    pub(super) fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
 /// The log, opened for writing. Where several instances have it open, one of them writes and all of them read.
 #[async_trait]
 pub(crate) trait Store: Send + Sync {
-    /// Appends all drafts or none, and returns their indexes once they are durable and in the signed tree.
-    async fn append(&self, lane: &Lane, drafts: Vec<Draft>) -> Result<Appended, Error>;
+    /// Appends all drafts, sealed in `term`, or none, and returns their indexes once they are durable and in the signed tree.
+    async fn append(&self, lane: &Lane, term: Term, drafts: Vec<Draft>) -> Result<Appended, Error>;
 
     /// The state of the log after the last commit, whoever made it.
     async fn head(&self) -> Result<Arc<Head>, Error>;
@@ -32,8 +42,11 @@ pub(crate) trait Store: Send + Sync {
     /// Tells of each head that this instance commits or takes over.
     fn watch(&self) -> watch::Receiver<Arc<Head>>;
 
-    /// Tells whether this instance is the one that takes appends.
-    fn writes(&self) -> watch::Receiver<bool>;
+    /// Tells whether this instance is the one that takes appends, and in which term.
+    fn writes(&self) -> watch::Receiver<Option<Term>>;
+
+    /// The term in which this instance takes appends now.
+    fn term(&self) -> Option<Term>;
 
     fn reader(&self) -> &dyn Reader;
 

@@ -22,7 +22,7 @@ use self::follower::Follower;
 use self::writer::{Queue, Writer};
 use super::ledger::{Appended, Ledger, Taken};
 use super::port::{Reader, Store};
-use super::{Head, KEYS_DIRECTORY, Lane, published, signer};
+use super::{Head, KEYS_DIRECTORY, Lane, Term, published, signer};
 use crate::Error;
 use crate::domain::Draft;
 use crate::metrics::Numbers;
@@ -67,11 +67,11 @@ async fn registered(db: &mut PgConnection) -> Result<Option<String>, sqlx::Error
 
 /// The log, opened for reading and, when this instance is elected, for writing.
 pub(crate) struct PostgresStore {
-    queue: Queue,
+    queue: Arc<Queue>,
     follower: Follower,
     reader: PostgresReader,
     head: watch::Receiver<Arc<Head>>,
-    writes: watch::Receiver<bool>,
+    writes: watch::Receiver<Option<Term>>,
     verifier_key: String,
     database: Postgres,
 }
@@ -98,7 +98,7 @@ impl PostgresStore {
         let ledger = Ledger::new(key, sender, HashMap::new(), numbers.clone());
         let (queue, writes) = Writer::start(database.clone(), directory.to_owned(), ledger, limits);
         Ok(Self {
-            queue,
+            queue: Arc::new(queue),
             follower,
             reader,
             head,
@@ -140,9 +140,9 @@ async fn identify(path: &Path, database: &Postgres) -> Result<SigningKey, Error>
 
 #[async_trait]
 impl Store for PostgresStore {
-    async fn append(&self, lane: &Lane, drafts: Vec<Draft>) -> Result<Appended, Error> {
+    async fn append(&self, lane: &Lane, term: Term, drafts: Vec<Draft>) -> Result<Appended, Error> {
         self.queue
-            .submit(lane, drafts)
+            .append(lane, term, drafts)
             .await?
             .map_err(|Taken| Error::EventIdTaken)
     }
@@ -155,8 +155,12 @@ impl Store for PostgresStore {
         self.head.clone()
     }
 
-    fn writes(&self) -> watch::Receiver<bool> {
+    fn writes(&self) -> watch::Receiver<Option<Term>> {
         self.writes.clone()
+    }
+
+    fn term(&self) -> Option<Term> {
+        *self.writes.borrow()
     }
 
     fn reader(&self) -> &dyn Reader {

@@ -18,7 +18,7 @@ use self::appender::Appender;
 use super::ledger::{Appended, Ledger, Taken};
 use super::port::{Reader, Store};
 use super::snapshot::State;
-use super::{Head, KEYS_DIRECTORY, Lane, published, signer, snapshot};
+use super::{Head, KEYS_DIRECTORY, Lane, Term, published, signer, snapshot};
 use crate::Error;
 use crate::domain::Draft;
 use crate::metrics::Numbers;
@@ -38,7 +38,7 @@ pub(crate) struct SqliteStore {
     commits: GroupCommit<Appender>,
     reader: SqliteReader,
     head: watch::Receiver<Arc<Head>>,
-    writes: watch::Sender<bool>,
+    writes: watch::Sender<Option<Term>>,
     verifier_key: String,
 }
 
@@ -69,7 +69,7 @@ impl SqliteStore {
             commits: GroupCommit::start(writer, appender, limits),
             reader,
             head,
-            writes: watch::Sender::new(true),
+            writes: watch::Sender::new(Some(Term::default())),
             verifier_key: verifying.to_string(),
         })
     }
@@ -77,7 +77,7 @@ impl SqliteStore {
 
 #[async_trait]
 impl Store for SqliteStore {
-    async fn append(&self, lane: &Lane, drafts: Vec<Draft>) -> Result<Appended, Error> {
+    async fn append(&self, lane: &Lane, _term: Term, drafts: Vec<Draft>) -> Result<Appended, Error> {
         self.commits
             .submit(lane, drafts)
             .await?
@@ -92,8 +92,12 @@ impl Store for SqliteStore {
         self.head.clone()
     }
 
-    fn writes(&self) -> watch::Receiver<bool> {
+    fn writes(&self) -> watch::Receiver<Option<Term>> {
         self.writes.subscribe()
+    }
+
+    fn term(&self) -> Option<Term> {
+        *self.writes.borrow()
     }
 
     fn reader(&self) -> &dyn Reader {

@@ -4,6 +4,7 @@
 
 mod crash;
 mod disk;
+mod erasure;
 mod failover;
 mod growth;
 mod postgres;

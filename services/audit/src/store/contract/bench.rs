@@ -1,19 +1,20 @@
 //! A place for a log in either database, for tests.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use harombe_error::ServiceError as _;
 use harombe_sql::StoreConfig;
 use harombe_testkit::postgres::Database;
-use harombe_types::ServiceName;
+use harombe_types::{Person, ServiceName, SystemClock};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 
 use crate::domain::Event;
 use crate::files::Source;
 use crate::fixture::{LIMITS, Writer, numbers};
-use crate::log::Log;
+use crate::log::{Erasures, Log};
 use crate::store::sqlite::LOG_FILE;
 use crate::store::{Appended, Place};
 use crate::verify::{Known, Report, VerifyError, verify_with};
@@ -49,7 +50,7 @@ impl Bench {
     /// The log, once this process may write to it.
     pub(crate) async fn open(&self) -> Log {
         let log = self.open_at(self.directory.path()).await;
-        log.store().writes().wait_for(|writes| *writes).await.unwrap();
+        log.store().writes().wait_for(Option::is_some).await.unwrap();
         log
     }
 
@@ -110,6 +111,32 @@ pub(crate) async fn persist(log: &Log, service: ServiceName, events: Vec<Event>)
     loop {
         match log.append(service, events.clone()).await {
             Ok(appended) => return appended,
+            Err(error) if error.retry_after().is_some() => {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+}
+
+/// An instance's way to erase people.
+pub(crate) fn erasing(log: &Arc<Log>) -> Erasures {
+    Erasures::new(Arc::clone(log), Arc::new(SystemClock))
+}
+
+/// An admin of the tenant `alpha`.
+pub(crate) fn admin() -> Person {
+    Person {
+        tenant: "alpha".parse().unwrap(),
+        ..harombe_testkit::person("root")
+    }
+}
+
+/// Erases as a service does: again, as long as the log says that it may work later.
+pub(crate) async fn erase(erasures: &Erasures, subject: &str) -> u64 {
+    loop {
+        match erasures.erase(&admin(), &subject.parse().unwrap()).await {
+            Ok(data_keys) => return data_keys,
             Err(error) if error.retry_after().is_some() => {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }

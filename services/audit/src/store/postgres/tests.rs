@@ -12,10 +12,12 @@ use crate::Error;
 use crate::domain::Filter;
 use crate::files::{Source, query};
 use crate::fixture::{LIMITS, Writer, numbers};
-use crate::log::Log;
+use crate::log::{Log, Opener};
 use crate::store::contract::{Bench, persist};
 use crate::store::{CHECKPOINT_FILE, Place};
 use crate::verify::{Damage, Kind, Known, VerifyError, verify_with};
+
+mod erasures;
 
 async fn connection(bench: &Bench) -> PgConnection {
     let url = bench.database.as_ref().unwrap().url();
@@ -58,7 +60,7 @@ async fn one_instance_writes_and_the_next_goes_on_where_it_ended() {
         (Code::Unavailable, Reason::AuditUnavailable)
     );
     assert!(refused.retry_after().is_some());
-    assert!(!*two.store().writes().borrow());
+    assert!(two.store().term().is_none());
 
     // Every read is answered there, the newest entry and its details included.
     let filter = Filter {
@@ -72,7 +74,7 @@ async fn one_instance_writes_and_the_next_goes_on_where_it_ended() {
     assert_eq!(two.head().await.unwrap().note(), one.head().await.unwrap().note());
 
     one.close().await;
-    two.store().writes().wait_for(|writes| *writes).await.unwrap();
+    two.store().writes().wait_for(Option::is_some).await.unwrap();
     let next = two
         .append(writer.service, writer.events("alpha", 1))
         .await
@@ -136,7 +138,11 @@ async fn a_second_writer_without_the_lock_cannot_fork_the_log() {
     let keys = super::PostgresKeys::open(place.config.postgres.as_ref().unwrap(), &place.wrapping_key)
         .await
         .unwrap();
-    let data_key = keys.of("alpha", "ann").await.unwrap();
+    let keys = crate::store::DataKeys::new(keys);
+    let data_key = keys
+        .of("alpha", "ann", crate::store::Term::default())
+        .await
+        .unwrap();
     let draft = writer
         .event("alpha", "exec.started")
         .draft(&data_key, harombe_redact::Scanner::shared(), LIMITS)
@@ -434,7 +440,12 @@ async fn an_index_that_a_restore_has_left_is_not_believed_and_is_built_anew() {
     assert_eq!(found, [0, 1, 2]);
     let mut shown = Vec::new();
     for index in found {
-        shown.push(log.matching(&of("beta"), index).await.unwrap().is_some());
+        shown.push(
+            log.matching(&Opener::default(), &of("beta"), index)
+                .await
+                .unwrap()
+                .is_some(),
+        );
     }
     assert_eq!(shown, [false, false, true]);
     log.close().await;

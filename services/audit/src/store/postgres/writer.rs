@@ -1,24 +1,27 @@
 //! One writer among several instances. Whoever holds an advisory lock of the database appends, and it appends on the very
-//! connection that holds the lock: a writer that lost the lock lost the connection, and can commit nothing more.
+//! connection that holds the lock: a writer that lost the lock lost the connection, and can commit nothing more. It also
+//! destroys data keys there, so that no other instance can have begun to seal with them in the meantime.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use harombe_sql::{Error as SqlError, Limits, Postgres, fair};
-use parking_lot::Mutex;
+use harombe_sql::{Error as SqlError, Limits, Postgres};
 use sqlx::{Connection as _, PgConnection};
-use tokio::sync::{oneshot, watch};
-use tokio::task::JoinHandle;
+use tokio::sync::watch;
 use tokio::time::timeout;
 
+use self::queue::{Append, Destroy, Group, Pending, Refusal, Tasks};
+use super::data_keys;
 use super::reader::PostgresReader;
 use super::tables::Tables;
 use crate::Error;
 use crate::domain::Draft;
-use crate::store::ledger::{Ledger, Reply};
-use crate::store::{self, Lane, published};
+use crate::store::ledger::Ledger;
+use crate::store::{Term, published};
+pub(super) use queue::Queue;
 
+mod queue;
 mod session;
 
 /// After so much silence the connection is asked whether it is still there; well below what the server allows it.
@@ -30,70 +33,16 @@ const TAKE_UP: Duration = Duration::from_secs(30);
 /// Most bytes of leaves and details in one statement.
 const STATEMENT: usize = 16 << 20;
 
-/// An append on its way, and who waits for it.
-struct Pending {
-    drafts: Vec<Draft>,
-    reply: oneshot::Sender<Result<Reply, Refusal>>,
-}
-
-/// Why a group was not written, or not known to be.
-#[derive(Debug, Clone)]
-enum Refusal {
-    NotWriter,
-    Store(SqlError),
-}
-
-/// Where appends wait for the writer.
-pub(super) struct Queue {
-    waiting: Arc<fair::Queue<Lane, Pending>>,
-    max_wait: Duration,
-    task: Mutex<Option<JoinHandle<()>>>,
-}
-
-impl Queue {
-    /// Hands the drafts over and waits until they are durable. At most as long as [`Limits::max_wait`] for a place.
-    pub(super) async fn submit(&self, lane: &Lane, drafts: Vec<Draft>) -> Result<Reply, Error> {
-        let (reply, outcome) = oneshot::channel();
-        let pushed = self.waiting.push(lane, Pending { drafts, reply });
-        match timeout(self.max_wait, pushed).await {
-            Ok(Ok(())) => {}
-            Ok(Err(fair::Rejected::Closed(_))) => return Err(SqlError::Closed.into()),
-            Ok(Err(fair::Rejected::Full(_))) | Err(_) => return Err(SqlError::QueueFull.into()),
-        }
-        match outcome.await {
-            Ok(Ok(reply)) => Ok(reply),
-            Ok(Err(Refusal::NotWriter)) => Err(Error::NotWriter),
-            Ok(Err(Refusal::Store(error))) => Err(error.into()),
-            Err(_) => Err(SqlError::Closed.into()),
-        }
-    }
-
-    /// Takes no more appends, writes those that wait, and gives up the lock.
-    pub(super) async fn shutdown(&self) {
-        self.waiting.close();
-        let task = self.task.lock().take();
-        if let Some(task) = task
-            && let Err(error) = task.await
-        {
-            tracing::error!(%error, "the writer of the audit log ended abnormally");
-        }
-    }
-}
-
-impl Drop for Queue {
-    fn drop(&mut self) {
-        self.waiting.close();
-    }
-}
-
 /// The task that stands for election, and writes while it is elected.
 pub(super) struct Writer {
     database: Postgres,
     directory: PathBuf,
     ledger: Ledger,
-    waiting: Arc<fair::Queue<Lane, Pending>>,
+    waiting: Arc<Tasks>,
     group: usize,
-    writes: watch::Sender<bool>,
+    /// The last term of this instance.
+    term: Term,
+    writes: watch::Sender<Option<Term>>,
 }
 
 /// Why an elected writer stopped.
@@ -105,34 +54,26 @@ enum End {
 }
 
 impl Writer {
-    /// Starts standing for election; the receiver tells when this instance is the one that writes.
+    /// Starts standing for election; the receiver tells when this instance is the one that writes, and in which term.
     pub(super) fn start(
         database: Postgres,
         directory: PathBuf,
         ledger: Ledger,
         limits: Limits,
-    ) -> (Queue, watch::Receiver<bool>) {
-        let terms = fair::Terms {
-            party: store::party,
-            weight: |pending: &Pending| store::weight(&pending.drafts),
-        };
-        let waiting = Arc::new(fair::Queue::on(terms, limits.queue));
-        let (writes, receiver) = watch::channel(false);
+    ) -> (Queue, watch::Receiver<Option<Term>>) {
+        let waiting = Arc::new(queue::tasks(limits));
+        let (writes, receiver) = watch::channel(None);
         let writer = Self {
             database,
             directory,
             ledger,
             waiting: Arc::clone(&waiting),
             group: limits.group.max(1),
+            term: Term::default(),
             writes,
         };
-        let task = tokio::spawn(writer.run());
-        let queue = Queue {
-            waiting,
-            max_wait: limits.max_wait,
-            task: Mutex::new(Some(task)),
-        };
-        (queue, receiver)
+        let writer = tokio::spawn(writer.run());
+        (Queue::new(waiting, limits.max_wait, writer), receiver)
     }
 
     async fn run(mut self) {
@@ -150,9 +91,10 @@ impl Writer {
                 entries = self.ledger.head().size(),
                 "this instance writes the audit log"
             );
-            self.writes.send_replace(true);
+            self.term = self.term.next();
+            self.writes.send_replace(Some(self.term));
             let end = self.serve(&mut session).await;
-            self.writes.send_replace(false);
+            self.writes.send_replace(None);
             match end {
                 End::Closed => return session::release(session).await,
                 End::Lost => drop(session),
@@ -167,7 +109,7 @@ impl Writer {
         loop {
             tokio::select! {
                 session = &mut elected => return Some(session),
-                group = self.waiting.take(self.group) => if !refuse(group, &Refusal::NotWriter) { return None },
+                group = self.waiting.take(self.group) => if !refuse(group) { return None },
             }
         }
     }
@@ -179,7 +121,7 @@ impl Writer {
         loop {
             tokio::select! {
                 () = &mut over => return true,
-                group = self.waiting.take(self.group) => if !refuse(group, &Refusal::NotWriter) { return false },
+                group = self.waiting.take(self.group) => if !refuse(group) { return false },
             }
         }
     }
@@ -213,22 +155,39 @@ impl Writer {
             if group.is_empty() {
                 return End::Closed;
             }
-            let mut group = group.into_iter();
-            while let Some(part) = next_part(&mut group) {
-                if let Err(error) = self.write(session, part).await {
-                    tracing::error!(error = %Chain(&error), "a group of appends failed; standing for election again");
-                    refuse(group.collect(), &Refusal::Store(error));
-                    return End::Lost;
-                }
+            let mut group = Group::of(self.term, group);
+            if let Err(error) = self.work_off(session, &mut group).await {
+                tracing::error!(error = %Chain(&error), "a group could not be written; standing for election again");
+                group.refuse(&Refusal::Store(error));
+                return End::Lost;
             }
         }
     }
 
+    async fn work_off(&mut self, session: &mut PgConnection, group: &mut Group) -> Result<(), SqlError> {
+        for destroy in group.keys.by_ref() {
+            self.destroy(session, destroy).await?;
+        }
+        while let Some(part) = next_part(&mut group.appends) {
+            self.write(session, part).await?;
+        }
+        Ok(())
+    }
+
+    /// Deletes a data key and answers for it. After an error it may be gone or not, but not later than the lock.
+    async fn destroy(&self, session: &mut PgConnection, destroy: Destroy) -> Result<(), SqlError> {
+        let deleted = timeout(PATIENCE, data_keys::destroy(session, &destroy.owner)).await;
+        let deleted = deleted.unwrap_or(Err(sqlx::Error::PoolTimedOut));
+        let deleted = deleted.map_err(|error| self.database.error(error));
+        let _ = destroy.reply.send(deleted.clone().map_err(Refusal::Store));
+        deleted
+    }
+
     /// Commits one group and answers it. After an error nothing is certain but the database.
-    async fn write(&mut self, session: &mut PgConnection, part: Vec<Pending>) -> Result<(), SqlError> {
+    async fn write(&mut self, session: &mut PgConnection, part: Vec<Append>) -> Result<(), SqlError> {
         let (jobs, replies): (Vec<_>, Vec<_>) = part
             .into_iter()
-            .map(|pending| (pending.drafts, pending.reply))
+            .map(|append| (append.drafts, append.reply))
             .unzip();
         let mut tables = Tables {
             database: &self.database,
@@ -255,25 +214,23 @@ impl Writer {
     }
 }
 
-/// Answers a group without writing it; `false` when it is the empty one of a closed queue.
-fn refuse(group: Vec<Pending>, refusal: &Refusal) -> bool {
+/// Answers a group without doing it; `false` when it is the empty one of a closed queue.
+fn refuse(group: Vec<Pending>) -> bool {
     let is_open = !group.is_empty();
-    for pending in group {
-        let _ = pending.reply.send(Err(refusal.clone()));
-    }
+    Group::sorted(group).refuse(&Refusal::NotWriter);
     is_open
 }
 
 /// The appends that fit into the next statement, at least one.
-fn next_part(group: &mut std::vec::IntoIter<Pending>) -> Option<Vec<Pending>> {
+fn next_part(appends: &mut std::vec::IntoIter<Append>) -> Option<Vec<Append>> {
     let mut part = Vec::new();
     let mut bytes = 0;
-    while let Some(next) = group.as_slice().first() {
+    while let Some(next) = appends.as_slice().first() {
         bytes += next.drafts.iter().map(Draft::weight).sum::<usize>();
         if !part.is_empty() && bytes > STATEMENT {
             break;
         }
-        part.extend(group.next());
+        part.extend(appends.next());
     }
     (!part.is_empty()).then_some(part)
 }

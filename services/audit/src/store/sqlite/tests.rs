@@ -1,7 +1,9 @@
 //! What holds only for files: several processes on them, and files put in the place of others.
 
 use std::path::Path;
+use std::sync::Arc;
 
+use harombe_error::ServiceError as _;
 use harombe_types::ServiceName;
 use sqlx::Connection as _;
 use tempfile::TempDir;
@@ -11,7 +13,9 @@ use crate::Error;
 use crate::domain::Filter;
 use crate::fixture::{LIMITS, Writer, numbers, open, written};
 use crate::log::Log;
-use crate::store::Place;
+use crate::store::contract::{admin, erasing};
+use crate::store::data_keys::{KeyStore as _, Owner};
+use crate::store::{Place, Term};
 
 async fn try_open(directory: &Path) -> Result<Log, Error> {
     let place = Place::new(directory.to_owned(), harombe_sql::StoreConfig::default());
@@ -146,4 +150,113 @@ async fn an_index_of_another_log_is_built_anew() {
         [0, 1, 2, 3, 4]
     );
     log.close().await;
+}
+
+/// The files under `directory` in which the bytes are.
+fn holding(directory: &Path, bytes: &[u8]) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(holding(&path, bytes));
+        } else if std::fs::read(&path)
+            .unwrap()
+            .windows(bytes.len())
+            .any(|window| window == bytes)
+        {
+            found.push(path);
+        }
+    }
+    found
+}
+
+#[tokio::test]
+async fn nothing_of_a_destroyed_key_is_left_in_any_file() {
+    let directory = TempDir::new().unwrap();
+    let log = Arc::new(open(directory.path()).await);
+    let mut writer = Writer::new(ServiceName::Hitl);
+    log.append(writer.service, writer.events("alpha", 1))
+        .await
+        .unwrap();
+    let keys = directory.path().join("keys").join(super::DATA_KEYS_FILE);
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(&keys);
+    let mut reader = sqlx::SqliteConnection::connect_with(&options).await.unwrap();
+    let mut reading = reader.begin().await.unwrap();
+    let secret: Vec<u8> = sqlx::query_scalar("SELECT key FROM data_keys WHERE subject = 'ann'")
+        .fetch_one(&mut *reading)
+        .await
+        .unwrap();
+    assert_ne!(
+        holding(directory.path(), &secret),
+        Vec::<std::path::PathBuf>::new()
+    );
+
+    // Somebody who reads keeps the write-ahead log from being emptied: the key is gone, but not yet its bytes.
+    let erasures = erasing(&log);
+    let ann = "ann".parse().unwrap();
+    let busy = erasures.erase(&admin(), &ann).await.unwrap_err();
+    assert!(
+        matches!(busy, Error::Store(harombe_sql::Error::Locked { .. })),
+        "{busy:?}"
+    );
+    assert!(busy.retry_after().is_some());
+    assert_eq!(log.entry(0).await.unwrap().details, "");
+    drop(reading);
+    reader.close().await.unwrap();
+    // Whoever asks again has the rest done, and puts nothing on record twice.
+    assert_eq!(erasures.erase(&admin(), &ann).await.unwrap(), 0);
+    assert_eq!(
+        holding(directory.path(), &secret),
+        Vec::<std::path::PathBuf>::new()
+    );
+    log.append(writer.service, writer.events("alpha", 1))
+        .await
+        .unwrap();
+    assert_eq!(log.head().await.unwrap().size(), 3);
+    assert_eq!(log.entry(2).await.unwrap().details, r#"{"count":2}"#);
+    log.close().await;
+    assert_eq!(
+        holding(directory.path(), &secret),
+        Vec::<std::path::PathBuf>::new()
+    );
+}
+
+/// Where rows come and go, SQLite moves others from page to page, and what it zeroes is only where they were last: without
+/// a rewrite of the file, this sequence leaves copies of two destroyed keys.
+#[tokio::test]
+async fn no_copy_of_a_destroyed_key_is_left_where_rows_were_moved() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path().join(super::DATA_KEYS_FILE);
+    let keys = super::SqliteKeys::open(&path).await.unwrap();
+    let mut state = 40_u64;
+    let mut next = |bound: usize| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(state >> 33).unwrap() % bound
+    };
+    let (mut there, mut destroyed) = (Vec::new(), std::collections::HashSet::new());
+    for step in 0..900 {
+        let share = if step < 750 { 60 } else { 40 };
+        if next(100) < share || there.is_empty() {
+            let owner = Owner {
+                tenant: "alpha".to_owned(),
+                subject: format!("{step}{}", "x".repeat(next(100))),
+            };
+            let (_, secret) = keys.of(&owner).await.unwrap();
+            there.push((owner, secret));
+        } else {
+            let (owner, secret) = there.swap_remove(next(there.len()));
+            keys.destroy(&owner, Term::default()).await.unwrap();
+            destroyed.insert(secret.to_vec());
+        }
+    }
+    keys.overwrite().await.unwrap();
+    assert!(destroyed.len() > 300 && !there.is_empty());
+    let bytes = std::fs::read(&path).unwrap();
+    assert!(bytes.windows(32).all(|window| !destroyed.contains(window)));
+    let (_, secret) = &there[0];
+    assert_eq!(holding(directory.path(), &**secret), [path.clone()]);
+    assert_eq!(std::fs::metadata(path.with_extension("db-wal")).unwrap().len(), 0);
+    keys.close().await;
 }
