@@ -43,6 +43,28 @@ pub(super) async fn append(
     })
 }
 
+/// Entries that are added with one statement: each is a way to another thread and back.
+const TOGETHER: usize = 4;
+
+/// The statement that adds so many.
+const fn add(entries: usize) -> &'static str {
+    match entries {
+        1 => "INSERT INTO journal (run, cursor, written_ms, event, state) VALUES (?, ?, ?, ?, ?)",
+        2 => {
+            "INSERT INTO journal (run, cursor, written_ms, event, state) \
+             VALUES (?, ?, ?, ?, ?), (?, ?, ?, ?, ?)"
+        }
+        3 => {
+            "INSERT INTO journal (run, cursor, written_ms, event, state) \
+             VALUES (?, ?, ?, ?, ?), (?, ?, ?, ?, ?), (?, ?, ?, ?, ?)"
+        }
+        _ => {
+            "INSERT INTO journal (run, cursor, written_ms, event, state) \
+             VALUES (?, ?, ?, ?, ?), (?, ?, ?, ?, ?), (?, ?, ?, ?, ?), (?, ?, ?, ?, ?)"
+        }
+    }
+}
+
 /// Adds the entries behind the run's cursor and returns the new one; the run's row is the caller's to update.
 pub(super) async fn write(
     tx: &mut Connection,
@@ -51,16 +73,18 @@ pub(super) async fn write(
     now: Timestamp,
 ) -> Unit<i64> {
     let mut cursor = row.cursor;
-    for entry in entries {
-        cursor += 1;
-        sqlx::query("INSERT INTO journal (run, cursor, written_ms, event, state) VALUES (?, ?, ?, ?, ?)")
-            .bind(row.id)
-            .bind(cursor)
-            .bind(now.as_millis())
-            .bind(entry.event)
-            .bind(entry.state.as_ref())
-            .execute(&mut *tx)
-            .await?;
+    for some in entries.chunks(TOGETHER) {
+        let mut query = sqlx::query(add(some.len()));
+        for entry in some {
+            cursor += 1;
+            query = query
+                .bind(row.id)
+                .bind(cursor)
+                .bind(now.as_millis())
+                .bind(entry.event.as_deref())
+                .bind(entry.state.as_ref());
+        }
+        query.execute(&mut *tx).await?;
     }
     Ok(cursor)
 }

@@ -73,7 +73,9 @@ pub(super) async fn end(
 ) -> Unit<()> {
     sqlx::query(
         "UPDATE runs SET state = ?, finished_ms = ?, token = NULL, lease_expires_ms = 0, cursor = ?, tokens = ?, \
-         bytes = ?, saw_outside = ? WHERE id = ?",
+         bytes = ?, saw_outside = ? WHERE id = ?; \
+         UPDATE sessions SET active_run = NULL, updated_ms = ?, turns = turns + ?, saw_outside = saw_outside OR ? \
+         WHERE id = ?",
     )
     .bind(state_number(state))
     .bind(now.as_millis())
@@ -82,17 +84,11 @@ pub(super) async fn end(
     .bind(run.bytes)
     .bind(saw_outside)
     .bind(run.id)
-    .execute(&mut *tx)
-    .await?;
-    sqlx::query(
-        "UPDATE sessions SET active_run = NULL, updated_ms = ?, turns = turns + ?, saw_outside = saw_outside OR ? \
-         WHERE id = ?",
-    )
     .bind(now.as_millis())
     .bind(i64::from(state == RunState::Finished))
     .bind(saw_outside.unwrap_or_default())
     .bind(run.session)
-    .execute(&mut *tx)
+    .execute(tx)
     .await?;
     Ok(())
 }
