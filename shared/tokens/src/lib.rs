@@ -67,6 +67,11 @@ impl Counter {
         }
     }
 
+    /// Whether it only estimates, which is the same for every model.
+    pub fn is_estimate(&self) -> bool {
+        matches!(self.means, Means::Estimate)
+    }
+
     /// The name of what counts: a vocabulary's, a tokenizer's file's, or "estimate".
     pub fn name(&self) -> &str {
         match &self.means {

@@ -21,6 +21,8 @@ pub(crate) struct Tool {
     pub act: Act,
     schema: Value,
     validator: jsonschema::Validator,
+    /// Of what a model is told about it; each message is counted with all tools.
+    estimated_tokens: u64,
 }
 
 /// Which method of which enforcing service performs a tool.
@@ -141,6 +143,11 @@ const BUILT_IN: [Definition; 9] = [
     },
 ];
 
+/// Tokens of what a model is told about a tool.
+fn told(counter: &Counter, description: &str, parameters: &str) -> u64 {
+    framed(counter, description) + framed(counter, parameters)
+}
+
 impl Registry {
     /// Every tool there is. Without a service that can be searched there is no `web_search`.
     ///
@@ -189,6 +196,7 @@ impl Tool {
             act,
             schema,
             validator,
+            estimated_tokens: told(&Counter::estimate(), description, parameters),
         }))
     }
 
@@ -204,7 +212,10 @@ impl Tool {
 
     /// Tokens of what a model is told about it.
     pub(crate) fn tokens(&self, counter: &Counter) -> u64 {
-        framed(counter, self.description) + framed(counter, self.parameters)
+        if counter.is_estimate() {
+            return self.estimated_tokens;
+        }
+        told(counter, self.description, self.parameters)
     }
 
     /// Reads and checks arguments as a model wrote them.
