@@ -40,9 +40,13 @@ pub(in crate::store) async fn belongings(
     sessions: u32,
     runs: u32,
 ) -> Unit<Belongings> {
-    let free: Vec<String> = sqlx::query_scalar(
-        "SELECT session_id FROM sessions WHERE tenant = $1 AND subject = $2 AND active_run IS NULL \
-         ORDER BY updated_ms DESC, id DESC LIMIT $3",
+    // one statement: whoever begins or ends a turn meanwhile must not take a session past both
+    let rows: Vec<(Option<String>, i64)> = sqlx::query_as(
+        "WITH held AS (SELECT count(*) AS sessions FROM sessions \
+                       WHERE tenant = $1 AND subject = $2 AND active_run IS NOT NULL), \
+         free AS (SELECT session_id FROM sessions WHERE tenant = $1 AND subject = $2 AND active_run IS NULL \
+                  ORDER BY updated_ms DESC, id DESC LIMIT $3) \
+         SELECT free.session_id, held.sessions FROM held LEFT JOIN free ON TRUE",
     )
     .bind(owner.tenant.as_str())
     .bind(owner.subject.as_str())
@@ -59,18 +63,13 @@ pub(in crate::store) async fn belongings(
     .bind(i64::from(runs))
     .fetch_all(&mut *connection)
     .await?;
-    let in_use: i64 = sqlx::query_scalar(
-        "SELECT count(*) FROM sessions WHERE tenant = $1 AND subject = $2 AND active_run IS NOT NULL",
-    )
-    .bind(owner.tenant.as_str())
-    .bind(owner.subject.as_str())
-    .fetch_one(&mut *connection)
-    .await?;
-    let free: Result<_, _> = free.iter().map(|id| session_id(id)).collect();
+    let in_use = rows.first().map_or(0, |(_, held)| unsigned(*held));
+    let free = rows.iter().filter_map(|(id, _)| id.as_deref());
+    let free: Result<_, _> = free.map(session_id).collect();
     let uncancelled: Result<_, _> = busy.iter().map(|busy| busy.run(owner)).collect();
     Ok(Belongings {
         free: free.or_else(refuse)?,
-        in_use: unsigned(in_use),
+        in_use,
         uncancelled: uncancelled.or_else(refuse)?,
         memories: memories(connection, owner).await?,
     })

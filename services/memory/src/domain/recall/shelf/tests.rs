@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use harombe_rpc::Metrics;
 use harombe_sql::StoreConfig;
+use harombe_testkit::postgres::Database;
 use harombe_types::{Clock, EventId, MemoryId, SystemClock};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Executor as _};
@@ -191,6 +192,69 @@ async fn changes_are_taken_in_by_parts_that_are_little_work() {
         assert!(part.len() == 1 || is_little(part), "{} memories", part.len());
     }
     assert_eq!(slices(&[]).count(), 0);
+}
+
+/// Whose indexes are there.
+fn held(shelf: &Shelf) -> Vec<Owner> {
+    let places = shelf.places.lock();
+    assert_eq!(places.by_use.len(), places.by_owner.len());
+    let sizes: usize = places.by_owner.values().map(|slot| slot.bytes).sum();
+    assert_eq!(places.bytes, sizes);
+    let mut held: Vec<_> = places.by_owner.keys().cloned().collect();
+    held.sort_by(|one, other| one.subject.cmp(&other.subject));
+    held
+}
+
+#[tokio::test]
+async fn an_index_that_is_forgotten_leaves_room() {
+    let rig = Rig::new().await;
+    let shelf = rig.shelf(1 << 20);
+    let memory = rig.keep("I live in Rome").await;
+    let ann = owner("ann");
+    let place = shelf.of(&ann).await.unwrap();
+    shelf.of(&owner("bob")).await.unwrap();
+    assert_eq!(held(&shelf), [ann.clone(), owner("bob")]);
+    for _ in 0..2 {
+        shelf.forget(&ann).await;
+        assert_eq!(held(&shelf), [owner("bob")]);
+    }
+    // who has it goes on with it
+    assert!(holds(&place, &memory));
+    rig.memories.erase_person(&ann, 9).await.unwrap();
+    assert!(!holds(&shelf.of(&ann).await.unwrap(), &memory));
+}
+
+#[tokio::test]
+async fn who_was_erased_at_another_process_is_let_go() {
+    let database = Database::create().await;
+    let config = StoreConfig {
+        postgres: Some(database.config()),
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let opened = open(&config, folder.path(), Outbox::Unused).await.unwrap();
+    let (memories, peers) = (opened.memories, opened.peers.unwrap());
+    let rig = Rig { memories, folder };
+    let shelf = rig.shelf(1 << 20);
+    let ann = owner("ann");
+    let old = rig.keep("I live in Rome").await;
+    shelf.of(&ann).await.unwrap();
+    shelf.tidy(&*peers).await.unwrap();
+    assert_eq!(held(&shelf), std::slice::from_ref(&ann));
+    rig.memories.erase_person(&ann, 9).await.unwrap();
+    shelf.tidy(&*peers).await.unwrap();
+    assert_eq!(held(&shelf), []);
+
+    // nor is it taken for that of the next of the name, who has as many changes
+    rig.keep("I live in Rome").await;
+    shelf.of(&ann).await.unwrap();
+    rig.memories.erase_person(&ann, 9).await.unwrap();
+    let new = rig.keep("I live in Oslo").await;
+    let place = shelf.of(&ann).await.unwrap();
+    assert!(holds(&place, &new) && !holds(&place, &old));
+    rig.memories.erase_person(&ann, 9).await.unwrap();
+    rig.keep("I live in Bonn").await;
+    shelf.tidy(&*peers).await.unwrap();
+    assert_eq!(held(&shelf), []);
 }
 
 fn owner(subject: &str) -> Owner {
