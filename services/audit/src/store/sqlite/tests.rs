@@ -256,7 +256,7 @@ async fn no_copy_of_a_destroyed_key_is_left_where_rows_were_moved() {
     let bytes = std::fs::read(&path).unwrap();
     assert!(bytes.windows(32).all(|window| !destroyed.contains(window)));
     let (_, secret) = &there[0];
-    assert_eq!(holding(directory.path(), &**secret), [path.clone()]);
+    assert_eq!(holding(directory.path(), &**secret), std::slice::from_ref(&path));
     assert_eq!(std::fs::metadata(path.with_extension("db-wal")).unwrap().len(), 0);
     keys.close().await;
 }
