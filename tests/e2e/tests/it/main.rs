@@ -39,6 +39,7 @@ mod model;
 mod ops;
 mod outside;
 mod pair;
+mod people;
 mod quoted;
 mod recovery;
 mod repeated;
