@@ -71,9 +71,9 @@ async fn what_there_is_of_a_person_is_told(place: Place) {
         session_of(&*store, &stranger).await;
         kept(&*memories, &stranger, vec![fact("theirs")]).await;
     }
-    let mut free = store.belongings(&zoe(), 9, 9).await.unwrap().free;
-    free.sort_unstable();
-    assert_eq!(free, [first, second]);
+    let free = store.belongings(&zoe(), 9, 9).await.unwrap().free;
+    assert_eq!(free.len(), 2);
+    assert!(free.contains(&first) && free.contains(&second), "{free:?}");
     assert_eq!(store.belongings(&zoe(), 1, 9).await.unwrap().free.len(), 1);
     memories
         .save(saving(&zoe(), vec![fact("not seen yet")]))
@@ -346,7 +346,9 @@ async fn the_next_of_the_name_is_another(place: Place) {
             (ann(), there + 1),
             (zoe(), 0),
         ];
-        assert_eq!(peers.gone(asked).await.unwrap(), [zoe(), ann(), zoe()]);
+        let mut gone = peers.gone(asked).await.unwrap();
+        gone.sort_by(|one, other| one.subject.cmp(&other.subject));
+        assert_eq!(gone, [ann(), zoe(), zoe()]);
     }
 }
 
