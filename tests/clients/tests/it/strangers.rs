@@ -18,16 +18,18 @@ use harombe_proto::audit::v1::{QueryRequest, query_response};
 use harombe_proto::google::api::http_rule::Pattern;
 use harombe_proto::hitl::v1::approval_service_client::ApprovalServiceClient;
 use harombe_proto::hitl::v1::{DecideRequest, WatchRequest, WatchResponse};
+use harombe_proto::memory::v1::personal_memory_service_client::PersonalMemoryServiceClient;
+use harombe_proto::memory::v1::{GetMemoryRequest, SaveMemoryRequest};
 use harombe_proto::types::v1::Decision;
 use harombe_proto::types::v1::run_event::Event;
-use harombe_types::Role;
+use harombe_types::{MemoryId, Role, SystemClock};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use sha2::{Digest as _, Sha256};
 use tonic::Streaming;
 
 use forms::{Answer, Caller, Until};
-use public::{Method, Theirs, methods};
+use public::{MINE, Method, Theirs, methods};
 
 use crate::Topology;
 
@@ -36,6 +38,7 @@ both!(what_is_somebody_elses_is_not_there);
 /// What the first tenant keeps to itself.
 const FILE: &[u8] = b"the-words-in-anns-file";
 const MESSAGE: &str = "Run a program about anns-own-affairs.";
+const MEMORY: &str = "There are anns-own-affairs.";
 
 /// Who asks for what is not theirs.
 struct Stranger {
@@ -77,8 +80,10 @@ impl Stranger {
             return None;
         }
         Some(match method.name() {
-            // Ids are chosen by clients, each tenant's by themselves: what comes of that, `twin` looks at.
+            // Ids are chosen by clients: of sessions each tenant's by themselves, of memories each person's. What comes of
+            // that, `twin` looks at.
             "CreateSession" if !self.is_of_the_tenant => return None,
+            "ImportMemories" => return None,
             // The request names the first tenant.
             "CreateKey" => Deserved::NotAllowed,
             // Their ids are filters here.
@@ -195,8 +200,22 @@ async fn entry_of(caller: &Caller, run: &str) -> u64 {
     entry.index
 }
 
+/// Has that remembered; answers its id.
+async fn remembered(owner: &Caller, text: &str) -> String {
+    let memory_id = MemoryId::generate(&SystemClock).to_string();
+    let request = SaveMemoryRequest {
+        memory_id: memory_id.clone(),
+        text: text.to_owned(),
+        ..SaveMemoryRequest::default()
+    };
+    let mut memories = PersonalMemoryServiceClient::new(owner.channel());
+    memories.save_memory(request).await.unwrap();
+    memory_id
+}
+
 async fn what_is_of(owner: &Caller, waiting: &Waiting) -> Theirs {
     Theirs {
+        memory: remembered(owner, MEMORY).await,
         session: waiting.session.clone(),
         run: waiting.run.clone(),
         approval: waiting.approval.clone(),
@@ -237,13 +256,18 @@ async fn walk(methods: &[Method], stranger: &Stranger, theirs: &Theirs, marks: &
     calls
 }
 
-/// In another tenant somebody may give a session of their own the same id. It stays their own: they see, change and erase
-/// nothing else by it. Answers how many calls that were.
-async fn twin(methods: &[Method], stranger: &Caller, theirs: &Theirs, private: &[String]) -> usize {
-    let mut personal: Vec<_> = methods.iter().filter(|method| method.is_personal()).collect();
-    personal.sort_by_key(|method| method.name() == "DeleteSession");
+/// Somebody may give what is their own the same id: a session in another tenant, a memory everywhere. It stays their own: they
+/// see, change and erase nothing else by it. Answers how many calls that were.
+async fn twin(mut methods: Vec<&Method>, stranger: &Caller, theirs: &Theirs, private: &[String]) -> usize {
+    methods.sort_by_key(|method| match method.name() {
+        "ImportMemories" => 0,
+        "EraseMemory" => 2,
+        // with all memories that are of it
+        "DeleteSession" => 3,
+        _ => 1,
+    });
     let mut calls = 0;
-    for method in personal {
+    for method in methods {
         let (request, _) = method.request(theirs);
         let answer = stranger.grpc(method, request, Until::End).await;
         free_of(method, "gRPC", &answer, private);
@@ -253,8 +277,8 @@ async fn twin(methods: &[Method], stranger: &Caller, theirs: &Theirs, private: &
         };
         let said = String::from_utf8_lossy(&answer.bytes);
         assert_eq!(answer.refused, expected, "{}: {said}", method.path());
-        if method.name() == "DownloadFile" {
-            assert!(answer.holds("mine now"), "{said}");
+        if ["DownloadFile", "GetMemory", "ListMemories", "ExportMemories"].contains(&method.name()) {
+            assert!(answer.holds(MINE), "{}: {said}", method.path());
         }
         calls += 1;
     }
@@ -319,9 +343,9 @@ impl Watch {
 #[expect(clippy::print_stdout, reason = "a walk says how far it went")]
 async fn what_is_somebody_elses_is_not_there(topology: Topology) {
     let system = topology.start().await;
-    let methods = methods();
     let everything = Role::ALL.map(Role::as_str);
     let owner = Stranger::new(&system, key_for("ann", &everything)).await.caller;
+    let methods = methods(&owner).await;
     let approver = Caller {
         url: system.url().to_owned(),
         key: system.approver.clone(),
@@ -338,6 +362,7 @@ async fn what_is_somebody_elses_is_not_there(topology: Topology) {
         &theirs.approval,
         &theirs.call,
         &theirs.key,
+        &theirs.memory,
     ];
     let marks: Vec<_> = private.iter().chain(ids).cloned().collect();
 
@@ -357,13 +382,16 @@ async fn what_is_somebody_elses_is_not_there(topology: Topology) {
     for stranger in [&elsewhere, &colleague, &user] {
         calls += walk(&methods, stranger, &theirs, &marks).await;
     }
-    calls += twin(&methods, &elsewhere.caller, &theirs, &private).await;
+    let personal = methods.iter().filter(|method| method.is_personal()).collect();
+    calls += twin(personal, &elsewhere.caller, &theirs, &private).await;
+    let of_memory = methods.iter().filter(|method| method.is_of_memory()).collect();
+    calls += twin(of_memory, &colleague.caller, &theirs, &private).await;
     let count = methods.len();
     println!(
         "{calls} calls of {count} methods showed strangers nothing, of which {reads} answer their owner"
     );
     assert!(
-        count >= 22 && calls > 4 * count,
+        count >= 32 && calls > 4 * count,
         "{calls} calls of {count} methods"
     );
 
@@ -379,6 +407,18 @@ async fn what_is_somebody_elses_is_not_there(topology: Topology) {
         session_id: theirs.session,
         path: theirs.path,
     };
+    let memory = GetMemoryRequest {
+        memory_id: theirs.memory,
+    };
+    let mut memories = PersonalMemoryServiceClient::new(owner.channel());
+    let kept = memories
+        .get_memory(memory)
+        .await
+        .unwrap()
+        .into_inner()
+        .memory
+        .unwrap();
+    assert_eq!((kept.text.as_str(), kept.hidden_at), (MEMORY, None));
     let mut parts = ann.agent.download_file(file).await.unwrap().into_inner();
     assert_eq!(parts.message().await.unwrap().unwrap().data, FILE);
     drop(watch);

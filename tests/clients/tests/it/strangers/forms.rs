@@ -183,16 +183,31 @@ fn json(message: &DynamicMessage) -> serde_json::Value {
 }
 
 fn query(message: &DynamicMessage) -> String {
-    let fields = json(message);
-    let fields = fields.as_object().unwrap().iter().map(|(name, value)| {
-        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        format!("{name}={value}")
-    });
-    let fields: Vec<_> = fields.collect();
+    let mut fields = Vec::new();
+    flatten("", &json(message), &mut fields);
     if fields.is_empty() {
         String::new()
     } else {
         format!("?{}", fields.join("&"))
+    }
+}
+
+/// A field of a field has both names, with a dot between them; one of a list comes once for each value.
+fn flatten(name: &str, value: &serde_json::Value, fields: &mut Vec<String>) {
+    match value {
+        serde_json::Value::Object(inner) => {
+            for (field, value) in inner {
+                let dot = if name.is_empty() { "" } else { "." };
+                flatten(&format!("{name}{dot}{field}"), value, fields);
+            }
+        }
+        serde_json::Value::Array(values) => {
+            for value in values {
+                flatten(name, value, fields);
+            }
+        }
+        serde_json::Value::String(text) => fields.push(format!("{name}={text}")),
+        value => fields.push(format!("{name}={value}")),
     }
 }
 

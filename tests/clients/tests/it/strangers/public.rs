@@ -1,11 +1,22 @@
-//! The public methods as the compiled protos describe them, and requests for what is somebody else's.
+//! The public methods: the door says of which services, the compiled protos which; and requests for what is somebody else's.
+
+use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use harombe_proto::google::api::HttpRule;
+use harombe_proto::memory::v1::MemoryKind;
 use harombe_proto::options::v1::{Auth, PrincipalKind};
 use harombe_proto::types::v1::Decision;
-use prost_reflect::{DescriptorPool, DynamicMessage, Kind, MessageDescriptor, MethodDescriptor, Value};
+use prost_reflect::{
+    DescriptorPool, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, MethodDescriptor, Value,
+};
 use sha2::{Digest as _, Sha256};
+use tonic_reflection::pb::v1::ServerReflectionRequest;
+use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
+use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
+use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
+
+use super::forms::Caller;
 
 /// What a client can call.
 pub(crate) struct Method {
@@ -26,23 +37,44 @@ pub(crate) struct Theirs {
     /// The index of an entry of the log.
     pub(crate) entry: u64,
     pub(crate) path: String,
+    pub(crate) memory: String,
 }
 
-/// Every method that the public door lets somebody call.
-pub(crate) fn methods() -> Vec<Method> {
+/// Every method that the public door lets somebody call: of its own services, and of those whose methods it forwards.
+pub(crate) async fn methods(caller: &Caller) -> Vec<Method> {
+    let served = served(caller).await;
     let pool = DescriptorPool::decode(harombe_proto::DESCRIPTORS).unwrap();
-    let services: Vec<_> = pool.services().collect();
+    let services: Vec<_> = pool
+        .services()
+        .filter(|service| served.contains(service.full_name()))
+        .collect();
     let all = services.iter().flat_map(|service| service.methods());
     all.filter_map(|descriptor| public(&pool, descriptor)).collect()
 }
 
+/// The services that are behind the door, by what it says itself.
+async fn served(caller: &Caller) -> BTreeSet<String> {
+    let request = ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(MessageRequest::ListServices(String::new())),
+    };
+    let mut reflection = ServerReflectionClient::new(caller.channel());
+    let answers = reflection
+        .server_reflection_info(tokio_stream::once(request))
+        .await
+        .unwrap();
+    let answer = answers.into_inner().message().await.unwrap().unwrap();
+    let Some(MessageResponse::ListServicesResponse(listed)) = answer.message_response else {
+        panic!("{answer:?}")
+    };
+    listed.service.into_iter().map(|service| service.name).collect()
+}
+
 fn public(pool: &DescriptorPool, descriptor: MethodDescriptor) -> Option<Method> {
     let auth: Auth = option(pool, &descriptor, "harombe.options.v1.auth");
-    let service = descriptor.parent_service();
-    let forwarded = ["harombe.hitl.v1", "harombe.audit.v1"].contains(&service.package_name())
-        && auth.principal() == PrincipalKind::Person
-        && auth.callers.iter().any(|caller| caller == "gateway");
-    let is_public = forwarded || auth.callers.iter().any(|caller| caller == "client");
+    let is_for = |name: &str| auth.callers.iter().any(|caller| caller == name);
+    let forwarded = auth.principal() == PrincipalKind::Person && is_for("gateway");
+    let is_public = forwarded || is_for("client");
     is_public.then(|| Method {
         http: option(pool, &descriptor, "google.api.http"),
         roles: auth.roles,
@@ -72,9 +104,13 @@ impl Method {
         format!("/{}/{}", service.full_name(), self.name())
     }
 
-    /// Of `agent.v1.AgentService`, where everything belongs to one person; the rest belongs to a tenant.
+    /// Of a service where everything belongs to one person; the rest belongs to a tenant.
     pub(crate) fn is_personal(&self) -> bool {
-        self.descriptor.parent_service().name() == "AgentService"
+        self.is_of_memory() || self.descriptor.parent_service().name() == "AgentService"
+    }
+
+    pub(crate) fn is_of_memory(&self) -> bool {
+        self.descriptor.parent_service().name() == "PersonalMemoryService"
     }
 
     /// The request with everything that is theirs filled in, and whether anything was.
@@ -111,14 +147,13 @@ fn filled(descriptor: &MessageDescriptor, theirs: &Theirs) -> (DynamicMessage, b
             "approval_id" => (text(&theirs.approval), true),
             "call_id" => (text(&theirs.call), true),
             "key_id" | "after_key_id" => (text(&theirs.key), true),
+            "memory_id" | "supersedes" => (text(&theirs.memory), true),
             "index" => (Some(Value::U64(theirs.entry)), true),
-            "start" => {
-                let Kind::Message(start) = field.kind() else {
-                    panic!("a start is a message")
-                };
-                let (start, named) = filled(&start, theirs);
-                (Some(Value::Message(start)), named)
+            "filter" | "memories" | "provenance" | "session_ids" | "start" => composed(&field, theirs),
+            "kind" if matches!(field.kind(), Kind::Enum(_)) => {
+                (Some(Value::EnumNumber(MemoryKind::Fact as i32)), false)
             }
+            "query" => (text("affairs"), false),
             "path" => (text(&theirs.path), false),
             "size" => (Some(Value::U64(FILE.len() as u64)), false),
             "sha256" => (
@@ -128,32 +163,49 @@ fn filled(descriptor: &MessageDescriptor, theirs: &Theirs) -> (DynamicMessage, b
             "decision" => (Some(Value::EnumNumber(Decision::Approved as i32)), false),
             "tool" => (text("file_read"), false),
             "arguments" => (text(&format!("{{\"path\":\"{}\"}}", theirs.path)), false),
-            "client_message_id" | "text" | "name" | "subject" => (text("x"), false),
+            "text" => (text(MINE), false),
+            "client_message_id" | "name" | "subject" => (text("x"), false),
             "tenant" => (text("local"), false),
             "roles" => (Some(Value::List(vec![Value::String("user".to_owned())])), false),
             "old_size" => (Some(Value::U64(1)), false),
-            "include_decided" => (Some(Value::Bool(true)), false),
+            "explain" | "include_decided" | "include_hidden" | "include_superseded" => {
+                (Some(Value::Bool(true)), false)
+            }
             // Of the caller's own, or filters that leave everything in.
             "agent"
             | "agents"
             | "after_cursor"
             | "allow_self"
+            | "audit_index"
             | "client_instructions"
             | "comment"
             | "data"
+            | "erased_at"
             | "expires_at"
+            | "from"
             | "from_index"
+            | "hidden_at"
             | "history"
+            | "importance"
             | "kind"
+            | "kinds"
+            | "label"
+            | "labels"
             | "limit"
             | "limits"
             | "new_size"
+            | "ordinal"
             | "page_token"
+            | "saved_at"
             | "service"
             | "since"
+            | "speaker"
+            | "superseded_by"
+            | "time"
             | "tree_size"
             | "unattended"
-            | "until" => (None, false),
+            | "until"
+            | "valid_to" => (None, false),
             other => panic!("{}: what belongs in {other}?", descriptor.full_name()),
         };
         named |= is_id;
@@ -164,5 +216,25 @@ fn filled(descriptor: &MessageDescriptor, theirs: &Theirs) -> (DynamicMessage, b
     (message, named)
 }
 
-/// What a stranger uploads.
-pub(crate) const FILE: &[u8] = b"mine now";
+/// The value of a field that holds other messages or several values.
+fn composed(field: &FieldDescriptor, theirs: &Theirs) -> (Option<Value>, bool) {
+    let (value, named) = match field.kind() {
+        Kind::Message(inner) => {
+            let (message, named) = filled(&inner, theirs);
+            (Value::Message(message), named)
+        }
+        _ => (Value::String(theirs.session.clone()), true),
+    };
+    let value = if field.is_list() {
+        Value::List(vec![value])
+    } else {
+        value
+    };
+    // What narrows the caller's own names nothing.
+    let narrows = ["filter", "session_ids"].contains(&field.name());
+    (Some(value), named && !narrows)
+}
+
+/// What a stranger writes, and uploads.
+pub(crate) const MINE: &str = "mine now";
+pub(crate) const FILE: &[u8] = MINE.as_bytes();
