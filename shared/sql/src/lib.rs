@@ -7,6 +7,7 @@
 //! - [`Units`] is the form most services want: each caller brings a closure, and what a refused one wrote is undone alone.
 //! - [`Queue`](harombe_fair::Queue) stands in front of both, so that one noisy caller cannot starve the others.
 //! - [`BulkInsert`] writes many rows with few statements.
+//! - [`WriteAheadLog`] is for who erases: what was deleted is in it until it is emptied.
 //! - [`StoreConfig`] is how an operator chooses, and [`Postgres`] the second choice: [`Postgres::transaction`] and
 //!   [`Postgres::idempotent`] repeat what a lost connection or a collision undid, [`Hints`] go between the
 //!   processes that share a schema.
@@ -21,6 +22,7 @@ mod error;
 mod group;
 mod postgres;
 mod units;
+mod wal;
 
 pub use bulk::BulkInsert;
 pub use config::{PostgresConfig, StoreConfig};
@@ -31,6 +33,7 @@ pub use group::{GroupCommit, Handler, Limits};
 pub use harombe_fair as fair;
 pub use postgres::{Hints, Postgres};
 pub use units::{UnitError, UnitFuture, Units};
+pub use wal::WriteAheadLog;
 
 /// Declares the migrations of the calling crate and embeds them in the binary.
 pub use sqlx::migrate;

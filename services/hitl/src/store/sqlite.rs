@@ -1,6 +1,5 @@
 //! The store on one SQLite file, with the shared group-commit writer.
 
-mod log;
 mod writes;
 
 use std::convert::Infallible;
@@ -8,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use harombe_sql::{Connection, Database, Error, Limits, Migrator, UnitError, Units};
+use harombe_sql::{Connection, Database, Error, Limits, Migrator, UnitError, Units, WriteAheadLog};
 use harombe_types::{ApprovalId, CallId, Clock, RunId, Subject, Tenant, Timestamp};
 use sqlx::sqlite::SqliteRow;
 
@@ -17,8 +16,6 @@ use super::statements::{
 };
 use super::{CallName, Mark, Page, Store, call_texts, rows};
 use crate::domain::{Added, Approval, Decided, Kept, PendingLimits, Redemption};
-
-use log::Log;
 
 static MIGRATIONS: Migrator = harombe_sql::migrate!("migrations/sqlite");
 
@@ -33,7 +30,7 @@ const ERASED_AT_ONCE: usize = 4;
 pub(crate) struct SqliteStore {
     database: Database,
     units: Units<Option<Tenant>>,
-    log: Log,
+    log: WriteAheadLog,
 }
 
 impl SqliteStore {
@@ -46,7 +43,7 @@ impl SqliteStore {
         Ok(Self {
             database,
             units: Units::start(writer, Limits::default()),
-            log: Log::of(path),
+            log: WriteAheadLog::of(path),
         })
     }
 
@@ -74,8 +71,9 @@ impl SqliteStore {
         let mut deleted = 0;
         for part in requests.chunks(ERASED_AT_ONCE) {
             let (part, owner, subject) = (part.to_vec(), tenant.clone(), subject.clone());
-            self.log.fills();
+            let log = self.log.clone();
             let done = self.write(Some(tenant), move |tx| {
+                log.mark_full();
                 Box::pin(async move { Ok(writes::erase(tx, &owner, &subject, &part).await?) })
             });
             deleted += done.await?;

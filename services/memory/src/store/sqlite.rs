@@ -11,10 +11,9 @@ mod sessions;
 mod turns;
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
-use harombe_sql::{Connection, Database, Limits, UnitFuture, Units};
+use harombe_sql::{Connection, Database, Limits, UnitFuture, Units, WriteAheadLog};
 use harombe_types::{AgentName, RunId, RunPrincipal, SessionId, Tenant, Timestamp, WorkspaceId};
 
 use crate::domain::{
@@ -34,8 +33,7 @@ pub(crate) struct SqliteStore {
     database: Database,
     units: Units<Lane>,
     outbox: Outbox,
-    /// The write-ahead log may hold what was erased.
-    log_is_full: AtomicBool,
+    log: WriteAheadLog,
 }
 
 /// Whose turn it is to write: no tenant's writes wait for all of another's, nor do the leases that nodes hold or what the
@@ -63,8 +61,7 @@ impl SqliteStore {
             database,
             units: Units::start(writer, Limits::default()),
             outbox,
-            // who was here before may have been killed before it was emptied
-            log_is_full: AtomicBool::new(true),
+            log: WriteAheadLog::of(path),
         })
     }
 
@@ -142,7 +139,7 @@ impl Store for SqliteStore {
 
     async fn delete_session(&self, owner: &Owner, id: SessionId) -> Result<Option<String>, Error> {
         let session = self.erase_session(owner, id).await?;
-        self.empty_log().await;
+        self.log.empty().await;
         Ok(session.workspace)
     }
 
@@ -156,14 +153,12 @@ impl Store for SqliteStore {
 
     async fn erase_session(&self, owner: &Owner, id: SessionId) -> Result<ErasedSession, Error> {
         let (owner, outbox) = (owner.clone(), self.outbox);
-        let tenant = owner.tenant.clone();
-        let session = self
-            .write(&tenant, move |tx| {
-                Box::pin(sessions::delete(tx, owner, id, outbox))
-            })
-            .await?;
-        self.log_is_full.store(true, Ordering::Release);
-        Ok(session)
+        let (tenant, log) = (owner.tenant.clone(), self.log.clone());
+        self.write(&tenant, move |tx| {
+            log.mark_full();
+            Box::pin(sessions::delete(tx, owner, id, outbox))
+        })
+        .await
     }
 
     async fn attach_workspace(

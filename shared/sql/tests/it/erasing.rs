@@ -1,6 +1,10 @@
-//! What a row was, before it was changed or deleted, is nowhere in the file.
+//! What a row was, before it was changed or deleted, is not left where it was, nor in the write-ahead log.
 
-use harombe_sql::{Connection, Limits, UnitFuture, Units};
+use std::path::Path;
+use std::time::Duration;
+
+use harombe_sql::{Connection, Error, Limits, UnitFuture, Units, WriteAheadLog};
+use sqlx::Connection as _;
 
 use crate::{Refusal, open, unit};
 
@@ -59,10 +63,60 @@ async fn a_row_that_has_grown_and_gone_leaves_nothing_behind() {
     // the log goes with the last connection
     units.shutdown().await;
     database.close().await;
-    for file in std::fs::read_dir(directory.path()).unwrap() {
-        let path = file.unwrap().path();
-        let bytes = std::fs::read(&path).unwrap();
-        let found = bytes.windows(SECRET.len()).any(|window| window == SECRET);
-        assert!(!found, "{} still has it", path.display());
-    }
+    assert!(!is_left_in(directory.path()));
+}
+
+/// Whether any file has the secret.
+fn is_left_in(directory: &Path) -> bool {
+    let files = std::fs::read_dir(directory).unwrap();
+    let mut files = files.map(|file| std::fs::read(file.unwrap().path()).unwrap());
+    files.any(|bytes| bytes.windows(SECRET.len()).any(|window| window == SECRET))
+}
+
+#[tokio::test]
+async fn a_log_that_somebody_reads_is_emptied_after_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("notes.db");
+    let (database, writer) = open(&path).await;
+    let units = Units::start(writer, Limits::default());
+    let log = WriteAheadLog::of(&path);
+    log.empty_what_was_left().await;
+    let insert = each(
+        "INSERT INTO notes (id, name, body) VALUES (?1, 'note ' || ?1, ?2)",
+        0..4,
+    );
+    units.run(&'t', insert).await.unwrap();
+    let mut reader = sqlx::SqliteConnection::connect(&format!("sqlite:{}", path.display()))
+        .await
+        .unwrap();
+    sqlx::raw_sql("BEGIN; SELECT count(*) FROM notes")
+        .execute(&mut reader)
+        .await
+        .unwrap();
+    let marked = log.clone();
+    let erase = unit(move |tx| {
+        marked.mark_full();
+        Box::pin(async move {
+            sqlx::query("DELETE FROM notes").execute(tx).await?;
+            Ok(())
+        })
+    });
+    units.run(&'t', erase).await.unwrap();
+    let refused = log.empty_within(Duration::from_millis(50)).await;
+    assert!(matches!(refused, Err(Error::Locked { .. })), "{refused:?}");
+    assert!(is_left_in(directory.path()));
+    reader.close().await.unwrap();
+    log.empty_what_was_left().await;
+    assert!(!is_left_in(directory.path()));
+    // nothing was erased since: what is written now stays in it
+    let insert = each(
+        "INSERT INTO notes (id, name, body) VALUES (?1, 'note ' || ?1, ?2)",
+        0..1,
+    );
+    units.run(&'t', insert).await.unwrap();
+    log.empty_what_was_left().await;
+    let log = std::fs::metadata(directory.path().join("notes.db-wal")).unwrap();
+    assert!(log.len() > 0);
+    units.shutdown().await;
+    database.close().await;
 }

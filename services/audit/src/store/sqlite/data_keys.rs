@@ -5,10 +5,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use harombe_sql::{Connection, Database, Limits, Migrator, UnitError, UnitFuture, Units};
+use harombe_sql::{Connection, Database, Limits, Migrator, UnitError, UnitFuture, Units, WriteAheadLog};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqliteConnection};
-use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use crate::Error;
@@ -18,8 +17,6 @@ use crate::store::{DataKeys, Term};
 
 /// How long those who use the file are waited for before it is rewritten, and before its write-ahead log is emptied.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// While another checkpoint runs, SQLite does not wait.
-const AGAIN: Duration = Duration::from_millis(10);
 
 static MIGRATIONS: Migrator = harombe_sql::migrate!("migrations/sqlite/keys");
 
@@ -104,20 +101,15 @@ impl KeyStore for SqliteKeys {
     /// log, and where SQLite moved rows from page to page.
     async fn overwrite(&self) -> Result<(), Error> {
         let failed = |error| Error::Store(self.database.error(error));
-        let until = Instant::now() + PATIENCE;
         let mut connection = connect(self.database.path()).await.map_err(failed)?;
         sqlx::query("VACUUM")
             .execute(&mut connection)
             .await
             .map_err(failed)?;
-        while !empty_log(&mut connection).await.map_err(failed)? {
-            if Instant::now() + AGAIN >= until {
-                let path = self.database.path().to_owned();
-                return Err(Error::Store(harombe_sql::Error::Locked { path }));
-            }
-            tokio::time::sleep(AGAIN).await;
-        }
-        connection.close().await.map_err(failed)
+        connection.close().await.map_err(failed)?;
+        Ok(WriteAheadLog::of(self.database.path())
+            .empty_within(PATIENCE)
+            .await?)
     }
 
     async fn close(&self) {
@@ -168,13 +160,4 @@ async fn connect(path: &Path) -> Result<SqliteConnection, sqlx::Error> {
         .disable_statement_logging()
         .connect()
         .await
-}
-
-/// Copies the write-ahead log into the file and cuts it to nothing; whether nobody was in the way.
-async fn empty_log(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
-    // That it is busy is no error but a column of the answer.
-    let (busy, _, _): (i64, i64, i64) = sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)")
-        .fetch_one(connection)
-        .await?;
-    Ok(busy == 0)
 }

@@ -1,14 +1,10 @@
 //! Memories on SQLite.
 
-use std::sync::atomic::Ordering;
-use std::time::Duration;
-
 use async_trait::async_trait;
 use harombe_sql::{Connection, UnitError, UnitFuture};
 use harombe_types::{MemoryId, Timestamp};
 use sqlx::Sqlite;
 use sqlx::pool::PoolConnection;
-use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{Lane, SqliteStore, Unit, sessions};
@@ -60,13 +56,6 @@ async fn no_new_generation(_tx: &mut Connection) -> Unit<()> {
     Ok(())
 }
 
-/// How long the write-ahead log is waited for by who has something erased. Nobody can write meanwhile.
-const ASKED: Duration = Duration::from_secs(2);
-/// How long until then another checkpoint, for which SQLite does not wait, is given to end.
-const AGAIN: Duration = Duration::from_millis(10);
-/// And when it is tried again.
-const REPEATED: Duration = Duration::from_millis(100);
-
 impl SqliteStore {
     async fn reader(&self) -> Result<PoolConnection<Sqlite>, Error> {
         let reader = self.database.readers().acquire().await;
@@ -83,34 +72,6 @@ impl SqliteStore {
             UnitError::Refused(refusal) => refusal,
             UnitError::Store(error) => Error::Store(error.located(self.database.path())),
         })
-    }
-
-    /// What was erased is in the write-ahead log no longer; if that cannot be emptied now, it is tried again soon.
-    pub(super) async fn empty_log(&self) {
-        if !self.try_to_empty_log(ASKED).await {
-            let path = self.database.path().display();
-            tracing::warn!(%path, "erased rows are in the write-ahead log for now; it is emptied as soon as it can be");
-        }
-    }
-
-    /// Whether it could be.
-    async fn try_to_empty_log(&self, patience: Duration) -> bool {
-        let until = Instant::now() + patience;
-        let mut emptied = sessions::empty_log(self.database.path(), patience).await;
-        // while another checkpoint runs, SQLite does not wait
-        while matches!(emptied, Ok(false)) && Instant::now() < until {
-            tokio::time::sleep(AGAIN).await;
-            let left = until.saturating_duration_since(Instant::now());
-            emptied = sessions::empty_log(self.database.path(), left).await;
-        }
-        if let Err(error) = &emptied {
-            tracing::debug!(%error, "the write-ahead log cannot be emptied");
-        }
-        let emptied = emptied.unwrap_or(false);
-        if !emptied {
-            self.log_is_full.store(true, Ordering::Release);
-        }
-        emptied
     }
 }
 
@@ -213,22 +174,25 @@ impl MemoryStore for SqliteStore {
 
     async fn erase(&self, erasure: Erasure) -> Result<Vec<Step>, Error> {
         let (tenant, kept) = (erasure.owner.tenant.clone(), self.outbox);
+        let log = self.log.clone();
         let steps = self.write(&tenant, move |tx| {
+            log.mark_full();
             Box::pin(async move { statements::erase(tx, &erasure, kept).await })
         });
         let steps = steps.await?;
-        self.empty_log().await;
+        self.log.empty().await;
         Ok(steps)
     }
 
     async fn erase_person(&self, owner: &Owner, limit: u32) -> Result<Part, Error> {
         let (owner, kept) = (owner.clone(), self.outbox);
-        let tenant = owner.tenant.clone();
+        let (tenant, log) = (owner.tenant.clone(), self.log.clone());
         let erased = self.write(&tenant, move |tx| {
+            log.mark_full();
             Box::pin(async move { statements::erase_person(tx, &owner, limit, kept).await })
         });
         let part = erased.await?;
-        self.empty_log().await;
+        self.log.empty().await;
         Ok(part)
     }
 
@@ -239,9 +203,7 @@ impl MemoryStore for SqliteStore {
     }
 
     async fn sweep(&self) -> Result<(), Error> {
-        if self.log_is_full.swap(false, Ordering::AcqRel) {
-            self.try_to_empty_log(REPEATED).await;
-        }
+        self.log.empty_what_was_left().await;
         Ok(())
     }
 

@@ -1,12 +1,8 @@
 //! Statements on sessions.
 
-use std::path::Path;
-use std::time::Duration;
-
 use harombe_sql::Connection;
 use harombe_types::{AgentName, SessionId, Timestamp, WorkspaceId};
-use sqlx::sqlite::SqliteConnectOptions;
-use sqlx::{ConnectOptions as _, Connection as _, SqliteExecutor};
+use sqlx::SqliteExecutor;
 
 use super::{Unit, memories, refuse};
 use crate::domain::{ErasedSession, Owner, Session};
@@ -108,23 +104,6 @@ pub(super) async fn delete(
         .execute(&mut *tx)
         .await?;
     Ok(session.erased(id, memories))
-}
-
-/// Copies the write-ahead log into the file and truncates it: what was erased is in neither afterwards. Whether it could: not
-/// while somebody reads or writes for longer than this.
-pub(super) async fn empty_log(path: &Path, patience: Duration) -> Result<bool, sqlx::Error> {
-    let mut connection = SqliteConnectOptions::new()
-        .filename(path)
-        .busy_timeout(patience)
-        .disable_statement_logging()
-        .connect()
-        .await?;
-    // that it is busy is no error, but a row that says so
-    let (busy, _, _): (i64, i64, i64) = sqlx::query_as("PRAGMA wal_checkpoint(TRUNCATE)")
-        .fetch_one(&mut connection)
-        .await?;
-    connection.close().await?;
-    Ok(busy == 0)
 }
 
 pub(super) async fn attach(
