@@ -33,9 +33,9 @@ pub(crate) use journal::{Journal, Validity};
 pub use limits::Whose;
 pub(crate) use limits::{RunLimits, UnderWay};
 pub(crate) use memories::{
-    Act, Actor, Change, Changed, Deed, Erasure, Fact, Hide, Label, Listing, Memories, MemoriesDeps, Memory,
-    MemoryFilter, MemoryKind, MemoryLimits, NewMemory, OfRun, Revision, Saved, Saving, SessionTurn, Shown,
-    Stats, Step, Stored, Unremembered, Unshown, What, Which, Work,
+    Act, Actor, Change, Changed, Choice, Deed, Erasure, Fact, Hide, Label, Listing, Memories, MemoriesDeps,
+    Memory, MemoryFilter, MemoryKind, MemoryLimits, NewMemory, Remembering, Revision, Saved, Saving,
+    SessionTurn, Shown, Stats, Step, Stored, Unremembered, Unshown, What, Which, Work,
 };
 pub(crate) use model::{
     ActiveRuns, Begin, Begun, Claimed, ClaimedTurn, Content, Entry, Expired, ExpiredPage, Finish, Header,

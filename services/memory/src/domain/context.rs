@@ -1,14 +1,13 @@
 //! What a run's first question to the model may be made of: what was said last in its session, what the session was about
 //! before that, and what is remembered of elsewhere.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use harombe_proto::memory::v1::Turn;
 use harombe_types::{RunPrincipal, SessionId};
 
-use crate::domain::recall::{Ask, Hit, Means, QUERY_MAX, Recaller};
-use crate::domain::{Memory, MemoryFilter, MemoryKind, Owner, Selection, Shown, Turns, Unshown, decode_page};
+use crate::domain::recall::{self, Ask, Hit, Means, QUERY_MAX, Recaller};
+use crate::domain::{Memory, MemoryFilter, Owner, Selection, Shown, Turns, Unshown, decode_page};
 use crate::error::Error;
 use crate::store::{MemoryStore, Store};
 
@@ -100,12 +99,11 @@ impl Contexts {
                 self.memories.summaries_of_unshown(&owner, &unshown).await?
             }
         };
-        let shown = InContext::of(run, &page.turns, &summaries);
+        let shown = shown(run, &page.turns, &summaries);
         let (recalled, means) = match (ask, found) {
             (Some((ask, limit)), Some(Ok(found))) => {
                 let means = found.means;
-                let keep = |memory: &Memory| !shown.has(memory);
-                let hits = self.recaller.fetch(&owner, &ask, found, limit, keep).await;
+                let hits = self.recaller.fetch(&owner, &ask, found, limit, &shown).await;
                 (hits, Some(means))
             }
             (_, Some(Err(error))) => (Err(error), None),
@@ -178,32 +176,16 @@ fn fitting(mut hits: Vec<Hit>) -> Vec<Hit> {
     hits
 }
 
-/// What the model is shown anyway.
-struct InContext {
-    session: SessionId,
-    runs: HashSet<String>,
-    /// Also what a client brought along.
-    claimed: bool,
-    summaries: HashSet<uuid::Uuid>,
-}
-
-impl InContext {
-    fn of(run: &RunPrincipal, turns: &[Turn], summaries: &[Memory]) -> Self {
-        let said = turns.iter().map(|turn| turn.run_id.clone());
-        Self {
-            session: run.session,
-            runs: said.chain([run.run.to_string()]).collect(),
-            claimed: turns.iter().any(|turn| turn.claimed),
-            summaries: summaries.iter().map(|summary| summary.point).collect(),
-        }
-    }
-
-    fn has(&self, memory: &Memory) -> bool {
-        match memory.run {
-            _ if self.summaries.contains(&memory.point) => true,
-            // a fact that was saved in a run need not be in what was said there
-            Some(run) => memory.kind == MemoryKind::Turn && self.runs.contains(&run.to_string()),
-            None => self.claimed && memory.kind == MemoryKind::Turn && memory.session == Some(self.session),
-        }
+/// What the model is shown anyway. A fact that was saved in a run need not be in what was said there.
+fn shown(run: &RunPrincipal, turns: &[Turn], summaries: &[Memory]) -> recall::ShownAnyway {
+    let said = turns.iter().filter(|turn| !turn.claimed);
+    let claimed = turns.iter().any(|turn| turn.claimed);
+    recall::ShownAnyway {
+        runs: said
+            .map(|turn| turn.run_id.clone())
+            .chain([run.run.to_string()])
+            .collect(),
+        claimed_in: claimed.then_some(run.session),
+        points: summaries.iter().map(|summary| summary.point).collect(),
     }
 }

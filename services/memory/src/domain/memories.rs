@@ -8,13 +8,14 @@ mod person;
 mod pieces;
 mod revision;
 mod step;
+mod turns;
 mod upkeep;
 
 pub(crate) use keeper::{Memories, MemoriesDeps};
 pub(crate) use model::{
-    Act, Change, Changed, Erasure, Fact, Hide, Label, Listing, Memory, MemoryFilter, MemoryKind,
-    MemoryLimits, NewMemory, OfRun, Saved, Saving, SessionTurn, Shown, Stats, Stored, Unremembered, Unshown,
-    What, Which, Work,
+    Act, Change, Changed, Choice, Erasure, Fact, Hide, Label, Listing, Memory, MemoryFilter, MemoryKind,
+    MemoryLimits, NewMemory, Saved, Saving, Shown, Stats, Stored, Unshown, What, Which, Work,
 };
 pub(crate) use revision::Revision;
 pub(crate) use step::{Actor, Deed, Step};
+pub(crate) use turns::{Remembering, SessionTurn, TurnMemories, Unremembered};

@@ -10,7 +10,7 @@ mod recaller;
 mod shelf;
 mod workers;
 
-pub(crate) use ask::{Ask, Found, Hit, Means, QUERY_MAX, Recalled};
+pub(crate) use ask::{Ask, Found, Hit, Means, QUERY_MAX, Recalled, ShownAnyway};
 pub(crate) use book::item;
 pub(crate) use meaning::{Behind, Meaning, Meanings, Model};
 pub(crate) use narrow::{kind_number, label};

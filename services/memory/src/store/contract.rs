@@ -1,5 +1,6 @@
 //! The suite that every adapter of the store passes, on each database.
 
+mod choosing;
 mod consolidation;
 mod conversations;
 mod erasing;

@@ -8,8 +8,8 @@ use harombe_types::{MemoryId, Timestamp};
 use uuid::Uuid;
 
 use crate::domain::{
-    Change, Changed, Erasure, Listing, Memory, OfRun, Owner, Part, Revision, Saved, Saving, SessionTurn,
-    Stats, Step, Stored, Unremembered, Unshown, Work,
+    Change, Changed, Choice, Erasure, Listing, Memory, Owner, Part, Remembering, Revision, Saved, Saving,
+    SessionTurn, Stats, Step, Stored, Unremembered, Unshown, Work,
 };
 use crate::error::Error;
 
@@ -44,6 +44,8 @@ pub(crate) trait MemoryStore: Send + Sync + 'static {
     async fn changed_since(&self, owner: &Owner, rev: u64, limit: u32) -> Result<Vec<Memory>, Error>;
     /// Those of these that are the owner's, in no order; hidden and superseded ones included.
     async fn at_points(&self, owner: &Owner, points: &[Uuid]) -> Result<Vec<Memory>, Error>;
+    /// The best of ranked memories that are the owner's and that a search may find now, best first.
+    async fn best_of(&self, owner: &Owner, choice: &Choice) -> Result<Vec<Memory>, Error>;
     async fn memory(&self, owner: &Owner, id: MemoryId) -> Result<Memory, Error>;
     /// Most recently saved first.
     async fn list(&self, owner: &Owner, listing: &Listing) -> Result<Vec<Memory>, Error>;
@@ -74,8 +76,8 @@ pub(crate) trait MemoryStore: Send + Sync + 'static {
     async fn unremembered(&self, limit: u32) -> Result<Vec<Unremembered>, Error>;
     /// What was said in the run; `None` when it is gone.
     async fn said_in(&self, run: &Unremembered) -> Result<Option<SessionTurn>, Error>;
-    /// Saves a turn's memories, unless that was done before or the run is gone: then `None`.
-    async fn remember(&self, run: OfRun, saving: Saving) -> Result<Option<Saved>, Error>;
+    /// Saves the memories of turns, but of those that have some already or are gone.
+    async fn remember(&self, turns: Remembering) -> Result<Saved, Error>;
 
     /// What the vectors are to be told, the oldest of each tenant, tenants in turn.
     async fn outbox(&self, limit: u32) -> Result<Vec<Work>, Error>;

@@ -3,17 +3,46 @@
 use sqlx::FromRow;
 
 use crate::domain::{Selection, StoredPage, StoredTurn, Turns};
-use crate::store::rows::unsigned;
+use crate::store::rows::{SessionRow, unsigned};
 
 /// Turns of one answer, in bytes: it must fit a message of 4 MiB.
 const PAGE_BYTES: u64 = 3_500_000;
 
-/// How large a turn is: its messages, in bytes.
+/// One message of a turn that fits, or the newest turn that does not.
 #[derive(FromRow)]
-pub(super) struct Size {
+pub(super) struct Said {
     id: i64,
     run_id: String,
     bytes: i64,
+    fits: bool,
+    body: Option<Vec<u8>>,
+}
+
+/// [`Said`] of a session's newest turns, the oldest first: `$2` is one more than there may be of them, `$3` how many bytes they
+/// have at most. Sizes come first, which are known without reading messages.
+macro_rules! newest_turns {
+    ($which:literal) => {
+        concat!(
+            "WITH newest AS (SELECT id, run_id, bytes FROM runs WHERE session = $1",
+            $which,
+            " ORDER BY id DESC LIMIT $2), \
+             placed AS (SELECT id, run_id, bytes, ROW_NUMBER() OVER (ORDER BY id DESC) AS nth, \
+                CAST(SUM(bytes) OVER (ORDER BY id DESC) AS BIGINT) AS upto FROM newest), \
+             sized AS (SELECT id, run_id, bytes, upto <= $3 AND nth < $2 AS fits FROM placed WHERE upto - bytes <= $3) \
+             SELECT s.id, s.run_id, s.bytes, s.fits, m.body FROM sized s LEFT JOIN messages m ON s.fits AND m.run = s.id \
+             ORDER BY s.id, m.ordinal"
+        )
+    };
+}
+
+/// The statement for a selection.
+pub(super) const fn newest_turns(which: Turns) -> &'static str {
+    match which {
+        Turns::All => newest_turns!(""),
+        Turns::Answered => newest_turns!(
+            " AND state IN (2, 4) AND EXISTS (SELECT 1 FROM messages m WHERE m.run = runs.id AND m.ordinal > 0)"
+        ),
+    }
 }
 
 /// How large a turn is that a client brought along.
@@ -25,10 +54,8 @@ pub(super) struct ClaimedSize {
 
 /// The turns of one session.
 pub(super) trait Source {
-    /// Of the newest turns, one more than the selection's count.
-    async fn sizes(&mut self, selection: Selection) -> Result<Vec<Size>, harombe_sql::Error>;
-    /// The messages of these runs (ascending ids), in the same order.
-    async fn messages(&mut self, runs: &[i64]) -> Result<Vec<(i64, Vec<u8>)>, harombe_sql::Error>;
+    /// What [`newest_turns`] finds.
+    async fn newest(&mut self, selection: Selection) -> Result<Vec<Said>, harombe_sql::Error>;
     /// Newest first.
     async fn claimed_sizes(&mut self) -> Result<Vec<ClaimedSize>, harombe_sql::Error>;
     /// How many turns there are, claimed ones included.
@@ -58,26 +85,24 @@ impl Room {
 /// The newest whole turns within the selection, oldest first, and how many older ones were left out.
 pub(super) async fn newest(
     source: &mut impl Source,
-    selection: Selection,
+    session: &SessionRow,
+    mut selection: Selection,
 ) -> Result<StoredPage, harombe_sql::Error> {
+    selection.bytes = selection.bytes.min(PAGE_BYTES);
     let mut room = Room {
         count: selection.count,
-        bytes: selection.bytes.min(PAGE_BYTES),
+        bytes: selection.bytes,
     };
-    let sizes = source.sizes(selection).await?;
-    let found = sizes.len();
-    let mut chosen: Vec<Size> = sizes
-        .into_iter()
-        .take_while(|size| room.takes(size.bytes))
-        .collect();
-    let mut truncated = chosen.len() < found;
+    let said = source.newest(selection).await?;
+    let mut truncated = said.first().is_some_and(|oldest| !oldest.fits);
+    let turns = turns(said, &mut room);
     let mut claimed = Vec::new();
     // what a client brought along is older than all of them
-    if !truncated {
+    if !truncated && session.has_claimed {
         (claimed, truncated) = newest_claimed(source, room).await?;
     }
     let left_out = if truncated {
-        let shown = chosen.len() + claimed.len();
+        let shown = turns.len() + claimed.len();
         let total = source.total(selection.which).await?;
         // at least one, whatever has changed since
         total
@@ -86,15 +111,34 @@ pub(super) async fn newest(
     } else {
         0
     };
-    chosen.reverse();
     Ok(StoredPage {
         claimed,
-        turns: load(source, chosen).await?,
+        turns,
         left_out,
-        workspace: None,
-        last_run: None,
-        saw_outside: false,
+        workspace: session.workspace_id.clone(),
+        last_run: session.last_run_id.clone(),
+        saw_outside: session.saw_outside(),
     })
+}
+
+/// The turns that fit, and what they leave of the room.
+fn turns(said: Vec<Said>, room: &mut Room) -> Vec<StoredTurn> {
+    let mut turns: Vec<StoredTurn> = Vec::new();
+    let mut last = None;
+    for said in said.into_iter().filter(|said| said.fits) {
+        if last != Some(said.id) {
+            last = Some(said.id);
+            room.takes(said.bytes);
+            turns.push(StoredTurn {
+                run_id: said.run_id,
+                messages: Vec::new(),
+            });
+        }
+        if let Some(turn) = turns.last_mut() {
+            turn.messages.extend(said.body);
+        }
+    }
+    turns
 }
 
 async fn newest_claimed(
@@ -109,25 +153,4 @@ async fn newest_claimed(
     let bodies = source.claimed(oldest.ordinal).await?;
     let left_out = bodies.len() < sizes.len();
     Ok((bodies, left_out))
-}
-
-/// The chosen turns with their messages, in the order given (ascending ids).
-async fn load(source: &mut impl Source, chosen: Vec<Size>) -> Result<Vec<StoredTurn>, harombe_sql::Error> {
-    if chosen.is_empty() {
-        return Ok(Vec::new());
-    }
-    let ids: Vec<i64> = chosen.iter().map(|size| size.id).collect();
-    let mut messages = source.messages(&ids).await?.into_iter().peekable();
-    let mut turns = Vec::with_capacity(chosen.len());
-    for size in chosen {
-        let mut bodies = Vec::new();
-        while let Some((_, body)) = messages.next_if(|(run, _)| *run == size.id) {
-            bodies.push(body);
-        }
-        turns.push(StoredTurn {
-            run_id: size.run_id,
-            messages: bodies,
-        });
-    }
-    Ok(turns)
 }

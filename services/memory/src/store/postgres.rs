@@ -165,13 +165,7 @@ impl Store for PostgresStore {
         self.at_once(with!(owner; |connection| async {
             let session = sessions::owned(&mut *connection, &owner, id).await?;
             let mut source = turns::Reader { connection, session: session.id };
-            let page = newest(&mut source, selection).await?;
-            Ok(StoredPage {
-                workspace: session.workspace_id,
-                last_run: session.last_run_id,
-                saw_outside: session.saw_outside,
-                ..page
-            })
+            Ok(newest(&mut source, &session, selection).await?)
         }))
         .await
     }

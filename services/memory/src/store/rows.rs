@@ -23,9 +23,19 @@ pub(super) struct SessionRow {
     /// The newest run that has ended; only where one session is looked up.
     #[sqlx(default)]
     pub(super) last_run_id: Option<String>,
-    /// A turn is claimed, or its run was shown what may be anybody's words; only where one session is looked up.
+    /// A run was shown what may be anybody's words; only where one session is looked up.
     #[sqlx(default)]
-    pub(super) saw_outside: bool,
+    saw_outside: bool,
+    /// A client brought turns along; only where one session is looked up.
+    #[sqlx(default)]
+    pub(super) has_claimed: bool,
+}
+
+impl SessionRow {
+    /// A turn is claimed, or its run was shown what may be anybody's words.
+    pub(super) fn saw_outside(&self) -> bool {
+        self.saw_outside || self.has_claimed
+    }
 }
 
 impl SessionRow {

@@ -176,18 +176,18 @@ impl Store for SqliteStore {
     }
 
     async fn turns(&self, owner: &Owner, id: SessionId, selection: Selection) -> Result<StoredPage, Error> {
-        let session = self.session_row(owner, id).await?;
-        let mut source = turns::Reader {
-            database: &self.database,
-            session: session.id,
-        };
-        let newest = newest(&mut source, selection).await?;
-        Ok(StoredPage {
-            workspace: session.workspace_id,
-            last_run: session.last_run_id,
-            saw_outside: session.saw_outside,
-            ..newest
+        let owner = owner.clone();
+        self.read_at_once(|connection| {
+            Box::pin(async move {
+                let session = sessions::owned(&mut *connection, &owner, id).await?;
+                let mut source = turns::Reader {
+                    connection,
+                    session: session.id,
+                };
+                Ok(newest(&mut source, &session, selection).await?)
+            })
         })
+        .await
     }
 
     async fn begin_turn(&self, begin: Begin) -> Result<Begun, Error> {

@@ -122,14 +122,15 @@ async fn what_audit_refuses_for_good_is_set_aside_and_never_seen() {
 async fn turns_whose_memories_audit_refuses_hold_up_no_others() {
     let rig = Rig::new().await;
     rig.sink.fail(Fault::Rejects(Kind::MemorySaved));
-    for _ in 0..2 {
+    for refused in 1..=2 {
         let (_, run, begun) = rig.begun().await;
         let ended = rig
             .finish(&run, begun.lease.expect("lease").epoch, "refused")
             .await;
         ended.expect("end");
+        rig.until_shown(&format!("harombe_memory_steps_set_aside_total {refused}"))
+            .await;
     }
-    rig.until_shown("harombe_memory_steps_set_aside_total 2").await;
     rig.sink.fail(Fault::None);
     let (_, run, begun) = rig.begun().await;
     let ended = rig.finish(&run, begun.lease.expect("lease").epoch, "taken").await;

@@ -1,4 +1,7 @@
-//! Turns that have ended become memories.
+//! Turns that have ended become memories: those of an owner together, in one transaction and under one event.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::iter;
@@ -8,13 +11,14 @@ use prost::Message as _;
 
 use super::check::{IMPORTANCE, made_fit};
 use super::pieces::pieces;
-use super::{Actor, Label, Memories, MemoryKind, NewMemory, OfRun, Saving, SessionTurn, Unremembered};
-use crate::domain::{decode_message, shows_outside};
+use super::step::NAMED;
+use super::{Label, Memories, MemoryKind, NewMemory, Remembering, SessionTurn, TurnMemories, Unremembered};
+use crate::domain::{Owner, decode_message, shows_outside};
 use crate::error::Error;
 
 /// Turns that are read at once, tenants in turn.
 const TURNS: u32 = 64;
-/// Turns whose memories are recorded at the same time.
+/// Owners whose turns become memories at the same time.
 const AT_ONCE: usize = 16;
 
 impl Memories {
@@ -24,69 +28,102 @@ impl Memories {
     /// The store or audit does not answer; the rest is done next time.
     pub(crate) async fn collect(&self) -> Result<usize, Error> {
         let runs = self.0.store.unremembered(TURNS).await?;
-        let mut made = Vec::new();
-        for run in &runs {
-            // in the order of the runs, so that a session's memories are
-            made.extend(self.remember_turn(run).await?);
+        let count = runs.len();
+        let mut of_owners: HashMap<Owner, Vec<Unremembered>> = HashMap::new();
+        for run in runs {
+            of_owners.entry(run.owner.clone()).or_default().push(run);
         }
-        let recorded = iter(made).map(|step| async move { self.record(&step, step.event).await });
-        let recorded: Vec<_> = recorded.buffer_unordered(AT_ONCE).collect().await;
-        for recorded in recorded {
-            match recorded {
+        let done = iter(of_owners).map(|(owner, runs)| async move { self.collect_of(&owner, &runs).await });
+        let done: Vec<_> = done.buffer_unordered(AT_ONCE).collect().await;
+        done.into_iter().collect::<Result<(), _>>()?;
+        Ok(count)
+    }
+
+    /// Makes memories of one owner's turns, in the order of the runs, so that a session's memories are.
+    async fn collect_of(&self, owner: &Owner, runs: &[Unremembered]) -> Result<(), Error> {
+        let mut together: Vec<TurnMemories> = Vec::new();
+        let mut claimed = HashSet::new();
+        for run in runs {
+            // of several turns of a session the first has what a client brought along
+            let is_first = !claimed.contains(&run.session);
+            let Some(turn) = self.turn(run, is_first).await? else {
+                continue;
+            };
+            if turn.claimed {
+                claimed.insert(run.session);
+            }
+            let count: usize = together.iter().map(|turn| turn.memories.len()).sum();
+            // each has its name in the event
+            if count > 0 && count + turn.memories.len() > NAMED {
+                self.remember_turns(owner, std::mem::take(&mut together)).await?;
+            }
+            together.push(turn);
+        }
+        if together.is_empty() {
+            return Ok(());
+        }
+        self.remember_turns(owner, together).await
+    }
+
+    /// A turn as it is to be remembered; `None` when it is gone. One that cannot be read is passed over for good: it must not keep
+    /// others waiting.
+    async fn turn(&self, run: &Unremembered, is_first: bool) -> Result<Option<TurnMemories>, Error> {
+        let Some(mut said) = self.0.store.said_in(run).await? else {
+            return Ok(None);
+        };
+        if !is_first {
+            said.claimed.clear();
+        }
+        let memories = self.memories_of(run, &said).unwrap_or_else(|error| {
+            tracing::error!(run = %run.run, %error, "a turn cannot be read, and is not remembered");
+            Vec::new()
+        });
+        Ok(Some(TurnMemories {
+            run: run.run,
+            claimed: !said.claimed.is_empty(),
+            memories,
+        }))
+    }
+
+    /// Saves turns' memories and has them recorded. A turn for which there is no room is passed over for good.
+    async fn remember_turns(&self, owner: &Owner, turns: Vec<TurnMemories>) -> Result<(), Error> {
+        let turns: Arc<[TurnMemories]> = turns.into();
+        match self.save_turns(owner, Arc::clone(&turns)).await {
+            Err(Error::TooManyMemories { .. }) => {}
+            saved => return saved,
+        }
+        // some of them may still fit
+        for turn in turns.iter() {
+            match self.save_turns(owner, [turn.clone()].into()).await {
+                Err(error @ Error::TooManyMemories { .. }) => {
+                    self.count_refusal(&error);
+                    tracing::warn!(run = %turn.run, %error, "a turn is not remembered");
+                    self.save_turns(owner, [turn.forgotten()].into()).await?;
+                }
+                saved => saved?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn save_turns(&self, owner: &Owner, turns: Arc<[TurnMemories]>) -> Result<(), Error> {
+        let remembering = Remembering {
+            owner: owner.clone(),
+            turns,
+            event: self.event(),
+            now: self.now(),
+            most: self.0.most,
+        };
+        let saved = self.0.store.remember(remembering).await?;
+        (0..saved.new).for_each(|_| self.0.numbers.saved(MemoryKind::Turn));
+        for step in &saved.steps {
+            match self.record(step, step.event).await {
                 // the step was set aside, and its memories stay invisible
                 Err(error) if error.is_rejected() => {}
                 recorded => drop(recorded?),
             }
         }
-        Ok(runs.len())
-    }
-
-    /// Saves a turn's memories; answers with what is to be recorded. A turn that cannot be read, or for which there is no room,
-    /// is passed over for good: it must not keep others waiting.
-    async fn remember_turn(&self, run: &Unremembered) -> Result<Vec<super::Step>, Error> {
-        let Some(said) = self.0.store.said_in(run).await? else {
-            return Ok(Vec::new());
-        };
-        let claimed = !said.claimed.is_empty();
-        let memories = self.memories_of(run, &said).unwrap_or_else(|error| {
-            tracing::error!(run = %run.run, %error, "a turn cannot be read, and is not remembered");
-            Vec::new()
-        });
-        let of_run = OfRun {
-            row: run.row,
-            run: run.run,
-            claimed,
-        };
-        match self.save_turn(run, of_run, memories).await {
-            Err(error @ Error::TooManyMemories { .. }) => {
-                self.count_refusal(&error);
-                tracing::warn!(run = %run.run, %error, "a turn is not remembered");
-                self.save_turn(run, of_run, Vec::new()).await
-            }
-            saved => saved,
-        }
-    }
-
-    async fn save_turn(
-        &self,
-        run: &Unremembered,
-        of_run: OfRun,
-        memories: Vec<NewMemory>,
-    ) -> Result<Vec<super::Step>, Error> {
-        let count = memories.len();
-        let saving = Saving {
-            owner: run.owner.clone(),
-            memories,
-            event: self.event(),
-            actor: Actor::Service,
-            now: self.now(),
-            most: self.0.most,
-        };
-        let Some(saved) = self.0.store.remember(of_run, saving).await? else {
-            return Ok(Vec::new());
-        };
-        (0..count).for_each(|_| self.0.numbers.saved(MemoryKind::Turn));
-        Ok(saved.steps)
+        Ok(())
     }
 
     fn memories_of(&self, run: &Unremembered, said: &SessionTurn) -> Result<Vec<NewMemory>, Error> {

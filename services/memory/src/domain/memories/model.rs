@@ -173,7 +173,7 @@ impl Saving {
 }
 
 /// What became of a [`Saving`].
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Saved {
     /// In the order given; one whose id was there already as it is there.
     pub(crate) memories: Vec<Memory>,
@@ -221,6 +221,20 @@ pub(crate) enum Shown {
     Runs(Vec<String>),
     /// All from this place on.
     From(u32),
+}
+
+/// Which of ranked memories are to be shown.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Choice {
+    /// Best first.
+    pub(crate) points: Vec<Uuid>,
+    pub(crate) limit: usize,
+    /// Also what has been superseded.
+    pub(crate) superseded: bool,
+    /// But no turns of these runs.
+    pub(crate) but_of_runs: Vec<String>,
+    /// Nor turns that a client brought along to this session.
+    pub(crate) but_claimed_in: Option<SessionId>,
 }
 
 /// Who hides a memory, and what follows.
@@ -350,36 +364,4 @@ pub(crate) struct Stored {
     pub(crate) point: Uuid,
     pub(crate) owner: Owner,
     pub(crate) seq: u64,
-}
-
-/// A run whose turn has no memories yet.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Unremembered {
-    /// The run's row.
-    pub(crate) row: i64,
-    pub(crate) owner: Owner,
-    pub(crate) agent: String,
-    pub(crate) session: SessionId,
-    pub(crate) run: RunId,
-    pub(crate) started: Timestamp,
-    pub(crate) finished: Timestamp,
-}
-
-/// What was said in a run, encoded.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct SessionTurn {
-    /// Turns that a client brought along and that have no memories yet.
-    pub(crate) claimed: Vec<Vec<u8>>,
-    pub(crate) messages: Vec<Vec<u8>>,
-    /// Whether its run was shown what may be anybody's words; `None` where nobody said so.
-    pub(crate) saw_outside: Option<bool>,
-}
-
-/// The run that a saving's memories come from: it is remembered with them, and once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct OfRun {
-    pub(crate) row: i64,
-    pub(crate) run: RunId,
-    /// What a client brought along is among them.
-    pub(crate) claimed: bool,
 }

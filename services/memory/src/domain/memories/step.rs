@@ -13,7 +13,7 @@ use crate::domain::Owner;
 use crate::domain::consolidation::Link;
 
 /// Memories that one event names one by one; of more it says how many.
-const NAMED: usize = 256;
+pub(super) const NAMED: usize = 256;
 const LINKED: &str = "linked";
 
 /// On whose behalf.

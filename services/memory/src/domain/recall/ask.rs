@@ -1,6 +1,10 @@
 //! What may be asked of recall, and what it answers.
 
+use std::collections::HashSet;
+
 use harombe_retrieval::{Part, Ranked};
+use harombe_types::SessionId;
+use uuid::Uuid;
 
 use crate::domain::{Memory, MemoryFilter};
 use crate::error::Error;
@@ -82,6 +86,17 @@ impl Means {
 pub(crate) struct Found {
     pub(crate) ranked: Vec<Ranked>,
     pub(crate) means: Means,
+}
+
+/// What need not be found, because it is shown anyway.
+#[derive(Debug, Default)]
+pub(crate) struct ShownAnyway {
+    /// Turns of these runs.
+    pub(crate) runs: Vec<String>,
+    /// Turns that a client brought along to this session.
+    pub(crate) claimed_in: Option<SessionId>,
+    /// These very memories.
+    pub(crate) points: HashSet<Uuid>,
 }
 
 /// A memory that was found.

@@ -16,8 +16,8 @@ use super::meaning::{Meaning, Meanings, Model};
 use super::narrow::{for_ranking, for_vectors};
 use super::place::Place;
 use super::shelf::Shelf;
-use super::{Ask, Found, Hit, Means, Recalled, item};
-use crate::domain::{Memory, Owner};
+use super::{Ask, Found, Hit, Means, Recalled, ShownAnyway, item};
+use crate::domain::{Choice, Owner};
 use crate::error::Error;
 use crate::metrics::RecallNumbers;
 use crate::store::{MemoryStore, Peers};
@@ -94,7 +94,9 @@ impl Recaller {
         let limit = ask.check()?;
         let found = self.find(owner, &ask, limit.saturating_add(SPARE)).await?;
         let means = found.means;
-        let hits = self.fetch(owner, &ask, found, limit, |_| true).await?;
+        let hits = self
+            .fetch(owner, &ask, found, limit, &ShownAnyway::default())
+            .await?;
         Ok(Recalled { hits, means })
     }
 
@@ -113,7 +115,7 @@ impl Recaller {
         Ok(Found { ranked, means })
     }
 
-    /// The memories that were ranked, best first: at most `limit` of those that are still to be found and that are kept.
+    /// The memories that were ranked, best first: at most `limit` of those that are still to be found and that are not shown anyway.
     ///
     /// # Errors
     /// The store's.
@@ -123,34 +125,33 @@ impl Recaller {
         ask: &Ask,
         found: Found,
         limit: usize,
-        keep: impl Fn(&Memory) -> bool,
+        shown: &ShownAnyway,
     ) -> Result<Vec<Hit>, Error> {
-        let mut hits = Vec::new();
-        let mut ranked = found.ranked.into_iter();
-        while hits.len() < limit {
-            let next: Vec<Ranked> = ranked.by_ref().take(limit.saturating_add(SPARE)).collect();
-            if next.is_empty() {
-                break;
+        let mut ranked: HashMap<Uuid, Ranked> = HashMap::with_capacity(found.ranked.len());
+        let mut points = Vec::with_capacity(found.ranked.len());
+        for hit in found.ranked {
+            if !shown.points.contains(&hit.id) {
+                points.push(hit.id);
+                ranked.insert(hit.id, hit);
             }
-            let points: Vec<Uuid> = next.iter().map(|ranked| ranked.id).collect();
-            let memories = self.0.memories.at_points(owner, &points).await?;
-            let mut memories: HashMap<Uuid, Memory> = memories
-                .into_iter()
-                .map(|memory| (memory.point, memory))
-                .collect();
-            let there = next.into_iter().filter_map(|Ranked { id, score, parts }| {
-                let memory = memories.remove(&id)?;
-                let parts = if ask.explain { parts } else { Vec::new() };
-                Some(Hit { memory, score, parts })
-            });
-            hits.extend(there.filter(|hit| {
-                hit.memory.is_findable()
-                    && (ask.filter.superseded || !hit.memory.is_superseded())
-                    && keep(&hit.memory)
-            }));
         }
-        hits.truncate(limit);
-        Ok(hits)
+        if points.is_empty() {
+            return Ok(Vec::new());
+        }
+        let choice = Choice {
+            points,
+            limit,
+            superseded: ask.filter.superseded,
+            but_of_runs: shown.runs.clone(),
+            but_claimed_in: shown.claimed_in,
+        };
+        let memories = self.0.memories.best_of(owner, &choice).await?;
+        let hits = memories.into_iter().filter_map(|memory| {
+            let Ranked { score, parts, .. } = ranked.remove(&memory.point)?;
+            let parts = if ask.explain { parts } else { Vec::new() };
+            Some(Hit { memory, score, parts })
+        });
+        Ok(hits.collect())
     }
 }
 

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 
-use super::memories::{fact, kept, saving, texts};
+use super::memories::{fact, kept, texts};
 use super::place::{Place, on_each};
 use super::races::in_turn;
+use super::remembering::{remembering, turn};
 use super::*;
-use crate::domain::{Listing, NewMemory, OfRun};
+use crate::domain::{Listing, NewMemory};
 use crate::store::{Consolidations, MemoryStore};
 
 on_each![a_person_is_erased_whatever_goes_on];
@@ -78,17 +79,8 @@ async fn under_way(store: &dyn Store, memories: &dyn MemoryStore) -> Vec<RunPrin
 async fn others(store: &Arc<dyn MemoryStore>, consolidations: &dyn Consolidations) {
     let turns = async {
         for run in store.unremembered(9).await.unwrap() {
-            let of_run = OfRun {
-                row: run.row,
-                run: run.run,
-                claimed: false,
-            };
-            let turn = NewMemory {
-                session: Some(run.session),
-                ordinal: None,
-                ..fact("a turn")
-            };
-            store.remember(of_run, saving(&ann(), vec![turn])).await.unwrap();
+            let turns = remembering(&ann(), vec![turn(&run, "a turn")]);
+            store.remember(turns).await.unwrap();
         }
     };
     let saves = async {

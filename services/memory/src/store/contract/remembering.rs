@@ -1,12 +1,18 @@
 //! Memories of turns, and of many at the same time.
 
+use harombe_types::EventId;
+
 use super::memories::{fact, kept, record, saving, texts};
 use super::place::{Place, on_each};
 use super::*;
-use crate::domain::{Listing, MemoryLimits, NewMemory, OfRun, Saving};
+use crate::domain::memories::TurnMemories;
+use crate::domain::{
+    ClaimedTurn, Listing, MemoryKind, MemoryLimits, NewMemory, Remembering, Saved, Saving, Unremembered,
+};
 
 on_each![
     a_turn_is_remembered_once,
+    turns_are_remembered_together,
     turns_of_all_tenants_come_in_turn,
     saving_at_the_same_time_keeps_revisions_whole,
 ];
@@ -25,24 +31,12 @@ async fn a_turn_is_remembered_once(place: Place) {
     let said = store.said_in(&runs[0]).await.unwrap().unwrap();
     assert_eq!(said.messages, [b"m1".to_vec(), b"answer".to_vec()]);
     assert!(said.claimed.is_empty());
-    let of_run = OfRun {
-        row: runs[0].row,
-        run: run.run,
-        claimed: false,
-    };
-    let turn = |text: &str| {
-        saving(
-            &ann(),
-            vec![NewMemory {
-                session: Some(run.session),
-                ..fact(text)
-            }],
-        )
-    };
-    let saved = store.remember(of_run, turn("m1")).await.unwrap().unwrap();
+    let of_ann = |turns: Vec<TurnMemories>| remembering(&ann(), turns);
+    let saved = store.remember(of_ann(vec![turn(&runs[0], "m1")])).await.unwrap();
     assert_eq!((saved.new, saved.steps.len()), (1, 1));
     assert!(store.unremembered(9).await.unwrap().is_empty());
-    assert!(store.remember(of_run, turn("m1")).await.unwrap().is_none());
+    let again = store.remember(of_ann(vec![turn(&runs[0], "m1")])).await.unwrap();
+    assert_eq!((again.new, again.steps.len()), (0, 0));
     record(&*store, &saved.steps, 1).await;
     assert_eq!(texts(&*store, &ann(), Listing::default()).await, ["m1"]);
 
@@ -51,14 +45,123 @@ async fn a_turn_is_remembered_once(place: Place) {
     sessions.finish_turn(finish(&run, 1, &["answer"])).await.unwrap();
     let runs = store.unremembered(9).await.unwrap();
     sessions.delete_session(&ann(), run.session).await.unwrap();
-    let of_run = OfRun {
-        row: runs[0].row,
+    assert!(store.said_in(&runs[0]).await.unwrap().is_none());
+    let late = store
+        .remember(of_ann(vec![turn(&runs[0], "late")]))
+        .await
+        .unwrap();
+    assert_eq!(late, Saved::default());
+    assert_eq!(texts(&*store, &ann(), Listing::default()).await, ["m1"]);
+}
+
+pub(super) fn turn(run: &Unremembered, text: &str) -> TurnMemories {
+    TurnMemories {
         run: run.run,
         claimed: false,
+        memories: vec![NewMemory {
+            kind: MemoryKind::Turn,
+            session: Some(run.session),
+            ordinal: None,
+            ..fact(text)
+        }],
+    }
+}
+
+pub(super) fn remembering(owner: &Owner, turns: Vec<TurnMemories>) -> Remembering {
+    Remembering {
+        owner: owner.clone(),
+        turns: turns.into(),
+        event: EventId::generate(&SystemClock),
+        now: NOW,
+        most: MemoryLimits {
+            per_subject: 1000,
+            per_tenant: 1000,
+        },
+    }
+}
+
+async fn turns_are_remembered_together(place: Place) {
+    let (sessions, store) = place.both().await;
+    let claimed = ClaimedTurn {
+        tokens: 1,
+        bytes: 7,
+        body: b"earlier".to_vec(),
     };
-    assert!(store.said_in(&runs[0]).await.unwrap().is_none());
-    assert!(store.remember(of_run, turn("late")).await.unwrap().is_none());
-    assert_eq!(texts(&*store, &ann(), Listing::default()).await, ["m1"]);
+    let first = session(&*sessions).await;
+    let second = session(&*sessions).await;
+    for (number, session) in [first, second, first, second].into_iter().enumerate() {
+        let run = run_in(session);
+        let begin = Begin {
+            history: if number == 0 {
+                vec![claimed.clone()]
+            } else {
+                Vec::new()
+            },
+            ..begin(&run, &number.to_string())
+        };
+        sessions.begin_turn(begin).await.unwrap();
+        sessions.finish_turn(finish(&run, 1, &["answer"])).await.unwrap();
+    }
+    let runs = store.unremembered(9).await.unwrap();
+    let mut brought = Vec::new();
+    for run in &runs {
+        let said = store.said_in(run).await.unwrap().unwrap();
+        assert_eq!(said.messages.len(), 2);
+        brought.push(said.claimed.len());
+    }
+    assert_eq!(brought, [1, 0, 1, 0]);
+
+    // the first with what came before it; the last is somebody else's work meanwhile, and one is gone
+    let other = store
+        .remember(remembering(&ann(), vec![turn(&runs[3], "else")]))
+        .await
+        .unwrap();
+    record(&*store, &other.steps, 1).await;
+    let gone = TurnMemories {
+        run: RunId::generate(&SystemClock),
+        ..turn(&runs[3], "gone")
+    };
+    let turns = vec![
+        TurnMemories {
+            claimed: true,
+            ..turn(&runs[0], "one")
+        },
+        turn(&runs[1], "two"),
+        gone,
+        turn(&runs[2], "three"),
+        turn(&runs[3], "late"),
+    ];
+    let saved = store.remember(remembering(&ann(), turns)).await.unwrap();
+    assert_eq!((saved.new, saved.steps.len()), (3, 1));
+    let places: Vec<_> = saved
+        .memories
+        .iter()
+        .map(|memory| (memory.text.as_str(), memory.session, memory.ordinal))
+        .collect();
+    assert_eq!(
+        places,
+        [
+            ("one", Some(first), 1),
+            ("two", Some(second), 2),
+            ("three", Some(first), 2)
+        ]
+    );
+    // nobody sees any of them before they are on record, and then all of them have changed
+    assert_eq!(texts(&*store, &ann(), Listing::default()).await, ["else"]);
+    record(&*store, &saved.steps, 2).await;
+    let changed = store.changed_since(&ann(), 1, 9).await.unwrap();
+    let revs: Vec<_> = changed
+        .iter()
+        .map(|memory| (memory.text.as_str(), memory.rev))
+        .collect();
+    assert_eq!(revs, [("one", 2), ("two", 3), ("three", 4)]);
+    assert_eq!(store.revision(&ann()).await.unwrap().rev, 4);
+    assert!(store.unremembered(9).await.unwrap().is_empty());
+    let run = run_in(first);
+    sessions.begin_turn(begin(&run, "next")).await.unwrap();
+    sessions.finish_turn(finish(&run, 1, &["answer"])).await.unwrap();
+    let runs = store.unremembered(9).await.unwrap();
+    assert!(store.said_in(&runs[0]).await.unwrap().unwrap().claimed.is_empty());
 }
 
 async fn turns_of_all_tenants_come_in_turn(place: Place) {
@@ -77,7 +180,7 @@ async fn turns_of_all_tenants_come_in_turn(place: Place) {
             sessions.finish_turn(finish(&run, 1, &["answer"])).await.unwrap();
         }
     }
-    let tenants = |runs: Vec<crate::domain::Unremembered>| -> Vec<String> {
+    let tenants = |runs: Vec<Unremembered>| -> Vec<String> {
         runs.into_iter().map(|run| run.owner.tenant.to_string()).collect()
     };
     assert_eq!(

@@ -1,8 +1,13 @@
 //! Statements that make memories of what was said in a run.
 
-use super::{Connection, Unit, in_turn, saving, share};
-use crate::domain::{OfRun, Saved, Saving, SessionTurn, Unremembered};
+use std::collections::HashSet;
+
+use harombe_types::RunId;
+
+use super::{Connection, Unit, in_turn, refuse, saving, share};
+use crate::domain::{Remembering, Saved, SessionTurn, Unremembered};
 use crate::store::memories::rows::{UnrememberedRow, readable};
+use crate::store::rows::run_id;
 
 pub(in crate::store) async fn unremembered(
     connection: &mut Connection,
@@ -43,60 +48,80 @@ pub(in crate::store) async fn said_in(
     connection: &mut Connection,
     run: &Unremembered,
 ) -> Unit<Option<SessionTurn>> {
-    let messages: Vec<Vec<u8>> =
-        sqlx::query_scalar("SELECT body FROM messages WHERE run = $1 ORDER BY ordinal")
-            .bind(run.row)
-            .fetch_all(&mut *connection)
-            .await?;
-    if messages.is_empty() {
-        return Ok(None);
-    }
-    let saw_outside: Option<Option<bool>> = sqlx::query_scalar("SELECT saw_outside FROM runs WHERE id = $1")
-        .bind(run.row)
-        .fetch_optional(&mut *connection)
-        .await?;
-    let claimed = sqlx::query_scalar(
-        "SELECT c.body FROM runs r JOIN sessions s ON s.id = r.session JOIN claimed_turns c ON c.session = s.id \
-         WHERE r.id = $1 AND NOT s.claimed_remembered ORDER BY c.ordinal",
+    let rows: Vec<(Vec<u8>, Option<bool>, bool)> = sqlx::query_as(
+        "SELECT m.body, r.saw_outside, \
+                NOT s.claimed_remembered AND EXISTS (SELECT 1 FROM claimed_turns c WHERE c.session = s.id) \
+         FROM runs r JOIN sessions s ON s.id = r.session JOIN messages m ON m.run = r.id \
+         WHERE r.id = $1 AND r.run_id = $2 ORDER BY m.ordinal",
     )
     .bind(run.row)
-    .fetch_all(connection)
+    .bind(run.run.to_string())
+    .fetch_all(&mut *connection)
     .await?;
+    let Some((_, saw_outside, has_claimed)) = rows.first() else {
+        return Ok(None);
+    };
+    let (saw_outside, mut claimed) = (*saw_outside, Vec::new());
+    if *has_claimed {
+        claimed = sqlx::query_scalar(
+            "SELECT c.body FROM runs r JOIN claimed_turns c ON c.session = r.session WHERE r.id = $1 ORDER BY c.ordinal",
+        )
+        .bind(run.row)
+        .fetch_all(connection)
+        .await?;
+    }
     Ok(Some(SessionTurn {
         claimed,
-        messages,
-        saw_outside: saw_outside.flatten(),
+        messages: rows.into_iter().map(|(body, ..)| body).collect(),
+        saw_outside,
     }))
 }
 
-pub(in crate::store) async fn remember(
-    tx: &mut Connection,
-    run: OfRun,
-    memories: &Saving,
-) -> Unit<Option<Saved>> {
-    // the session first, as everybody does who locks both
-    let session: Option<i64> = sqlx::query_scalar(concat!(
-        "SELECT id FROM sessions WHERE id = (SELECT session FROM runs WHERE id = $1)",
+pub(in crate::store) async fn remember(tx: &mut Connection, turns: &Remembering) -> Unit<Saved> {
+    // by their names: the row of a run that is gone may be another's by now
+    let tenant = turns.owner.tenant.as_str();
+    let runs = names(turns.turns.iter().map(|turn| turn.run));
+    // sessions first, as everybody does who locks both
+    sqlx::query(concat!(
+        "SELECT id FROM sessions WHERE id IN (SELECT session FROM runs WHERE tenant = $1 AND run_id ",
+        among!(text "$2"),
+        ") ORDER BY id",
         locked!()
     ))
-    .bind(run.row)
-    .fetch_optional(&mut *tx)
+    .bind(tenant)
+    .bind(&runs)
+    .execute(&mut *tx)
     .await?;
-    // by its name too: the row of a run that is gone may be another's by now
-    let marked =
-        sqlx::query("UPDATE runs SET remembered = TRUE WHERE id = $1 AND run_id = $2 AND NOT remembered")
-            .bind(run.row)
-            .bind(run.run.to_string())
-            .execute(&mut *tx)
-            .await?;
-    let (Some(session), 1) = (session, marked.rows_affected()) else {
-        return Ok(None);
-    };
-    if run.claimed {
-        sqlx::query("UPDATE sessions SET claimed_remembered = TRUE WHERE id = $1")
-            .bind(session)
-            .execute(&mut *tx)
-            .await?;
+    let marked: Vec<String> = sqlx::query_scalar(concat!(
+        "UPDATE runs SET remembered = TRUE WHERE tenant = $1 AND NOT remembered AND run_id ",
+        among!(text "$2"),
+        " RETURNING run_id"
+    ))
+    .bind(tenant)
+    .bind(&runs)
+    .fetch_all(&mut *tx)
+    .await?;
+    let marked: HashSet<RunId> = marked
+        .iter()
+        .map(|run| run_id(run).or_else(refuse))
+        .collect::<Unit<_>>()?;
+    let there = || turns.turns.iter().filter(|turn| marked.contains(&turn.run));
+    if there().any(|turn| turn.claimed) {
+        sqlx::query(concat!(
+            "UPDATE sessions SET claimed_remembered = TRUE \
+             WHERE id IN (SELECT session FROM runs WHERE tenant = $1 AND run_id ",
+            among!(text "$2"),
+            ")"
+        ))
+        .bind(tenant)
+        .bind(names(there().filter(|turn| turn.claimed).map(|turn| turn.run)))
+        .execute(&mut *tx)
+        .await?;
     }
-    saving::save(tx, memories).await.map(Some)
+    saving::save_new(tx, &turns.saving(there())).await
+}
+
+/// Runs as a list that a statement can be given.
+fn names(runs: impl Iterator<Item = RunId>) -> String {
+    serde_json::json!(runs.map(|run| run.to_string()).collect::<Vec<_>>()).to_string()
 }

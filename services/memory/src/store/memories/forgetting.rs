@@ -3,7 +3,7 @@
 use harombe_types::{MemoryId, SessionId, Timestamp};
 use uuid::Uuid;
 
-use super::{Connection, Outbox, Unit, columns, derived, outbox, overwrite, owners, refuse, steps};
+use super::{Connection, Outbox, Unit, columns, derived, outbox, owners, refuse, steps};
 use crate::domain::{Act, Change, Changed, Erasure, Hide, Owner, Step, What, Which};
 use crate::error::Error;
 use crate::store::memories::rows::{MemoryRow, OwnerRow, owner};
@@ -92,7 +92,6 @@ pub(in crate::store) async fn erase(tx: &mut Connection, erasure: &Erasure, kept
         return not_there(tx, erasure).await;
     };
     derived::doom(tx, &mut owner, &mut doomed).await?;
-    overwrite(tx).await?;
     let mut erased = Vec::with_capacity(doomed.len());
     for row in &doomed {
         sqlx::query("DELETE FROM memories WHERE seq = $1")

@@ -1,8 +1,10 @@
 //! Statements on what the vectors are still to be told.
 
+use harombe_types::EventId;
+
 use super::{Connection, Outbox, Unit, in_turn, share};
 use crate::domain::{Owner, What, Work};
-use crate::store::memories::rows::{WorkRow, readable, what_number};
+use crate::store::memories::rows::{OwnerRow, WorkRow, readable, what_number};
 use crate::store::rows::signed;
 
 pub(super) async fn add(
@@ -22,6 +24,29 @@ pub(super) async fn add(
         .bind(what_number(what))
         .execute(tx)
         .await?;
+    Ok(())
+}
+
+/// Adds the owner's memories that are about to be seen with this event.
+pub(super) async fn add_unseen(
+    tx: &mut Connection,
+    (owner, row): (&Owner, &OwnerRow),
+    event: EventId,
+    kept: Outbox,
+) -> Unit<()> {
+    if kept == Outbox::Unused {
+        return Ok(());
+    }
+    sqlx::query(
+        "INSERT INTO outbox (tenant, subject, point, what) \
+         SELECT $3, $4, point, 1 FROM memories WHERE owner = $1 AND event = $2 AND audit_index IS NULL ORDER BY seq",
+    )
+    .bind(row.id)
+    .bind(event.as_uuid().as_bytes().as_slice())
+    .bind(owner.tenant.as_str())
+    .bind(owner.subject.as_str())
+    .execute(tx)
+    .await?;
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use harombe_types::{AgentName, RunId, RunPrincipal, SessionId};
 
-use super::{Connection, Outbox, Unit, no_new_generation, overwrite, owners, refuse, steps};
+use super::{Connection, Outbox, Unit, no_new_generation, owners, refuse, steps};
 use crate::domain::{Belongings, Owner, Part};
 use crate::error::Error;
 use crate::store::memories::rows::OwnerRow;
@@ -91,7 +91,6 @@ pub(in crate::store) async fn erase_person(
     limit: u32,
     kept: Outbox,
 ) -> Unit<Part> {
-    overwrite(tx).await?;
     let mut part = Part::default();
     if let Some(mut owner) = owners::hold_known(tx, whose).await? {
         part = erase_oldest(tx, whose, &mut owner, limit, kept).await?;

@@ -4,7 +4,7 @@ use harombe_types::{MemoryId, SessionId, Timestamp};
 use uuid::Uuid;
 
 use super::{Connection, Unit, columns, listed, owners, refuse};
-use crate::domain::{Listing, Memory, Owner, Revision, Stats, Stored, What};
+use crate::domain::{Choice, Listing, Memory, Owner, Revision, Stats, Stored, What};
 use crate::error::Error;
 use crate::store::memories::rows::{
     MemoryRow, StatsRow, StoredRow, kind_number, label_number, readable, what_number,
@@ -58,6 +58,38 @@ pub(in crate::store) async fn at_points(
     .bind(owner.tenant.as_str())
     .bind(owner.subject.as_str())
     .bind(listed(points.iter().map(|point| point.as_bytes().as_slice())))
+    .fetch_all(connection)
+    .await?;
+    memories(rows, owner)
+}
+
+pub(in crate::store) async fn best_of(
+    connection: &mut Connection,
+    owner: &Owner,
+    choice: &Choice,
+) -> Unit<Vec<Memory>> {
+    // by the points, as above; each row that comes from here costs more than one that is left out there
+    let rows = sqlx::query_as(concat!(
+        "SELECT ",
+        columns!(),
+        " FROM ",
+        in_order!(bytes "$3"),
+        " ranked JOIN memories m ON m.point = ranked.value JOIN owners o ON o.id = m.owner + 0 \
+         WHERE o.tenant = $1 AND o.subject = $2 AND m.audit_index IS NOT NULL AND m.hidden_ms IS NULL \
+           AND ($4 OR m.valid_to_ms IS NULL) \
+           AND NOT (m.kind = 1 AND coalesce(CASE WHEN m.run IS NULL THEN m.session = $5 ELSE m.run ",
+        among!(text "$6"),
+        " END, FALSE)) ORDER BY ranked.nth LIMIT $7"
+    ))
+    .bind(owner.tenant.as_str())
+    .bind(owner.subject.as_str())
+    .bind(listed(
+        choice.points.iter().map(|point| point.as_bytes().as_slice()),
+    ))
+    .bind(choice.superseded)
+    .bind(choice.but_claimed_in.map(|session| session.to_string()))
+    .bind(serde_json::json!(choice.but_of_runs).to_string())
+    .bind(i64::try_from(choice.limit).unwrap_or(i64::MAX))
     .fetch_all(connection)
     .await?;
     memories(rows, owner)

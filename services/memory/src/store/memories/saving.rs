@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use harombe_types::SessionId;
 
 use super::{Connection, Outbox, Unit, columns, derived, listed, outbox, owners, refuse, steps};
-use crate::domain::{Actor, MemoryKind, NewMemory, Owner, Saved, Saving, Step, What};
+use crate::domain::{Actor, MemoryKind, NewMemory, Owner, Saved, Saving, Step};
 use crate::error::Error;
 use crate::store::memories::rows::{MemoryRow, OwnerRow, kind_number, label, label_number};
 use crate::store::rows::signed;
@@ -38,8 +38,26 @@ async fn hold_session(tx: &mut Connection, owner: &Owner, session: SessionId) ->
 
 /// Saves what is new.
 pub(super) async fn save(tx: &mut Connection, saving: &Saving) -> Unit<Saved> {
-    let mut owner = owners::hold(tx, &saving.owner, saving.event).await?;
-    let mut known = known(tx, &owner, saving).await?;
+    let owner = owners::hold(tx, &saving.owner, saving.event).await?;
+    let known = known(tx, &owner, saving).await?;
+    save_beside(tx, owner, saving, known).await
+}
+
+/// Saves memories whose ids nobody can have used.
+pub(super) async fn save_new(tx: &mut Connection, saving: &Saving) -> Unit<Saved> {
+    if saving.memories.is_empty() {
+        return Ok(Saved::default());
+    }
+    let owner = owners::hold(tx, &saving.owner, saving.event).await?;
+    save_beside(tx, owner, saving, Rows::new()).await
+}
+
+async fn save_beside(
+    tx: &mut Connection,
+    mut owner: OwnerRow,
+    saving: &Saving,
+    mut known: Rows,
+) -> Unit<Saved> {
     let new: Vec<&NewMemory> = saving
         .memories
         .iter()
@@ -238,7 +256,6 @@ const BY_PERSON: i64 = 2;
 struct Seen {
     seq: i64,
     memory_id: Vec<u8>,
-    point: Vec<u8>,
     time_ms: i64,
     supersedes: Option<Vec<u8>>,
 }
@@ -252,17 +269,9 @@ pub(in crate::store) async fn recorded(
     if step.deed.is_saving()
         && let Some(mut owner) = owners::hold_known(tx, &step.owner).await?
     {
-        let seen: Vec<Seen> = sqlx::query_as(
-            "SELECT seq, memory_id, point, time_ms, supersedes FROM memories \
-             WHERE owner = $1 AND event = $2 AND audit_index IS NULL ORDER BY seq",
-        )
-        .bind(owner.id)
-        .bind(step.event.as_uuid().as_bytes().as_slice())
-        .fetch_all(&mut *tx)
-        .await?;
-        for memory in &seen {
-            see(tx, &mut owner, memory, index).await?;
-            outbox::add(tx, &step.owner, &memory.point, What::Put, kept).await?;
+        outbox::add_unseen(tx, (&step.owner, &owner), step.event, kept).await?;
+        for memory in see(tx, &mut owner, step, index).await? {
+            supersede(tx, &mut owner, &memory).await?;
         }
         if step.deed.is_linking() {
             derived::link(tx, &mut owner, step.event).await?;
@@ -272,13 +281,28 @@ pub(in crate::store) async fn recorded(
     steps::remove(tx, step.event).await
 }
 
-async fn see(tx: &mut Connection, owner: &mut OwnerRow, memory: &Seen, index: u64) -> Unit<()> {
-    sqlx::query("UPDATE memories SET audit_index = $2, rev = $3 WHERE seq = $1")
-        .bind(memory.seq)
-        .bind(signed(index))
-        .bind(owner.next_rev())
-        .execute(&mut *tx)
-        .await?;
+/// The step's memories are seen, with a revision each in the order in which they were saved.
+async fn see(tx: &mut Connection, owner: &mut OwnerRow, step: &Step, index: u64) -> Unit<Vec<Seen>> {
+    let mut seen: Vec<Seen> = sqlx::query_as(
+        "WITH unseen AS ( \
+            SELECT seq AS memory, row_number() OVER (ORDER BY seq) AS nth FROM memories \
+            WHERE owner = $1 AND event = $2 AND audit_index IS NULL) \
+         UPDATE memories SET audit_index = $3, rev = $4 + unseen.nth FROM unseen WHERE seq = unseen.memory \
+         RETURNING seq, memory_id, time_ms, supersedes",
+    )
+    .bind(owner.id)
+    .bind(step.event.as_uuid().as_bytes().as_slice())
+    .bind(signed(index))
+    .bind(owner.rev)
+    .fetch_all(tx)
+    .await?;
+    owner.rev += i64::try_from(seen.len()).unwrap_or(i64::MAX);
+    seen.sort_unstable_by_key(|memory| memory.seq);
+    Ok(seen)
+}
+
+/// The memory takes the place of the one that it supersedes, if it does.
+async fn supersede(tx: &mut Connection, owner: &mut OwnerRow, memory: &Seen) -> Unit<()> {
     let Some(old) = &memory.supersedes else {
         return Ok(());
     };

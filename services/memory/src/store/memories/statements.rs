@@ -20,14 +20,14 @@ pub(in crate::store) use forgetting::{change, due_erasures, erase, erase_session
 pub(in crate::store) use outbox::{finished, works};
 pub(in crate::store) use person::{belongings, erase_person};
 pub(in crate::store) use reading::{
-    all_after, at_points, changed_since, list, memory, revision, stats, stored,
+    all_after, at_points, best_of, changed_since, list, memory, revision, stats, stored,
 };
 pub(in crate::store) use saving::{recorded, save_asked};
 pub(in crate::store) use steps::{set_aside, steps_of, take_up_again, unrecorded};
 pub(in crate::store) use summaries::{put_summary, reach, take_work, told};
 pub(in crate::store) use unshown::summaries_of_unshown;
 
-use super::{Connection, no_new_generation, overwrite, take_turn};
+use super::{Connection, no_new_generation, take_turn};
 use crate::store::memories::Outbox;
 use crate::store::{Unit, refuse};
 

@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use super::{PostgresStore, SCHEMA, Unit};
 use crate::domain::{
-    Change, Changed, Erasure, Listing, Memory, OfRun, Owner, Part, Revision, Saved, Saving, SessionTurn,
-    Stats, Step, Stored, Unremembered, Unshown, Work,
+    Change, Changed, Choice, Erasure, Listing, Memory, Owner, Part, Remembering, Revision, Saved, Saving,
+    SessionTurn, Stats, Step, Stored, Unremembered, Unshown, Work,
 };
 use crate::error::Error;
 use crate::store::memories::MemoryStore;
@@ -41,6 +41,17 @@ macro_rules! among {
     };
 }
 
+/// A list that is given as JSON as a table of values and their places in it.
+macro_rules! in_order {
+    (bytes $list:literal) => {
+        concat!(
+            "(SELECT nth, decode(value, 'hex') AS value FROM json_array_elements_text(CAST(",
+            $list,
+            " AS json)) WITH ORDINALITY AS listed (value, nth))"
+        )
+    };
+}
+
 macro_rules! locked {
     () => {
         " FOR UPDATE"
@@ -55,11 +66,6 @@ macro_rules! locked {
 pub(super) mod statements;
 
 pub(super) use statements::erase_session;
-
-/// The bytes of a row that is gone stay until the server vacuums.
-async fn overwrite(_tx: &mut Connection) -> Unit<()> {
-    Ok(())
-}
 
 /// Waits until nobody else near the tenant's limit saves; the turn is over when the transaction ends.
 async fn take_turn(tx: &mut Connection, owner: &Owner) -> Unit<()> {
@@ -146,6 +152,12 @@ impl MemoryStore for PostgresStore {
             .await
     }
 
+    async fn best_of(&self, owner: &Owner, choice: &Choice) -> Result<Vec<Memory>, Error> {
+        let choice = Arc::new(choice.clone());
+        self.at_once(with!(owner, choice; |connection| statements::best_of(connection, &owner, &choice)))
+            .await
+    }
+
     async fn memory(&self, owner: &Owner, id: MemoryId) -> Result<Memory, Error> {
         self.at_once(with!(owner; |connection| statements::memory(connection, &owner, id)))
             .await
@@ -215,9 +227,8 @@ impl MemoryStore for PostgresStore {
             .await
     }
 
-    async fn remember(&self, run: OfRun, saving: Saving) -> Result<Option<Saved>, Error> {
-        let saving = Arc::new(saving);
-        self.whole(with!(saving; |tx| statements::remember(tx, run, &saving)))
+    async fn remember(&self, turns: Remembering) -> Result<Saved, Error> {
+        self.whole(with!(turns; |tx| statements::remember(tx, &turns)))
             .await
     }
 

@@ -19,7 +19,7 @@ pub(super) async fn find(
                 s.turns, s.active_run, r.run_id AS active_run_id, \
                 (SELECT e.run_id FROM runs e WHERE e.session = s.id AND e.state <> 1 ORDER BY e.id DESC LIMIT 1) \
                 AS last_run_id, \
-                s.saw_outside OR EXISTS (SELECT FROM claimed_turns c WHERE c.session = s.id) AS saw_outside \
+                s.saw_outside, EXISTS (SELECT FROM claimed_turns c WHERE c.session = s.id) AS has_claimed \
          FROM sessions s LEFT JOIN runs r ON r.id = s.active_run \
          WHERE s.tenant = $1 AND s.session_id = $2 AND s.subject = $3",
     )

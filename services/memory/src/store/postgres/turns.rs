@@ -7,7 +7,7 @@ use super::runs::columns;
 use super::{SCHEMA, Unit, refuse, sessions, statements};
 use crate::domain::{Begin, Begun, ClaimedTurn, Lease, Owner, RunState, Selection, Turns, UnderWay};
 use crate::error::Error;
-use crate::store::newest::{ClaimedSize, Size, Source};
+use crate::store::newest::{ClaimedSize, Said, Source, newest_turns};
 use crate::store::rows::{run_id, signed, state, unsigned};
 
 /// So far below a limit nobody takes turns. A statement does not count those that begin at the same time, of which there are
@@ -243,30 +243,14 @@ pub(super) struct Reader<'c> {
 }
 
 impl Source for Reader<'_> {
-    async fn sizes(&mut self, selection: Selection) -> Result<Vec<Size>, harombe_sql::Error> {
-        let statement = match selection.which {
-            Turns::All => "SELECT id, run_id, bytes FROM runs WHERE session = $1 ORDER BY id DESC LIMIT $2",
-            Turns::Answered => {
-                "SELECT id, run_id, bytes FROM runs WHERE session = $1 AND state IN (2, 4) \
-                 AND EXISTS (SELECT FROM messages m WHERE m.run = runs.id AND m.ordinal > 0) \
-                 ORDER BY id DESC LIMIT $2"
-            }
-        };
-        let sizes = sqlx::query_as(statement)
+    async fn newest(&mut self, selection: Selection) -> Result<Vec<Said>, harombe_sql::Error> {
+        let said = sqlx::query_as(newest_turns(selection.which))
             .bind(self.session)
             .bind(i64::from(selection.count) + 1)
+            .bind(signed(selection.bytes))
             .fetch_all(&mut *self.connection)
             .await?;
-        Ok(sizes)
-    }
-
-    async fn messages(&mut self, runs: &[i64]) -> Result<Vec<(i64, Vec<u8>)>, harombe_sql::Error> {
-        let messages =
-            sqlx::query_as("SELECT run, body FROM messages WHERE run = ANY ($1) ORDER BY run, ordinal")
-                .bind(runs)
-                .fetch_all(&mut *self.connection)
-                .await?;
-        Ok(messages)
+        Ok(said)
     }
 
     async fn claimed_sizes(&mut self) -> Result<Vec<ClaimedSize>, harombe_sql::Error> {

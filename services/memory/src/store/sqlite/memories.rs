@@ -3,14 +3,14 @@
 use async_trait::async_trait;
 use harombe_sql::{Connection, UnitError, UnitFuture};
 use harombe_types::{MemoryId, Timestamp};
-use sqlx::Sqlite;
 use sqlx::pool::PoolConnection;
+use sqlx::{Connection as _, Sqlite};
 use uuid::Uuid;
 
-use super::{Lane, SqliteStore, Unit, sessions};
+use super::{Lane, SqliteStore, Unit};
 use crate::domain::{
-    Change, Changed, Erasure, Listing, Memory, OfRun, Owner, Part, Revision, Saved, Saving, SessionTurn,
-    Stats, Step, Stored, Unremembered, Unshown, Work,
+    Change, Changed, Choice, Erasure, Listing, Memory, Owner, Part, Remembering, Revision, Saved, Saving,
+    SessionTurn, Stats, Step, Stored, Unremembered, Unshown, Work,
 };
 use crate::error::Error;
 use crate::store::memories::MemoryStore;
@@ -28,6 +28,17 @@ macro_rules! among {
     };
 }
 
+/// A list that is given as JSON as a table of values and their places in it.
+macro_rules! in_order {
+    (bytes $list:literal) => {
+        concat!(
+            "(SELECT key AS nth, unhex(value) AS value FROM json_each(",
+            $list,
+            "))"
+        )
+    };
+}
+
 /// There is one writer: what it has read is locked.
 macro_rules! locked {
     () => {
@@ -39,12 +50,6 @@ macro_rules! locked {
 pub(super) mod statements;
 
 pub(super) use statements::erase_session;
-
-/// Freed pages are overwritten with zeros; set with each erasure because a writer that failed has a new connection.
-pub(super) async fn overwrite(tx: &mut Connection) -> Unit<()> {
-    sqlx::query("PRAGMA secure_delete = ON").execute(tx).await?;
-    Ok(())
-}
 
 /// Nobody else writes at the same time.
 async fn take_turn(_tx: &mut Connection, _owner: &Owner) -> Unit<()> {
@@ -68,10 +73,26 @@ impl SqliteStore {
         F: for<'c> FnOnce(&'c mut Connection) -> UnitFuture<'c, T, Error>,
     {
         let mut reader = self.reader().await?;
-        read(&mut reader).await.map_err(|error| match error {
+        read(&mut reader).await.map_err(|error| self.not_read(error))
+    }
+
+    /// As [`Self::read`], all as of one moment: what a later statement names by the number of a row could be another's by then.
+    pub(super) async fn read_at_once<T, F>(&self, read: F) -> Result<T, Error>
+    where
+        F: for<'c> FnOnce(&'c mut Connection) -> UnitFuture<'c, T, Error>,
+    {
+        let mut reader = self.reader().await?;
+        let mut moment = reader.begin().await.map_err(|error| self.read_failed(error))?;
+        let answer = read(&mut moment).await.map_err(|error| self.not_read(error))?;
+        moment.commit().await.map_err(|error| self.read_failed(error))?;
+        Ok(answer)
+    }
+
+    fn not_read(&self, error: UnitError<Error>) -> Error {
+        match error {
             UnitError::Refused(refusal) => refusal,
             UnitError::Store(error) => Error::Store(error.located(self.database.path())),
-        })
+        }
     }
 }
 
@@ -129,6 +150,12 @@ impl MemoryStore for SqliteStore {
     async fn at_points(&self, owner: &Owner, points: &[Uuid]) -> Result<Vec<Memory>, Error> {
         let (owner, points) = (owner.clone(), points.to_vec());
         self.read(|reader| Box::pin(async move { statements::at_points(reader, &owner, &points).await }))
+            .await
+    }
+
+    async fn best_of(&self, owner: &Owner, choice: &Choice) -> Result<Vec<Memory>, Error> {
+        let (owner, choice) = (owner.clone(), choice.clone());
+        self.read(|reader| Box::pin(async move { statements::best_of(reader, &owner, &choice).await }))
             .await
     }
 
@@ -219,14 +246,14 @@ impl MemoryStore for SqliteStore {
 
     async fn said_in(&self, run: &Unremembered) -> Result<Option<SessionTurn>, Error> {
         let run = run.clone();
-        self.read(|reader| Box::pin(async move { statements::said_in(reader, &run).await }))
+        self.read_at_once(|reader| Box::pin(async move { statements::said_in(reader, &run).await }))
             .await
     }
 
-    async fn remember(&self, run: OfRun, saving: Saving) -> Result<Option<Saved>, Error> {
-        let tenant = saving.owner.tenant.clone();
+    async fn remember(&self, turns: Remembering) -> Result<Saved, Error> {
+        let tenant = turns.owner.tenant.clone();
         self.write(&tenant, move |tx| {
-            Box::pin(async move { statements::remember(tx, run, &saving).await })
+            Box::pin(async move { statements::remember(tx, &turns).await })
         })
         .await
     }

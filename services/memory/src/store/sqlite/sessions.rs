@@ -20,7 +20,7 @@ pub(super) async fn find(
                 s.turns, s.active_run, r.run_id AS active_run_id, \
                 (SELECT e.run_id FROM runs e WHERE e.session = s.id AND e.state <> 1 ORDER BY e.id DESC LIMIT 1) \
                 AS last_run_id, \
-                s.saw_outside OR EXISTS (SELECT 1 FROM claimed_turns c WHERE c.session = s.id) AS saw_outside \
+                s.saw_outside, EXISTS (SELECT 1 FROM claimed_turns c WHERE c.session = s.id) AS has_claimed \
          FROM sessions s LEFT JOIN runs r ON r.id = s.active_run \
          WHERE s.tenant = ? AND s.session_id = ? AND s.subject = ?",
     )
@@ -97,7 +97,6 @@ pub(super) async fn delete(
     if session.active_run.is_some() {
         return refuse(Error::SessionBusy);
     }
-    memories::overwrite(tx).await?;
     let memories = memories::erase_session(tx, &owner, id, outbox).await?;
     sqlx::query("DELETE FROM sessions WHERE id = ?")
         .bind(session.id)

@@ -1,14 +1,12 @@
 //! Statements that begin, end and read turns.
 
-use std::collections::HashSet;
-
-use harombe_sql::{Connection, Database, UnitError};
+use harombe_sql::{Connection, UnitError};
 use sqlx::FromRow;
 
 use super::{Unit, claimed, entries, leases, refuse, runs, sessions};
 use crate::domain::{Begin, Begun, Content, Finish, Lease, Owner, RunState, Selection, Turns, UnderWay};
 use crate::error::Error;
-use crate::store::newest::{ClaimedSize, Size, Source};
+use crate::store::newest::{ClaimedSize, Said, Source, newest_turns};
 use crate::store::rows::{RunRow, run_id, signed, state, unsigned};
 
 pub(super) async fn begin(tx: &mut Connection, mut begin: Begin) -> Unit<Begun> {
@@ -179,74 +177,54 @@ pub(super) async fn finish(tx: &mut Connection, finish: Finish) -> Unit<u64> {
     Ok(unsigned(row.cursor))
 }
 
-/// Turns of one session.
-pub(super) struct Reader<'d> {
-    pub(super) database: &'d Database,
+/// Turns of one session, read on one connection.
+pub(super) struct Reader<'c> {
+    pub(super) connection: &'c mut Connection,
     pub(super) session: i64,
 }
 
 impl Source for Reader<'_> {
-    async fn sizes(&mut self, selection: Selection) -> Result<Vec<Size>, harombe_sql::Error> {
-        let statement = match selection.which {
-            Turns::All => "SELECT id, run_id, bytes FROM runs WHERE session = ? ORDER BY id DESC LIMIT ?",
-            Turns::Answered => {
-                "SELECT id, run_id, bytes FROM runs WHERE session = ? AND state IN (2, 4) \
-                 AND EXISTS (SELECT 1 FROM messages m WHERE m.run = runs.id AND m.ordinal > 0) \
-                 ORDER BY id DESC LIMIT ?"
-            }
-        };
-        sqlx::query_as(statement)
+    async fn newest(&mut self, selection: Selection) -> Result<Vec<Said>, harombe_sql::Error> {
+        let said = sqlx::query_as(newest_turns(selection.which))
             .bind(self.session)
             .bind(i64::from(selection.count) + 1)
-            .fetch_all(self.database.readers())
-            .await
-            .map_err(|error| self.database.error(error))
-    }
-
-    async fn messages(&mut self, runs: &[i64]) -> Result<Vec<(i64, Vec<u8>)>, harombe_sql::Error> {
-        let wanted: HashSet<i64> = runs.iter().copied().collect();
-        let mut messages: Vec<(i64, Vec<u8>)> = sqlx::query_as(
-            "SELECT m.run, m.body FROM runs r JOIN messages m ON m.run = r.id \
-             WHERE r.session = ? AND r.id >= ? ORDER BY m.run, m.ordinal",
-        )
-        .bind(self.session)
-        .bind(runs.first())
-        .fetch_all(self.database.readers())
-        .await
-        .map_err(|error| self.database.error(error))?;
-        messages.retain(|(run, _)| wanted.contains(run));
-        Ok(messages)
+            .bind(signed(selection.bytes))
+            .fetch_all(&mut *self.connection)
+            .await?;
+        Ok(said)
     }
 
     async fn claimed_sizes(&mut self) -> Result<Vec<ClaimedSize>, harombe_sql::Error> {
-        sqlx::query_as("SELECT ordinal, bytes FROM claimed_turns WHERE session = ? ORDER BY ordinal DESC")
-            .bind(self.session)
-            .fetch_all(self.database.readers())
-            .await
-            .map_err(|error| self.database.error(error))
+        let sizes = sqlx::query_as(
+            "SELECT ordinal, bytes FROM claimed_turns WHERE session = ? ORDER BY ordinal DESC",
+        )
+        .bind(self.session)
+        .fetch_all(&mut *self.connection)
+        .await?;
+        Ok(sizes)
     }
 
     async fn total(&mut self, which: Turns) -> Result<u64, harombe_sql::Error> {
-        let total: Result<i64, _> = sqlx::query_scalar(
+        let total: i64 = sqlx::query_scalar(
             "SELECT (SELECT count(*) FROM runs WHERE session = ?1 AND (?2 OR (state IN (2, 4) \
              AND EXISTS (SELECT 1 FROM messages m WHERE m.run = runs.id AND m.ordinal > 0)))) \
              + (SELECT count(*) FROM claimed_turns WHERE session = ?1)",
         )
         .bind(self.session)
         .bind(which == Turns::All)
-        .fetch_one(self.database.readers())
-        .await;
-        total.map(unsigned).map_err(|error| self.database.error(error))
+        .fetch_one(&mut *self.connection)
+        .await?;
+        Ok(unsigned(total))
     }
 
     async fn claimed(&mut self, oldest: i64) -> Result<Vec<Vec<u8>>, harombe_sql::Error> {
-        sqlx::query_scalar(
+        let bodies = sqlx::query_scalar(
             "SELECT body FROM claimed_turns WHERE session = ? AND ordinal >= ? ORDER BY ordinal",
         )
         .bind(self.session)
         .bind(oldest)
-        .fetch_all(self.database.readers())
-        .await
-        .map_err(|error| self.database.error(error))
+        .fetch_all(&mut *self.connection)
+        .await?;
+        Ok(bodies)
     }
 }
