@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use harombe_error::ServiceError as _;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::Memories;
@@ -32,6 +33,7 @@ impl Collect {
 
     async fn work(&self) {
         loop {
+            let begun = Instant::now();
             match self.memories.collect().await {
                 Ok(0) => {
                     drop(tokio::time::timeout(LOOK, self.ended.notified()).await);
@@ -39,7 +41,8 @@ impl Collect {
                 }
                 // there may be more
                 Ok(turns) if turns < FEW => tokio::time::sleep(TOGETHER).await,
-                Ok(_) => {}
+                // a backlog has half of the time: whoever talks now comes first
+                Ok(_) => tokio::time::sleep(begun.elapsed()).await,
                 Err(error) => {
                     tracing::warn!(reason = %error.reason(), error = %error, "turns wait to be remembered; trying again");
                     tokio::time::sleep(PAUSE).await;
