@@ -2,6 +2,7 @@
 //! that they can stop and kill, and a disk that they can fill.
 
 mod disk;
+mod files;
 mod loopback;
 pub mod openbao;
 mod pki;
@@ -15,6 +16,7 @@ use harombe_types::{
 };
 
 pub use disk::Disk;
+pub use files::{files_under, holding};
 pub use loopback::loopback;
 pub use pki::TestPki;
 pub use sink::{AuditSink, Fault};

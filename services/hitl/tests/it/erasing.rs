@@ -10,15 +10,14 @@ use harombe_proto::hitl::v1::erasure_service_client::ErasureServiceClient;
 use harombe_proto::hitl::v1::{ErasePersonRequest, ErasePersonResponse, WatchResponse};
 use harombe_proto::types::v1::Decision;
 use harombe_rpc::{GrpcChannel, RequestExt as _};
-use harombe_sql::StoreConfig;
 use harombe_testkit::Fault;
-use harombe_testkit::postgres::Database;
 use harombe_trail::Kind;
 use harombe_types::{Person, Role, RunPrincipal, ServiceName};
 use serde_json::json;
 use sqlx::{Connection as _, SqliteConnection};
 use tonic::{Request, Status, Streaming};
 
+use crate::replicas::two;
 use crate::world::{BROKER, World, approver, details, reason, until_decided};
 
 impl World {
@@ -41,6 +40,14 @@ impl World {
 
     async fn erase(&self, subject: &str) -> Result<ErasePersonResponse, Status> {
         self.erase_as(ServiceName::Gateway, &admin(), subject).await
+    }
+
+    /// Two requests of a run, by their ids.
+    async fn one_waits_and_one_is_denied(&self, run: &RunPrincipal) -> (String, String) {
+        let waits = self.pending(run, &self.python(run)).await;
+        let denied = self.pending(run, &self.python(run)).await;
+        self.decide(&approver(), &denied, Decision::Denied).await.unwrap();
+        (waits, denied)
     }
 }
 
@@ -213,14 +220,7 @@ async fn more_than_one_call_erases_takes_several() {
 async fn without_audit_nothing_is_erased() {
     let world = World::new().await;
     let run = world.run("ann");
-    let (waits, denied) = (
-        world.pending(&run, &world.python(&run)).await,
-        world.pending(&run, &world.python(&run)).await,
-    );
-    world
-        .decide(&approver(), &denied, Decision::Denied)
-        .await
-        .unwrap();
+    let (waits, denied) = world.one_waits_and_one_is_denied(&run).await;
     world.sink.fail(Fault::Unavailable);
     assert_eq!(reason(world.erase("ann").await), Reason::AuditUnavailable);
     let listed = world.list(&approver(), true).await;
@@ -247,14 +247,7 @@ async fn without_audit_nothing_is_erased() {
 async fn a_request_whose_end_audit_refuses_stays_until_it_takes_it_and_keeps_no_other() {
     let world = World::new().await;
     let run = world.run("ann");
-    let (waits, denied) = (
-        world.pending(&run, &world.python(&run)).await,
-        world.pending(&run, &world.python(&run)).await,
-    );
-    world
-        .decide(&approver(), &denied, Decision::Denied)
-        .await
-        .unwrap();
+    let (waits, _) = world.one_waits_and_one_is_denied(&run).await;
     world.sink.fail(Fault::Rejects(Kind::ApprovalDecided));
     let part = ErasePersonResponse {
         approvals: 1,
@@ -395,16 +388,7 @@ async fn only_an_admin_erases_and_only_in_their_tenant_by_the_gateway() {
 
 #[tokio::test]
 async fn whoever_waits_or_watches_at_another_process_learns_that_it_is_over() {
-    let database = Database::create().await;
-    let store = StoreConfig {
-        postgres: Some(database.config()),
-    };
-    let one = World::with(Config {
-        store,
-        ..Config::default()
-    })
-    .await;
-    let other = one.replica().await;
+    let (_database, one, other) = two().await;
     let run = one.run("ann");
     let mut watch = other.watch(&approver()).await;
     let mut waiting = Vec::new();

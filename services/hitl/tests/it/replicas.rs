@@ -17,7 +17,7 @@ use tonic::Status;
 use crate::world::{BROKER, World, approver, reason, until_decided};
 
 /// Two processes, and what keeps their database.
-async fn two() -> (Database, World, World) {
+pub(crate) async fn two() -> (Database, World, World) {
     let database = Database::create().await;
     let store = StoreConfig {
         postgres: Some(database.config()),

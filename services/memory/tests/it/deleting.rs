@@ -3,6 +3,7 @@
 use harombe_error::{Code, Reason};
 use harombe_proto::memory::v1 as pb;
 use harombe_rpc::RequestExt as _;
+use harombe_testkit::holding;
 use harombe_types::{RunId, SessionId, SystemClock};
 use tonic::Request;
 
@@ -10,27 +11,10 @@ use crate::conversations::turn;
 use crate::person::{forget, saved, stats, until};
 use crate::rig::{Rig, answer, refused};
 
-/// Every file below the folder.
-fn files(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).expect("directory") {
-        let path = entry.expect("entry").path();
-        if path.is_dir() {
-            found.extend(files(&path));
-        } else {
-            found.push(path);
-        }
-    }
-    found
-}
-
 #[track_caller]
 fn is_nowhere(rig: &Rig, word: &str) {
-    for path in files(rig.directory.path()) {
-        let bytes = std::fs::read(&path).expect("bytes");
-        let found = bytes.windows(word.len()).any(|window| window == word.as_bytes());
-        assert!(!found, "{} still has it", path.display());
-    }
+    let left = holding(rig.directory.path(), word);
+    assert!(left.is_empty(), "{left:?} still have {word}");
 }
 
 #[tokio::test]

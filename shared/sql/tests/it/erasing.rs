@@ -1,14 +1,15 @@
 //! What a row was, before it was changed or deleted, is not left where it was, nor in the write-ahead log.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use harombe_sql::{Connection, Error, Limits, UnitFuture, Units, WriteAheadLog};
+use harombe_testkit::holding;
 use sqlx::Connection as _;
 
 use crate::{Refusal, open, unit};
 
-const SECRET: &[u8] = b"a sentence that nobody may find again";
+const SECRET: &str = "a sentence that nobody may find again";
 
 fn each(
     statement: &'static str,
@@ -20,7 +21,7 @@ fn each(
                 let body = SECRET.repeat(usize::try_from(row % 31).unwrap_or_default() + 1);
                 sqlx::query(statement)
                     .bind(row)
-                    .bind(body)
+                    .bind(body.into_bytes())
                     .execute(&mut *tx)
                     .await?;
             }
@@ -63,14 +64,7 @@ async fn a_row_that_has_grown_and_gone_leaves_nothing_behind() {
     // the log goes with the last connection
     units.shutdown().await;
     database.close().await;
-    assert!(!is_left_in(directory.path()));
-}
-
-/// Whether any file has the secret.
-fn is_left_in(directory: &Path) -> bool {
-    let files = std::fs::read_dir(directory).unwrap();
-    let mut files = files.map(|file| std::fs::read(file.unwrap().path()).unwrap());
-    files.any(|bytes| bytes.windows(SECRET.len()).any(|window| window == SECRET))
+    assert_eq!(holding(directory.path(), SECRET), Vec::<PathBuf>::new());
 }
 
 #[tokio::test]
@@ -104,10 +98,10 @@ async fn a_log_that_somebody_reads_is_emptied_after_them() {
     units.run(&'t', erase).await.unwrap();
     let refused = log.empty_within(Duration::from_millis(50)).await;
     assert!(matches!(refused, Err(Error::Locked { .. })), "{refused:?}");
-    assert!(is_left_in(directory.path()));
+    assert!(!holding(directory.path(), SECRET).is_empty());
     reader.close().await.unwrap();
     log.empty_what_was_left().await;
-    assert!(!is_left_in(directory.path()));
+    assert_eq!(holding(directory.path(), SECRET), Vec::<PathBuf>::new());
     // nothing was erased since: what is written now stays in it
     let insert = each(
         "INSERT INTO notes (id, name, body) VALUES (?1, 'note ' || ?1, ?2)",

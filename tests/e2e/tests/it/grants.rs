@@ -16,12 +16,12 @@ use harombe_proto::sandbox::v1::{
     ExecuteRequest, OpenWorkspaceRequest, Permission, WriteFileRequest, WriteFileStart,
 };
 use harombe_rpc::{GrpcChannel, RequestExt as _};
-use harombe_testkit::TestPki;
+use harombe_testkit::{TestPki, files_under};
 use harombe_types::{CallId, Clock as _, RunPrincipal, ServiceName, SystemClock};
 use serde_json::json;
 use tonic::{Request, Status};
 
-use crate::support::{ANSWER, files_under, start};
+use crate::support::{ANSWER, start};
 
 both!(
     a_grant_is_for_one_call_and_once,

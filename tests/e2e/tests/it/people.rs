@@ -16,12 +16,12 @@ use harombe_proto::audit::v1::query_response::Item;
 use harombe_proto::audit::v1::{Entry, GetCheckpointRequest, GetInclusionProofRequest, QueryRequest};
 use harombe_proto::hitl::v1::ListRequest;
 use harombe_proto::memory::v1::{ListMemoriesRequest, MemoryFilter};
-use harombe_testkit::loopback;
+use harombe_testkit::{files_under, holding, loopback};
 use harombe_types::{MemoryId, SystemClock};
 use tonic::Request;
 
 use crate::memories::{leave_tokens_out, save};
-use crate::support::{call, ending, files_under, holding, shell, start_with, until};
+use crate::support::{call, ending, shell, start_with, until};
 
 both!(a_person_who_is_erased_has_never_been_here_but_for_the_log);
 

@@ -3,8 +3,9 @@
 use harombe_e2e::{Answer, Stage};
 use harombe_proto::audit::v1::{QueryRequest, query_response};
 use harombe_proto::types::v1::ToolOutcome;
+use harombe_testkit::holding;
 
-use crate::support::{ANSWER, call, holding, outcomes, python, start, talk};
+use crate::support::{ANSWER, call, outcomes, python, start, talk};
 
 both!(a_printed_secret_is_redacted_everywhere);
 

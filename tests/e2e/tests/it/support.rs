@@ -1,11 +1,12 @@
 //! What the scenarios share: the world they start in, and how they look at what came back.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use harombe_e2e::{Setup, Stage, Talk, Topology, World, differences};
 use harombe_proto::types::v1::run_event::Event;
 use harombe_proto::types::v1::{RunEvent, ToolFinished, ToolOutcome};
+use harombe_testkit::files_under;
 
 /// The program that runs services apart.
 pub(crate) const NODE: &str = env!("CARGO_BIN_EXE_harombe-e2e-node");
@@ -99,33 +100,6 @@ pub(crate) fn ending(events: &[RunEvent]) -> String {
         Some(Event::RunFailed(failed)) => format!("failed:{}", failed.reason),
         other => format!("not ended, but {other:?}"),
     }
-}
-
-/// Every regular file under a directory.
-pub(crate) fn files_under(root: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    let mut directories = vec![root.to_owned()];
-    while let Some(directory) = directories.pop() {
-        for entry in std::fs::read_dir(directory).unwrap() {
-            let entry = entry.unwrap();
-            let kind = entry.file_type().unwrap();
-            if kind.is_dir() {
-                directories.push(entry.path());
-            } else if kind.is_file() {
-                files.push(entry.path());
-            }
-        }
-    }
-    files
-}
-
-/// The files under a directory whose bytes hold that text anywhere.
-pub(crate) fn holding(root: &Path, text: &str) -> Vec<PathBuf> {
-    let holds = |path: &PathBuf| {
-        let bytes = std::fs::read(path).unwrap();
-        bytes.windows(text.len()).any(|window| window == text.as_bytes())
-    };
-    files_under(root).into_iter().filter(holds).collect()
 }
 
 /// A file of the one workspace that the world has, as it lies on the disk; `None` when it is not there.

@@ -6,8 +6,9 @@ use harombe_proto::agent::v1::DeleteSessionRequest;
 use harombe_proto::agent::v1::GetSessionRequest;
 use harombe_proto::agent::v1::{GetRunRequest, WatchRunRequest};
 use harombe_proto::types::v1::ToolOutcome;
+use harombe_testkit::{files_under, holding};
 
-use crate::support::{ANSWER, ending, files_under, holding, outcomes, shell, start, talk};
+use crate::support::{ANSWER, ending, outcomes, shell, start, talk};
 
 both!(
     files_go_round,

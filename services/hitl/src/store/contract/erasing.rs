@@ -1,6 +1,8 @@
 //! What is kept of one person, and that it is gone when it is erased.
 
 use super::*;
+use harombe_testkit::holding;
+
 use crate::domain::Kept;
 
 on_each![
@@ -149,18 +151,8 @@ async fn two_who_erase_at_once_erase_each_request_once(place: Place) {
     assert_eq!(kept(&*replicas[0], &run).await, []);
 }
 
-/// What is in the folder's files, all together.
-fn bytes_of(place: &Place) -> Vec<u8> {
-    let files = std::fs::read_dir(&place.data).unwrap();
-    files
-        .flat_map(|file| std::fs::read(file.unwrap().path()).unwrap())
-        .collect()
-}
-
 fn holds(place: &Place, text: &str) -> bool {
-    bytes_of(place)
-        .windows(text.len())
-        .any(|window| window == text.as_bytes())
+    !holding(&place.data, text).is_empty()
 }
 
 #[tokio::test]

@@ -1,12 +1,12 @@
 //! Which of ranked memories are given to who asks.
 
-use harombe_types::MemoryId;
 use uuid::Uuid;
 
-use super::memories::{event, fact, kept, saving};
+use super::consolidation::hide;
+use super::memories::{fact, kept, saving};
 use super::place::{Place, on_each};
 use super::*;
-use crate::domain::{Act, Actor, Change, Choice, Hide, MemoryKind, NewMemory};
+use crate::domain::{Choice, MemoryKind, NewMemory};
 use crate::store::MemoryStore;
 
 on_each![the_best_that_may_be_found_come_in_their_order];
@@ -14,18 +14,6 @@ on_each![the_best_that_may_be_found_come_in_their_order];
 async fn chosen(store: &dyn MemoryStore, choice: Choice) -> Vec<String> {
     let memories = store.best_of(&ann(), &choice).await.unwrap();
     memories.into_iter().map(|memory| memory.text).collect()
-}
-
-async fn hide(store: &dyn MemoryStore, id: MemoryId) {
-    let change = Change {
-        owner: ann(),
-        id,
-        act: Act::Hide(Hide::ByModel),
-        event: event(),
-        actor: Actor::Person,
-        now: NOW,
-    };
-    store.change(change).await.unwrap();
 }
 
 async fn the_best_that_may_be_found_come_in_their_order(place: Place) {

@@ -1,9 +1,10 @@
 //! Vectors and models that are away, damaged or gone.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use harombe_proto::memory::v1 as pb;
+use harombe_testkit::files_under;
 use harombe_vectors::testserver::TestServer;
 
 use super::{ABOUT_SISTER, FACTS, SISTER, texts, until, with_model};
@@ -30,24 +31,11 @@ async fn vectors_that_are_lost_or_damaged_are_made_again() {
 
 /// Overwrites the beginning of every file.
 fn damage(folder: &Path) {
-    let all = files(folder);
+    let all = files_under(folder);
     assert!(!all.is_empty());
     for file in all {
         std::fs::write(&file, [0x5a; 64]).expect("file");
     }
-}
-
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).expect("folder") {
-        let path = entry.expect("entry").path();
-        if path.is_dir() {
-            found.extend(files(&path));
-        } else {
-            found.push(path);
-        }
-    }
-    found
 }
 
 #[tokio::test]
@@ -105,7 +93,7 @@ async fn what_is_forgotten_is_not_found_although_its_vector_is_there() {
 #[tokio::test]
 async fn a_model_that_was_altered_keeps_nobody_from_starting() {
     let folder = tempfile::tempdir().expect("directory");
-    for file in files(&model()) {
+    for file in files_under(&model()) {
         let copy = folder.path().join(file.file_name().expect("name"));
         if copy.ends_with("model.safetensors") {
             std::fs::write(copy, b"something else").expect("file");
@@ -150,7 +138,7 @@ async fn a_model_that_is_not_there_is_used_when_it_comes() {
     );
     let coming = folder.path().join("coming");
     std::fs::create_dir(&coming).expect("folder");
-    for file in files(&model()) {
+    for file in files_under(&model()) {
         std::fs::copy(&file, coming.join(file.file_name().expect("name"))).expect("file");
     }
     std::fs::rename(coming, place).expect("folder");
